@@ -1,0 +1,107 @@
+// Package dissect tells from the bytes of a flow what the flow speaks, and
+// what it says that matters: server names, certificates, mechanisms, dialects.
+//
+// A protocol is one file with one Dissector, a plain value: its name, how to
+// recognise it (Probe) and how to read it (a Parser). All is the only list of
+// them. State runs one flow's dissection: it probes until one protocol claims
+// the bytes, then feeds its Parser, then stops. Ports only move a candidate
+// forward; they never decide, and By records what did.
+//
+// What a Parser learns becomes facts: a flat list of keys and values, each
+// with the frame it was learned at. The keys are the dotted names of the flow
+// record; facts.go is the only list of them, and the record, its schema and
+// the rules of a diagram all read that list.
+//
+// Four things are kept apart throughout: short (more bytes may come), gap
+// (bytes that will never come, told by the caller), malformed (the sender's
+// own lengths or values contradict each other) and not this protocol.
+//
+// The package imports nothing of this program. It never sees the clock:
+// times are those of packets.
+package dissect
+
+// Dir is the direction of bytes within a flow.
+type Dir uint8
+
+// The two directions. The client opened the flow.
+const (
+	ToServer Dir = iota // from the client
+	ToClient            // from the server
+)
+
+// Other is the opposite direction.
+func (d Dir) Other() Dir { return d ^ 1 }
+
+// Transport is a set of what carries a protocol.
+type Transport uint8
+
+// TCP delivers a stream of bytes in order; UDP and ICMP whole datagrams.
+const (
+	TCP Transport = 1 << iota
+	UDP
+	ICMP
+)
+
+// Match is what a Probe answers.
+type Match uint8
+
+// No rules a protocol out. Maybe asks for more bytes. The others are yes;
+// FromClient and FromServer also tell who sent the bytes, which orients a flow
+// whose start was not captured.
+const (
+	No Match = iota
+	Maybe
+	Yes
+	FromClient
+	FromServer
+)
+
+// Dissector is one protocol.
+type Dissector struct {
+	Name  string    // as the record's app member says it
+	Over  Transport //
+	Ports []uint16  // tried first on these ports; never evidence by themselves
+
+	// Probe looks at the first bytes of one direction, from the start of the
+	// stream or datagram. It must answer Maybe for every proper prefix of
+	// bytes that it would accept.
+	Probe func(dir Dir, b []byte) Match
+
+	// New makes the Parser of one flow.
+	New func(*Context) Parser
+}
+
+// Parser reads one flow. Its methods are called from one goroutine.
+type Parser interface {
+	// Parse reads b, every byte of dir at hand that has not been consumed,
+	// and returns how many it consumed. A count larger than len(b) skips that
+	// many bytes of the stream unseen. It is called again when more bytes of
+	// dir arrive and something was left over or new bytes came.
+	//
+	// err is nil or ErrShort when more bytes are wanted, ErrDone when nothing
+	// more of this flow needs to be read, and a *Malformed when the bytes
+	// contradict the protocol.
+	Parse(dir Dir, b []byte, facts *Facts) (n int, err error)
+
+	// Gap says that n bytes of dir, right behind those consumed and those in
+	// held (bytes delivered and not consumed, which will not grow), are lost.
+	// It returns how many bytes of the stream to skip from the end of the gap
+	// to where Parse can go on, and whether it can. After false, the
+	// direction is not read any more.
+	Gap(dir Dir, held []byte, n uint64, facts *Facts) (skip uint64, ok bool)
+
+	// Close says that the flow is over: what is still open becomes a fact
+	// (a handshake that was not completed).
+	Close(facts *Facts)
+}
+
+// Context is what the parsers of one run share. It belongs to one goroutine.
+type Context struct {
+	Fingerprints bool // compute JA3, JA3S and JA4
+
+}
+
+// All is every protocol, in the order of preference.
+func All() []Dissector {
+	return []Dissector{}
+}

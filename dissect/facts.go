@@ -1,0 +1,363 @@
+package dissect
+
+// Key names a fact: a dotted name of the flow record.
+type Key uint8
+
+// Kind is the shape of a fact's value in the record.
+type Kind uint8
+
+// The shapes of facts.
+const (
+	Text  Kind = iota // one string
+	Flag              // a boolean; only true is recorded unless False was said
+	Int               // one number
+	Float             // one number with a fraction, kept in millionths
+	List              // distinct strings, in the order first seen
+	Ints              // distinct numbers, in the order first seen
+	Pair              // two counts: [client to server, server to client]
+)
+
+// KeyInfo describes a Key.
+type KeyInfo struct {
+	Name string // dotted name, as in the flow record and in a diagram's require
+	Kind Kind
+	Doc  string // one line for the schema and the reference
+}
+
+// Info describes k.
+func (k Key) Info() KeyInfo { return keys[k] }
+
+func (k Key) String() string { return keys[k].Name }
+
+// Keys is every fact that a dissector can learn, in the order of the record.
+func Keys() []KeyInfo { return keys[:] }
+
+// KeyNamed finds a key by its dotted name.
+func KeyNamed(name string) (Key, bool) {
+	for k := range keys {
+		if keys[k].Name == name {
+			return Key(k), true
+		}
+	}
+	return 0, false
+}
+
+// The facts, by protocol, in the order in which the record prints them.
+const (
+	TLSVersion Key = iota
+	TLSSNI
+	TLSALPN
+	TLSALPNSelected
+	TLSCipher
+	TLSJA3
+	TLSJA3S
+	TLSJA4
+	TLSECH
+	TLSResumed
+	TLSHelloRetry
+	TLSCertRequest
+	TLSClientCert
+	TLSClientCertBasis
+	TLSCertSHA256
+	TLSCertCN
+	TLSCertSAN
+	TLSCertIssuer
+	TLSCertNotBefore
+	TLSCertNotAfter
+	TLSCertSelfSigned
+	TLSClientCertSHA256
+	TLSClientCertCN
+	TLSClientCertSAN
+	TLSClientCertIssuer
+	TLSClientCertNotBefore
+	TLSClientCertNotAfter
+	TLSAlert
+	TLSAlertBy
+	TLSHandshake
+	TLSRefused
+
+	ZMTPVersion
+	ZMTPMechanism
+	ZMTPClientMechanism
+	ZMTPServerMechanism
+	ZMTPAsServer
+	ZMTPHandshake
+	ZMTPRejectedBy
+	ZMTPError
+	ZMTPSocketType
+	ZMTPIdentity
+	ZMTPCredentials
+	ZMTPMessages
+	ZMTPHeartbeats
+
+	HTTPMethod
+	HTTPHost
+	HTTPStatus
+	HTTPUserAgent
+	HTTPServer
+	HTTPAuthScheme
+	HTTPToken
+	HTTPTokenAlg
+	HTTPCookie
+	HTTPRequests
+
+	SMBDialect
+	SMBSMB1
+	SMBSigned
+	SMBEncrypted
+	SMBAuth
+	SMBStatus
+
+	RPCProgram
+	NFSVersion
+	NFSAuth
+
+	DNSQName
+	DNSQType
+	DNSAnswer
+	DNSRCode
+
+	ICMPType
+	ICMPRTT
+
+	SSHClientBanner
+	SSHServerBanner
+
+	keyCount
+)
+
+var keys = [keyCount]KeyInfo{
+	TLSVersion:             {"tls.version", Text, "negotiated version: 1.3, 1.2, 1.1, 1.0, ssl3, ssl2"},
+	TLSSNI:                 {"tls.sni", Text, "server name that the client asked for (RFC 6066 section 3)"},
+	TLSALPN:                {"tls.alpn", List, "application protocols that the client offered (RFC 7301)"},
+	TLSALPNSelected:        {"tls.alpn_selected", Text, "application protocol that the server chose in clear"},
+	TLSCipher:              {"tls.cipher", Text, "cipher suite chosen, as 0x and four hex digits"},
+	TLSJA3:                 {"tls.ja3", Text, "JA3 of the ClientHello"},
+	TLSJA3S:                {"tls.ja3s", Text, "JA3S of the ServerHello"},
+	TLSJA4:                 {"tls.ja4", Text, "JA4 of the ClientHello"},
+	TLSECH:                 {"tls.ech", Flag, "the client offered Encrypted Client Hello, GREASE included"},
+	TLSResumed:             {"tls.resumed", Flag, "an earlier session was resumed"},
+	TLSHelloRetry:          {"tls.hello_retry", Flag, "the server asked for a second ClientHello (RFC 8446 section 4.1.4)"},
+	TLSCertRequest:         {"tls.cert_request", Flag, "the server asked for a client certificate, seen in clear"},
+	TLSClientCert:          {"tls.client_cert", Text, "client certificate: present, empty, absent or unknown"},
+	TLSClientCertBasis:     {"tls.client_cert_basis", Text, "how client_cert is known: observed, decrypted, inferred or resumed"},
+	TLSCertSHA256:          {"tls.cert_sha256", Text, "SHA-256 of the server's certificate, in hex"},
+	TLSCertCN:              {"tls.cert_cn", Text, "common name of the server's certificate"},
+	TLSCertSAN:             {"tls.cert_san", List, "subject alternative names of the server's certificate"},
+	TLSCertIssuer:          {"tls.cert_issuer", Text, "issuer of the server's certificate"},
+	TLSCertNotBefore:       {"tls.cert_not_before", Text, "start of the server certificate's validity, RFC 3339"},
+	TLSCertNotAfter:        {"tls.cert_not_after", Text, "end of the server certificate's validity, RFC 3339"},
+	TLSCertSelfSigned:      {"tls.cert_self_signed", Flag, "the server's certificate is signed by its own key"},
+	TLSClientCertSHA256:    {"tls.client_cert_sha256", Text, "SHA-256 of the client's certificate, in hex"},
+	TLSClientCertCN:        {"tls.client_cert_cn", Text, "common name of the client's certificate"},
+	TLSClientCertSAN:       {"tls.client_cert_san", List, "subject alternative names of the client's certificate"},
+	TLSClientCertIssuer:    {"tls.client_cert_issuer", Text, "issuer of the client's certificate"},
+	TLSClientCertNotBefore: {"tls.client_cert_not_before", Text, "start of the client certificate's validity, RFC 3339"},
+	TLSClientCertNotAfter:  {"tls.client_cert_not_after", Text, "end of the client certificate's validity, RFC 3339"},
+	TLSAlert:               {"tls.alert", Text, "first fatal alert in clear, by its name in RFC 8446 section 6"},
+	TLSAlertBy:             {"tls.alert_by", Text, "who sent that alert: client or server"},
+	TLSHandshake:           {"tls.handshake", Text, "complete, failed or incomplete"},
+	TLSRefused:             {"tls.refused", Text, "the end that broke off right behind the client's part of the handshake, seen from record sizes: client or server"},
+
+	ZMTPVersion:         {"zmtp.version", Text, "protocol version agreed: 1.0, 2.0, 3.0 or 3.1"},
+	ZMTPMechanism:       {"zmtp.mechanism", Text, "security mechanism that both ends named: NULL, PLAIN or CURVE"},
+	ZMTPClientMechanism: {"zmtp.client_mechanism", Text, "mechanism in the client's greeting"},
+	ZMTPServerMechanism: {"zmtp.server_mechanism", Text, "mechanism in the server's greeting"},
+	ZMTPAsServer:        {"zmtp.as_server", Text, "the ends whose greeting says as-server: client, server or both"},
+	ZMTPHandshake:       {"zmtp.handshake", Text, "complete, rejected or incomplete"},
+	ZMTPRejectedBy:      {"zmtp.rejected_by", Text, "who ended the handshake: client or server"},
+	ZMTPError:           {"zmtp.error", Text, "reason in an ERROR command"},
+	ZMTPSocketType:      {"zmtp.socket_type", List, "Socket-Type of READY, where it is in clear: the client's, then the server's"},
+	ZMTPIdentity:        {"zmtp.identity", Text, "Identity of READY, where it is in clear"},
+	ZMTPCredentials:     {"zmtp.credentials", Flag, "a user name and password crossed in clear (PLAIN); they are not kept"},
+	ZMTPMessages:        {"zmtp.messages", Pair, "messages"},
+	ZMTPHeartbeats:      {"zmtp.heartbeats", Pair, "PING and PONG commands"},
+
+	HTTPMethod:     {"http.method", List, "request methods"},
+	HTTPHost:       {"http.host", List, "Host headers"},
+	HTTPStatus:     {"http.status", Ints, "status codes"},
+	HTTPUserAgent:  {"http.user_agent", List, "User-Agent headers"},
+	HTTPServer:     {"http.server", List, "Server headers"},
+	HTTPAuthScheme: {"http.auth_scheme", List, "schemes of Authorization headers, never their values"},
+	HTTPToken:      {"http.token", List, "where a JWT was: header, cookie or url"},
+	HTTPTokenAlg:   {"http.token_alg", List, "alg of the JWTs' headers"},
+	HTTPCookie:     {"http.cookie", Flag, "a request had a Cookie header"},
+	HTTPRequests:   {"http.requests", Int, "requests"},
+
+	SMBDialect:   {"smb.dialect", Text, "dialect that the server chose: 2.0.2, 2.1, 3.0, 3.0.2, 3.1.1, or an SMB1 name"},
+	SMBSMB1:      {"smb.smb1", Flag, "SMB1 was spoken beyond a multi-protocol negotiate"},
+	SMBSigned:    {"smb.signed", Flag, "messages after session setup are signed"},
+	SMBEncrypted: {"smb.encrypted", Flag, "messages are encrypted"},
+	SMBAuth:      {"smb.auth", Text, "kerberos, ntlmv1, ntlmv2, guest or anonymous"},
+	SMBStatus:    {"smb.status", Text, "final status of session setup, where it is not success"},
+
+	RPCProgram: {"rpc.program", List, "ONC RPC programs called, as program/version"},
+	NFSVersion: {"nfs.version", List, "NFS versions"},
+	NFSAuth:    {"nfs.auth", List, "credential flavours of the calls that do something: none, sys, gss"},
+
+	DNSQName:  {"dns.qname", List, "names asked for"},
+	DNSQType:  {"dns.qtype", List, "types asked for"},
+	DNSAnswer: {"dns.answer", List, "A and AAAA addresses answered"},
+	DNSRCode:  {"dns.rcode", List, "response codes"},
+
+	ICMPType: {"icmp.type", List, "type/code of both directions"},
+	ICMPRTT:  {"icmp.rtt_ms", Float, "least time from an echo request to its reply, milliseconds"},
+
+	SSHClientBanner: {"ssh.client_banner", Text, "the client's identification string (RFC 4253 section 4.2)"},
+	SSHServerBanner: {"ssh.server_banner", Text, "the server's identification string"},
+}
+
+// Fact is one value learned, with the frame it was learned at.
+type Fact struct {
+	Str   string // Text; one element of List
+	Num   int64  // Int, Ints, Float (millionths); Flag: 1 is true; Pair: client to server
+	Back  int64  // Pair: server to client
+	Frame uint64 // opaque to this package: the frame that completed the value
+	Key   Key
+}
+
+const (
+	maxListed   = 256 // distinct values kept of one List or Ints
+	maxTextSize = 512 // bytes kept of one value from the wire
+)
+
+// Facts is what has been learned of one flow. The zero value is ready for use.
+type Facts struct {
+	// Frame and Now are set before bytes are delivered: the frame they came
+	// in and its time in nanoseconds.
+	Frame uint64
+	Now   int64
+
+	list []Fact
+}
+
+// All is every fact in the order in which they were learned. List and Ints
+// have one entry for each distinct value.
+func (f *Facts) All() []Fact { return f.list }
+
+// Get returns the first fact with key k.
+func (f *Facts) Get(k Key) (Fact, bool) {
+	for i := range f.list {
+		if f.list[i].Key == k {
+			return f.list[i], true
+		}
+	}
+	return Fact{}, false
+}
+
+// Text returns the value of a Text fact, or the first of a List; "" when it is
+// not known.
+func (f *Facts) Text(k Key) string {
+	for i := range f.list {
+		if f.list[i].Key == k {
+			return f.list[i].Str
+		}
+	}
+	return ""
+}
+
+// Has says whether k is known and, for a Flag, true.
+func (f *Facts) Has(k Key) bool {
+	v, ok := f.Get(k)
+	return ok && (keys[k].Kind != Flag || v.Num != 0)
+}
+
+// Contains says whether the List k holds v.
+func (f *Facts) Contains(k Key, v string) bool {
+	for i := range f.list {
+		if f.list[i].Key == k && f.list[i].Str == v {
+			return true
+		}
+	}
+	return false
+}
+
+// at returns the entry of k, made when there is none.
+func (f *Facts) at(k Key) *Fact {
+	for i := range f.list {
+		if f.list[i].Key == k {
+			return &f.list[i]
+		}
+	}
+	f.list = append(f.list, Fact{Key: k, Frame: f.Frame})
+	return &f.list[len(f.list)-1]
+}
+
+// SetText records v for k, over what was there. v is kept: the caller copies
+// what aliases a packet.
+func (f *Facts) SetText(k Key, v string) {
+	x := f.at(k)
+	x.Str, x.Frame = clip(v), f.Frame
+}
+
+// SetFlag records k.
+func (f *Facts) SetFlag(k Key, v bool) {
+	x := f.at(k)
+	x.Frame = f.Frame
+	x.Num = 0
+	if v {
+		x.Num = 1
+	}
+}
+
+// SetNum records v for k, an Int or a Float (in millionths).
+func (f *Facts) SetNum(k Key, v int64) {
+	x := f.at(k)
+	x.Num, x.Frame = v, f.Frame
+}
+
+// Count adds n to k, an Int.
+func (f *Facts) Count(k Key, n int64) { f.at(k).Num += n }
+
+// CountPair adds n to the half of k, a Pair, that belongs to dir.
+func (f *Facts) CountPair(k Key, dir Dir, n int64) {
+	x := f.at(k)
+	if dir == ToServer {
+		x.Num += n
+	} else {
+		x.Back += n
+	}
+}
+
+// Add adds v to k, a List, unless it is there or the list is full. The bytes
+// are copied when they are kept.
+func (f *Facts) Add(k Key, v []byte) {
+	if len(v) > maxTextSize {
+		v = v[:maxTextSize]
+	}
+	n := 0
+	for i := range f.list {
+		if f.list[i].Key == k {
+			if f.list[i].Str == string(v) {
+				return
+			}
+			n++
+		}
+	}
+	if n < maxListed {
+		f.list = append(f.list, Fact{Key: k, Frame: f.Frame, Str: string(v)})
+	}
+}
+
+// AddNum adds v to k, an Ints, unless it is there or the list is full.
+func (f *Facts) AddNum(k Key, v int64) {
+	n := 0
+	for i := range f.list {
+		if f.list[i].Key == k {
+			if f.list[i].Num == v {
+				return
+			}
+			n++
+		}
+	}
+	if n < maxListed {
+		f.list = append(f.list, Fact{Key: k, Frame: f.Frame, Num: v})
+	}
+}
+
+func clip(s string) string {
+	if len(s) > maxTextSize {
+		return s[:maxTextSize]
+	}
+	return s
+}

@@ -1,0 +1,166 @@
+package dissect
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// ErrShort says that the bytes end before the message does: more may come.
+var ErrShort = errors.New("short")
+
+// ErrDone says that nothing more of the flow needs to be read.
+var ErrDone = errors.New("done")
+
+// Malformed says that a message contradicts its own protocol.
+type Malformed struct {
+	Field  string // "cipher suites"
+	Offset int    // byte of the message where Field begins
+	Reason string // "need 31924 bytes, enclosing length leaves 1208"
+}
+
+func (m *Malformed) Error() string {
+	return fmt.Sprintf("%s at byte %d: %s", m.Field, m.Offset, m.Reason)
+}
+
+// reader reads fields in wire order and remembers the first failure, so that a
+// run of reads is checked once, with err. The outermost reader running dry is
+// ErrShort: the rest may still come. A reader inside a declared length running
+// dry is Malformed: the sender's lengths contradict each other. After a failure
+// every read returns zero values.
+type reader struct {
+	b      []byte
+	off    int  // next byte of b
+	base   int  // offset of b in the outermost message, for messages
+	nested bool // inside a declared length
+	fail   *error
+	first  error
+}
+
+// newReader starts an outermost reader over b.
+func newReader(b []byte) *reader {
+	r := &reader{b: b}
+	r.fail = &r.first
+	return r
+}
+
+// err is the first failure, or nil.
+func (r *reader) err() error { return *r.fail }
+
+// left is the number of bytes not yet read; 0 after a failure.
+func (r *reader) left() int {
+	if *r.fail != nil {
+		return 0
+	}
+	return len(r.b) - r.off
+}
+
+// need makes sure that n more bytes are there.
+func (r *reader) need(field string, n int) bool {
+	if *r.fail != nil {
+		return false
+	}
+	if n >= 0 && n <= len(r.b)-r.off {
+		return true
+	}
+	if r.nested {
+		*r.fail = &Malformed{field, r.base + r.off, fmt.Sprintf("need %d bytes, enclosing length leaves %d", n, len(r.b)-r.off)}
+	} else {
+		*r.fail = ErrShort
+	}
+	return false
+}
+
+// malformed records that field, just read, has a value that cannot be.
+func (r *reader) malformed(field, reason string) {
+	if *r.fail == nil {
+		*r.fail = &Malformed{field, r.base + r.off, reason}
+	}
+}
+
+func (r *reader) u8(field string) int {
+	if !r.need(field, 1) {
+		return 0
+	}
+	r.off++
+	return int(r.b[r.off-1])
+}
+
+func (r *reader) be16(field string) int {
+	if !r.need(field, 2) {
+		return 0
+	}
+	r.off += 2
+	return int(binary.BigEndian.Uint16(r.b[r.off-2:]))
+}
+
+func (r *reader) be24(field string) int {
+	if !r.need(field, 3) {
+		return 0
+	}
+	r.off += 3
+	return int(r.b[r.off-3])<<16 | int(r.b[r.off-2])<<8 | int(r.b[r.off-1])
+}
+
+func (r *reader) be32(field string) uint32 {
+	if !r.need(field, 4) {
+		return 0
+	}
+	r.off += 4
+	return binary.BigEndian.Uint32(r.b[r.off-4:])
+}
+
+func (r *reader) be64(field string) uint64 {
+	if !r.need(field, 8) {
+		return 0
+	}
+	r.off += 8
+	return binary.BigEndian.Uint64(r.b[r.off-8:])
+}
+
+func (r *reader) le16(field string) int {
+	if !r.need(field, 2) {
+		return 0
+	}
+	r.off += 2
+	return int(binary.LittleEndian.Uint16(r.b[r.off-2:]))
+}
+
+func (r *reader) le32(field string) uint32 {
+	if !r.need(field, 4) {
+		return 0
+	}
+	r.off += 4
+	return binary.LittleEndian.Uint32(r.b[r.off-4:])
+}
+
+func (r *reader) le64(field string) uint64 {
+	if !r.need(field, 8) {
+		return 0
+	}
+	r.off += 8
+	return binary.LittleEndian.Uint64(r.b[r.off-8:])
+}
+
+// bytes returns the next n bytes, which alias the input.
+func (r *reader) bytes(field string, n int) []byte {
+	if !r.need(field, n) {
+		return nil
+	}
+	r.off += n
+	return r.b[r.off-n : r.off : r.off]
+}
+
+// within returns a reader of the next n bytes, a part whose length the message
+// declares. It shares the failure of r.
+func (r *reader) within(field string, n int) reader {
+	start := r.base + r.off
+	return reader{b: r.bytes(field, n), base: start, nested: true, fail: r.fail}
+}
+
+// empty makes sure that nothing is left of a part whose length was declared.
+func (r *reader) empty(field string) {
+	if n := r.left(); n > 0 {
+		r.malformed(field, fmt.Sprintf("%d bytes left over", n))
+	}
+}

@@ -1,0 +1,340 @@
+package dissect
+
+import "errors"
+
+// Basis says how a flow's protocol is known.
+type Basis uint8
+
+// The bases: not at all, from the bytes, from the port alone, from both.
+const (
+	Unknown Basis = iota
+	ByContent
+	ByPort
+	ByBoth
+)
+
+func (b Basis) String() string { return [...]string{"", "content", "port", "both"}[b] }
+
+const (
+	maxProbe      = 4 << 10  // bytes of one direction after which probing ends
+	maxDatagrams  = 4        // datagrams after which probing ends
+	maxUnconsumed = 64 << 10 // bytes of one direction that a Parser may leave waiting
+)
+
+// Set is the dissectors of one run and what their parsers share. It belongs to
+// one goroutine.
+type Set struct {
+	list    []Dissector
+	byPort  [65536]uint8 // 1 + index of the dissector tried first on a port; 0 for none
+	over    [3]uint32    // candidates by transport: TCP, UDP, ICMP
+	context *Context
+
+	held    int // bytes waiting in all States
+	maxHeld int
+}
+
+// NewSet readies list, at most 32 of them; maxHeld bounds the bytes that wait
+// in all flows together.
+func NewSet(list []Dissector, context *Context, maxHeld int) *Set {
+	if len(list) > 32 {
+		panic("dissect: more than 32 dissectors")
+	}
+	s := &Set{list: list, context: context, maxHeld: maxHeld}
+	for i, d := range list {
+		for bit, t := range [...]Transport{TCP, UDP, ICMP} {
+			if d.Over&t != 0 {
+				s.over[bit] |= 1 << i
+			}
+		}
+		for _, p := range d.Ports {
+			if s.byPort[p] == 0 {
+				s.byPort[p] = uint8(i + 1)
+			}
+		}
+	}
+	return s
+}
+
+// Held is the number of bytes that wait in all flows.
+func (s *Set) Held() int { return s.held }
+
+// OnPort names the protocol that is usual on a port, "" when none is.
+func (s *Set) OnPort(t Transport, port uint16) string {
+	if i := s.byPort[port]; i > 0 && s.list[i-1].Over&t != 0 {
+		return s.list[i-1].Name
+	}
+	return ""
+}
+
+type phase uint8
+
+const (
+	probing phase = iota
+	parsing
+	done
+)
+
+// State is one flow's dissection, from the first bytes to the last fact. The
+// zero value is ready for use.
+type State struct {
+	Facts
+
+	parser  Parser
+	waiting [2][]byte // delivered and not consumed
+	skip    [2]uint64 // bytes still to be passed over
+
+	ruledOut  uint32 // candidates that said No
+	found     uint8  // 1 + index of the dissector; 0 while unknown
+	basis     Basis
+	phase     phase
+	datagrams uint8
+	first     Dir     // direction of the first bytes
+	dead      [2]bool // directions that are not read any more
+	lost      bool    // a gap was met
+	spoke     bool    // bytes were delivered
+	broken    error   // the *Malformed that ended parsing
+	sender    Match   // what Probe said of who sent the first bytes
+}
+
+// Protocol is the name of the protocol found, "" when none was.
+func (s *State) Protocol(set *Set) string {
+	if s.found == 0 {
+		return ""
+	}
+	return set.list[s.found-1].Name
+}
+
+// By says how the protocol is known.
+func (s *State) By() Basis { return s.basis }
+
+// Broken is the contradiction that ended parsing, or nil.
+func (s *State) Broken() error { return s.broken }
+
+// Lost says whether bytes were missing before the dissection was done.
+func (s *State) Lost() bool { return s.lost }
+
+// Spoke says whether any payload was delivered.
+func (s *State) Spoke() bool { return s.spoke }
+
+// Done says that more bytes of dir will not be looked at.
+func (s *State) Done(dir Dir) bool { return s.phase == done || s.dead[dir] }
+
+// Flipped says that the bytes of dir, taken for those of the client, were
+// recognised as the server's, or the other way round.
+func (s *State) flipped(dir Dir) bool {
+	return s.sender == FromClient && dir == ToClient || s.sender == FromServer && dir == ToServer
+}
+
+// Data delivers the next bytes of dir, in order. ports are the client's and the
+// server's; oriented says that the caller is sure of which is which. Data
+// returns true when the bytes show that client and server are the other way
+// round: the caller then swaps them, and this State has already done so.
+func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented bool, b []byte) (flip bool) {
+	s.spoke = true
+	if s.Done(dir) {
+		return false
+	}
+	if n := s.skip[dir]; n > 0 {
+		if n >= uint64(len(b)) {
+			s.skip[dir] = n - uint64(len(b))
+			return false
+		}
+		b = b[n:]
+		s.skip[dir] = 0
+	}
+	if len(s.waiting[dir]) > 0 {
+		set.held += len(b)
+		s.waiting[dir] = append(s.waiting[dir], b...)
+		b = s.waiting[dir]
+	}
+	if s.phase == probing {
+		if len(s.waiting[0])+len(s.waiting[1]) == 0 {
+			s.first = dir
+		}
+		if !s.probe(set, t, dir, ports, b) {
+			if t != TCP {
+				s.datagrams++
+				if s.datagrams >= maxDatagrams {
+					s.finish(set)
+				}
+				return false
+			}
+			s.keep(set, dir, b)
+			if s.phase == probing && len(b) >= maxProbe {
+				s.finish(set)
+			}
+			return false
+		}
+		if !oriented && s.flipped(dir) {
+			flip = true
+			dir = dir.Other()
+			s.first = s.first.Other()
+			s.waiting[0], s.waiting[1] = s.waiting[1], s.waiting[0]
+			s.skip[0], s.skip[1] = s.skip[1], s.skip[0]
+			s.dead[0], s.dead[1] = s.dead[1], s.dead[0]
+		}
+		// The other direction may have spoken first and been undecided.
+		if o := dir.Other(); s.first == o && len(s.waiting[o]) > 0 {
+			s.keep(set, dir, b)
+			s.parse(set, t, o, s.waiting[o])
+			b = s.waiting[dir]
+			if s.phase == done {
+				return flip
+			}
+		} else if len(s.waiting[o]) > 0 {
+			s.keep(set, dir, b)
+			s.parse(set, t, dir, s.waiting[dir])
+			if s.phase != done {
+				s.parse(set, t, o, s.waiting[o])
+			}
+			return flip
+		}
+	}
+	s.parse(set, t, dir, b)
+	return flip
+}
+
+// probe asks the candidates, the one that is usual on the port first, and
+// readies the Parser of the first that says yes.
+func (s *State) probe(set *Set, t Transport, dir Dir, ports [2]uint16, b []byte) bool {
+	candidates := set.over[t>>1] &^ s.ruledOut
+	hint := set.byPort[ports[1]]
+	if hint == 0 {
+		hint = set.byPort[ports[0]]
+	}
+	if hint > 0 && candidates&(1<<(hint-1)) != 0 && s.ask(set, int(hint-1), dir, hint, b) {
+		return true
+	}
+	for i := range set.list {
+		if candidates&(1<<i) != 0 && i != int(hint)-1 && s.ask(set, i, dir, hint, b) {
+			return true
+		}
+	}
+	if t == TCP && set.over[t>>1]&^s.ruledOut == 0 {
+		s.finish(set)
+	}
+	return false
+}
+
+func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
+	m := set.list[i].Probe(dir, b)
+	switch m {
+	case No:
+		s.ruledOut |= 1 << i
+		return false
+	case Maybe:
+		return false
+	}
+	s.found = uint8(i + 1)
+	s.basis = ByContent
+	if s.found == hint {
+		s.basis = ByBoth
+	}
+	s.sender = m
+	s.phase = parsing
+	s.parser = set.list[i].New(set.context)
+	return true
+}
+
+// parse feeds the Parser b, all that is at hand of dir.
+func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
+	for len(b) > 0 {
+		n, err := s.parser.Parse(dir, b, &s.Facts)
+		var malformed *Malformed
+		switch {
+		case err == ErrDone:
+			s.finish(set)
+			return
+		case errors.As(err, &malformed):
+			if t != TCP {
+				break // one bad datagram says nothing of the next
+			}
+			s.broken = malformed
+			s.finish(set)
+			return
+		}
+		if n > len(b) {
+			s.skip[dir] = uint64(n - len(b))
+			n = len(b)
+		}
+		b = b[n:]
+		if n == 0 || err != nil || t != TCP {
+			break
+		}
+	}
+	if t != TCP {
+		return
+	}
+	s.keep(set, dir, b)
+}
+
+// keep makes b what waits of dir. b may be a tail of what waited.
+func (s *State) keep(set *Set, dir Dir, b []byte) {
+	old := s.waiting[dir]
+	set.held += len(b) - len(old)
+	if len(b) > maxUnconsumed || set.held > set.maxHeld {
+		set.held -= len(b)
+		s.waiting[dir] = nil
+		s.dead[dir] = true
+		s.lost = true
+		if s.dead[dir.Other()] {
+			s.finish(set)
+		}
+		return
+	}
+	if len(b) == 0 {
+		s.waiting[dir] = old[:0]
+		if cap(old) > 4<<10 {
+			s.waiting[dir] = nil
+		}
+		return
+	}
+	s.waiting[dir] = append(old[:0], b...)
+}
+
+// Gap says that n bytes of dir, right behind those delivered, are lost.
+func (s *State) Gap(set *Set, dir Dir, n uint64) {
+	if s.Done(dir) {
+		return
+	}
+	if s.skip[dir] >= n {
+		s.skip[dir] -= n
+		return
+	}
+	n -= s.skip[dir]
+	s.skip[dir] = 0
+	s.lost = true
+	ok := false
+	if s.phase == parsing {
+		s.skip[dir], ok = s.parser.Gap(dir, s.waiting[dir], n, &s.Facts)
+	}
+	set.held -= len(s.waiting[dir])
+	s.waiting[dir] = s.waiting[dir][:0]
+	if !ok {
+		s.skip[dir] = 0
+		s.dead[dir] = true
+		if s.dead[dir.Other()] {
+			s.finish(set)
+		}
+	}
+}
+
+// Close ends the dissection: the flow is over.
+func (s *State) Close(set *Set) {
+	if s.phase != done {
+		s.finish(set)
+	}
+}
+
+// finish lets the Parser conclude and gives back what the State holds.
+func (s *State) finish(set *Set) {
+	if s.parser != nil {
+		s.parser.Close(&s.Facts)
+		s.parser = nil
+	}
+	for d := range s.waiting {
+		set.held -= len(s.waiting[d])
+		s.waiting[d] = nil
+	}
+	s.phase = done
+}

@@ -1,0 +1,9 @@
+// Package flows turns packets into flows. Decode reads the headers of a frame,
+// whatever it is wrapped in, into a Segment; a Table finds the Segment's flow,
+// counts it, follows TCP, and delivers the payload in order to the flow's
+// dissection until that has seen enough.
+//
+// A Table belongs to one goroutine and has no lock. Its time is the latest
+// packet time seen, so that a year-old capture behaves as a live one, and the
+// same packets give the same flows every time.
+package flows

@@ -1,0 +1,97 @@
+// Package pcaps brings packets in: from capture files (pcap and pcapng, plain
+// or compressed, one or many, in time order), from standard input, and from a
+// live interface. Everything that hands out packets is a Source, so one
+// capture loop serves files and live handles alike.
+//
+// Packets are handed out in batches and never copied: the bytes of a batch
+// belong to the Source and are valid until the next call. A file that is cut
+// or damaged is read as far as it goes; what ended it is a Damage in the
+// file's statistics, never an error that hides the packets before it.
+//
+// gopacket is used for what it does well: live handles and the compiler of BPF
+// expressions. Files are read by this package's own reader.
+package pcaps
+
+import (
+	"github.com/google/gopacket"
+)
+
+// FrameID names one frame of one capture: which file of the run, and the
+// frame's number in it. It orders frames by file, then by position.
+type FrameID uint64
+
+const frameBits = 44
+
+// MakeFrameID packs the index of a file (0-based, in the order of
+// Stats.Files) and a frame's number (1-based, as Wireshark counts).
+func MakeFrameID(file int, number uint64) FrameID {
+	return FrameID(uint64(file)<<frameBits | number&(1<<frameBits-1))
+}
+
+// File is the index of the capture in Stats.Files.
+func (id FrameID) File() int { return int(id >> frameBits) }
+
+// Number is the 1-based position of the frame in its capture, as Wireshark
+// numbers it; 0 means that no frame is named.
+func (id FrameID) Number() uint64 { return uint64(id) & (1<<frameBits - 1) }
+
+// Packet is one captured frame.
+type Packet struct {
+	Frame   FrameID  // which capture, which frame
+	Time    int64    // capture time, nanoseconds since 1970-01-01 UTC
+	Data    []byte   // captured bytes, link header first; valid until the next Read
+	WireLen int      // bytes on the wire; more than len(Data) when the snap length cut the frame
+	Link    LinkType // what Data begins with
+}
+
+// Source hands out packets. A Source belongs to one goroutine.
+type Source interface {
+	// ZeroCopyReadPacketData returns the next frame alone, for programs built
+	// on gopacket. The bytes are valid until the next call.
+	gopacket.ZeroCopyPacketDataSource
+
+	// Read fills batch with the next packets, as many as are at hand and at
+	// most len(batch), and returns how many. The packets' Data is valid until
+	// the next call. It returns 0 and io.EOF at the end. Damage in a file ends
+	// that file and is told by Stats; any other error is the Source's own.
+	Read(batch []Packet) (int, error)
+
+	// Stats says what has been read so far and what was lost.
+	Stats() Stats
+
+	Close() error
+}
+
+// Stats is what a report says about its input.
+type Stats struct {
+	Files []FileStats
+
+	// Live capture only: frames that the kernel handed over, that it dropped
+	// for lack of buffers, and that the interface dropped.
+	Received, Dropped, InterfaceDropped uint64
+
+	Filtered uint64 // frames read and not taken by the BPF filter
+}
+
+// FileStats describes one capture.
+type FileStats struct {
+	Name        string     // as given on the command line; "-" for standard input
+	Format      string     // "pcap", "pcapng", "live"
+	Compression string     // "gzip", "zstd", "lz4", "xz", "bzip2" or empty
+	Frames      uint64     // frames read, before any filter
+	Bytes       uint64     // wire bytes of those frames
+	First, Last int64      // earliest and latest packet time, nanoseconds; 0 when there was no packet
+	SnapLen     uint32     // largest snap length declared, bytes; 0 when none was
+	Cut         uint64     // frames shorter than they were on the wire
+	Links       []LinkType // link types that occurred, ascending
+	Comments    []string   // pcapng comments, the first few
+	Secrets     int        // decryption-secrets blocks
+	Damage      *Damage    // why reading ended before the end of the file, or nil
+}
+
+// Damage says where a capture could not be read further, and why.
+type Damage struct {
+	Frame  uint64 // number of the last frame that was read whole; 0 when there was none
+	Offset int64  // byte of the (decompressed) file where the damaged part begins
+	Reason string // "file ends inside a packet record: 40 of 96 bytes", ...
+}

@@ -1,0 +1,125 @@
+package rules
+
+import (
+	"net/netip"
+
+	"wirechart/flows"
+	"wirechart/pcaps"
+)
+
+// Audit is everything that a report says: the answer, and what it rests on.
+// All slices are in the order in which they are to be printed, and the same
+// flows give the same Audit.
+type Audit struct {
+	Diagram  *Diagram
+	Coverage Coverage
+	Hosts    []Host
+	Edges    []EdgeState // in the order of the diagram
+	Findings []Finding   // most serious first
+	Concerns []Finding   // good practice, likewise
+	Verdicts [kinds]Count
+	Notes    []string // what the reader should know about the method or the limits met, each a sentence
+}
+
+// Count is a number of flows and the wire bytes they carried.
+type Count struct {
+	Flows, Bytes uint64
+}
+
+// Coverage says what the captures could have shown.
+type Coverage struct {
+	Captures    pcaps.Stats
+	Decoded     flows.Stats
+	First, Last int64  // packet times, nanoseconds
+	Flows       uint64 // flows tracked
+	OneSided    uint64 // TCP flows of which one direction was captured
+	LateStart   uint64 // TCP flows that began before the capture did
+	Missed      uint64 // payload bytes known to be missing
+	Lossy       bool   // so much is missing that verdicts rest on less than they should
+}
+
+// Host is an address that plays a part, or that a finding speaks of.
+type Host struct {
+	Addr  netip.Addr
+	Name  string   // from the inventory, else DNS, SNI or a certificate; may be empty
+	Names []string // every name known
+	MAC   flows.MAC
+	Roles []Role // most certain first; empty for a host without a part
+
+	Pinned   bool // the inventory says which roles it has
+	Ports    [2]uint16
+	Sampled  int    // source ports that Ports was learned from: lowest and highest seen
+	Flows    uint64 // flows it took part in
+	FirstSee pcaps.FrameID
+}
+
+// Role is one part that a host plays.
+type Role struct {
+	Component  *Component
+	Confidence float64 // 0 to 1
+	Because    []Evidence
+}
+
+// Evidence is one observation that a role rests on.
+type Evidence struct {
+	Weight float64
+	Says   string // "answers ZMTP CURVE on 7780 for 5 clients"
+	Frame  pcaps.FrameID
+}
+
+// EdgeStatus is the state of one edge of the diagram.
+type EdgeStatus uint8
+
+// The states of an edge, from the best to the worst.
+const (
+	EdgeSeen EdgeStatus = iota
+	EdgeUndecided
+	EdgeNotSeen
+	EdgeBlocked
+	EdgeViolated
+)
+
+func (s EdgeStatus) String() string {
+	return [...]string{"seen", "undecided", "not seen", "blocked", "violated"}[s]
+}
+
+// EdgeState is what the captures say of one edge.
+type EdgeState struct {
+	Edge     *Edge
+	Status   EdgeStatus
+	Verdicts [kinds]Count
+	First    pcaps.FrameID // an example
+	Example  string        // "10.20.30.22:51514 > 10.20.30.11:7780"
+	// CouldShow answers, for an edge that was not seen, whether these captures
+	// could have shown it; Why is the sentence.
+	CouldShow bool
+	Why       string
+}
+
+// Finding is many flows with one verdict for one reason between the same
+// components at the same service.
+type Finding struct {
+	ID       string // stable from one audit to the next: depends on what was found, not on when
+	Kind     Kind
+	Severity Severity
+	Reason   Reason
+	Edge     *Edge  // may be nil
+	From, To string // component ids, or addresses of hosts without a part
+	Service  string // "tcp/7780"
+	Flows    uint64
+	Bytes    uint64
+	First    int64 // packet times, nanoseconds
+	Last     int64
+	Clients  []netip.Addr // distinct, the first few
+	Servers  []netip.Addr
+	Example  Example
+	Title    string // one sentence: what was found
+	Do       string // one sentence: what to do next
+}
+
+// Example is the flow that proves a Finding.
+type Example struct {
+	Client, Server netip.AddrPort
+	Frame          pcaps.FrameID
+	Says           string // what the frame shows
+}
