@@ -1,0 +1,75 @@
+# One line per target: `make help` prints them. What CI runs is `make check`.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export DEBIAN_FRONTEND := noninteractive
+
+GO       ?= go
+FUZZTIME ?= 30s
+SHARED   ?= ../shared
+SAMPLE   ?= pcaps/samples/site-violations.pcapng
+
+# A checkout without git, or a git that refuses to speak, still builds.
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BUILD    := -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
+
+LINT_VERSION := v2.15.0
+LINT         := $(shell $(GO) env GOPATH 2>/dev/null)/bin/golangci-lint
+
+.PHONY: help setup build demo test race static lint fuzz bench bench-record golden samples score identical check clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install a C compiler and libpcap's headers by apt, where they are missing
+	@.ci/setup
+
+build: setup ## bin/wirechart
+	$(GO) build $(BUILD) -o bin/wirechart ./cmd/wirechart
+
+demo: build ## build, then audit a bundled capture and print the report
+	bin/wirechart audit --exit-zero $(SAMPLE)
+
+test: setup ## every test
+	$(GO) test ./...
+
+race: setup ## every test under the race detector
+	$(GO) test -race ./...
+
+static: setup ## gofmt and go vet
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt'ed:" $$unformatted; exit 1; fi
+	$(GO) vet ./...
+
+lint: setup $(LINT) ## golangci-lint with the linters of .golangci.yml
+	$(LINT) run ./...
+
+$(LINT):
+	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+fuzz: setup ## FUZZTIME (30s) for every fuzz target there is
+	@.ci/fuzz $(FUZZTIME)
+
+bench: build ## generate the four workloads and measure the audit beside the limit (5 GB in BENCH_DIR)
+	$(GO) run ./cmd/benchmark run -bin bin/wirechart $(BENCH)
+
+bench-record: build ## the same, and append the table to docs/benchmarks.md
+	$(GO) run ./cmd/benchmark run -bin bin/wirechart -record docs/benchmarks.md $(BENCH)
+
+golden: setup ## rewrite the expected report of every sample; review the diff
+	$(GO) test ./cmd/wirechart -run TestSamples -count=1 -update
+
+samples: ## record the site samples again, in network namespaces (needs root)
+	pcaps/samples/gen/site.sh
+	$(GO) run ./pcaps/samples/gen
+
+score: build ## hold the program against the labelled captures in SHARED, where present
+	@.ci/score $(SHARED)
+
+identical: build ## the same capture gives the same bytes, twice
+	@.ci/identical $(SHARED)
+
+check: ## everything that CI runs
+	@.ci/run
+
+clean: ## remove what was built
+	rm -rf bin
