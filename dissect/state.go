@@ -119,7 +119,10 @@ func (s *State) Spoke() bool { return s.spoke }
 // Done says that more bytes of dir will not be looked at.
 func (s *State) Done(dir Dir) bool { return s.phase == done || s.dead[dir] }
 
-// Flipped says that the bytes of dir, taken for those of the client, were
+// Oriented says that the bytes themselves told the client's from the server's.
+func (s *State) Oriented() bool { return s.sender == FromClient || s.sender == FromServer }
+
+// flipped says that the bytes of dir, taken for those of the client, were
 // recognised as the server's, or the other way round.
 func (s *State) flipped(dir Dir) bool {
 	return s.sender == FromClient && dir == ToClient || s.sender == FromServer && dir == ToServer

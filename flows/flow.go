@@ -151,16 +151,18 @@ type Flow struct {
 	Client, Server       netip.AddrPort
 	ClientMAC, ServerMAC MAC
 	EchoID               uint16
+	icmp                 uint16 // type<<8 | code of ICMP flows; of the request, for echoes
 	Oriented             Orientation
 
 	Packets, Bytes, Payload                      Pair // every copy counted; bytes on the wire, payload of the transport
 	Missed, Retransmitted, OutOfOrder, Duplicate Pair // bytes; packets; packets; packets
 
+	ICMP []ICMPError // errors that quoted this flow, the first few
+
 	VLANs  []uint16 // tags of the first packet of each direction, outermost first, distinct
 	Tunnel []string // encapsulations, outermost first: "vlan:20", "vxlan:42", "erspan:7"
 
 	TCP   TCP
-	ICMP  []ICMPError // errors that quoted this flow, the first few
 	Ended EndReason
 
 	App      string // protocol name, "" when unknown

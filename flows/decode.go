@@ -1,0 +1,1022 @@
+package flows
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+
+	"wirechart/pcaps"
+)
+
+// Outcome says how far the headers of a frame could be read. Every frame has
+// one, and Stats counts them: nothing is dropped without a cause.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Decoded     Outcome = iota // up to the transport header, or to an IP protocol without ports
+	NotIP                      // ARP, STP, LLDP, encrypted 802.11 ...
+	Truncated                  // the capture cut the frame inside a header
+	Malformed                  // a header contradicts itself
+	Fragment                   // part of a datagram that is not complete yet
+	UnknownLink                // the link type is not understood
+	outcomes
+)
+
+func (o Outcome) String() string {
+	return [outcomes]string{"decoded", "not IP", "truncated", "malformed", "fragment", "unknown link type"}[o]
+}
+
+// address is an IPv4 or IPv6 address without a pointer: IPv6 in network order
+// as two numbers, IPv4 in the low 32 bits of lo. Which of the two it is, is
+// said beside it.
+type address struct{ hi, lo uint64 }
+
+func (a address) netip(v6 bool) netip.Addr {
+	if !v6 {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], uint32(a.lo))
+		return netip.AddrFrom4(b)
+	}
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], a.hi)
+	binary.BigEndian.PutUint64(b[8:], a.lo)
+	return netip.AddrFrom16(b)
+}
+
+func (a address) less(b address) bool { return a.hi < b.hi || a.hi == b.hi && a.lo < b.lo }
+
+// TCP flags, as in the header.
+const (
+	flagFIN = 1 << iota
+	flagSYN
+	flagRST
+	flagPSH
+	flagACK
+)
+
+// tag is one encapsulation in front of the innermost IP header.
+type tag struct {
+	kind tagKind
+	id   uint32
+}
+
+type tagKind uint8
+
+const (
+	tagNone tagKind = iota
+	tagVLAN
+	tagMPLS
+	tagPPPoE
+	tagCMD
+	tagVNTag
+	tagGRE
+	tagERSPAN
+	tagVXLAN
+	tagGENEVE
+	tagIPIP
+	tagGTP
+	tagNSH
+	tagAH
+	tagKinds
+)
+
+var tagNames = [tagKinds]string{"", "vlan", "mpls", "pppoe", "cmd", "vntag", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "nsh", "ah"}
+
+func (t tag) String() string { return tagNames[t.kind] + ":" + strconv.FormatUint(uint64(t.id), 10) }
+
+const maxTags = 6 // encapsulations kept of one frame; more are read and not recorded
+
+// tags is comparable, so that the encapsulations of a flow can be interned.
+type tags [maxTags]tag
+
+// segment is one decoded packet: the innermost IP header that could be read and
+// the transport header behind it. It has no pointers but those to the frame.
+type segment struct {
+	src, dst         address
+	srcPort, dstPort uint16 // TCP, UDP, SCTP; ICMP: see icmp
+	proto            uint8
+	v6               bool
+	outcome          Outcome
+
+	flags    uint8 // TCP
+	ttl      uint8
+	echo     echoKind // ICMP
+	seq, ack uint32   // TCP
+	window   uint16   // TCP, unscaled
+	checksum uint16   // of the transport header, as captured
+	ipID     uint32   // 0 when there is none, as in IPv6 without fragments
+
+	frames     uint32 // frames that this segment came in: more than 1 for a reassembled datagram
+	wireLen    uint32 // bytes of those frames on the wire
+	payloadLen uint32 // transport payload that the headers claim, bytes
+	payload    []byte // what was captured of it
+
+	depth  uint8 // encapsulations so far
+	nested bool  // behind a tunnel: the length of the IP header is all that is known
+	tags   tags
+	srcMAC MAC
+
+	fragment fragment // valid when outcome is Fragment
+	isError  bool     // an ICMP error: the packet that it is about is quoted in the payload
+
+	key   key    // of the flow; filled in by the table, like what follows
+	hash  uint32 //
+	fromB bool   // the source is the key's upper endpoint
+}
+
+type echoKind uint8
+
+const (
+	notEcho echoKind = iota
+	echoRequest
+	echoReply
+)
+
+// fragment is the IP header's part of a fragment.
+type fragment struct {
+	id     uint32
+	offset uint32 // bytes
+	more   bool
+	proto  uint8
+}
+
+// Ethernet types and IP protocols that lead further.
+const (
+	etherIPv4    = 0x0800
+	etherIPv6    = 0x86dd
+	etherVLAN    = 0x8100
+	etherQinQ    = 0x88a8
+	etherOldQinQ = 0x9100
+	etherMPLS    = 0x8847
+	etherMPLSMC  = 0x8848
+	etherPPPoE   = 0x8864
+	etherCMD     = 0x8909 // Cisco MetaData (security group tags)
+	etherVNTag   = 0x8926
+	etherTEB     = 0x6558 // transparent Ethernet bridging
+	etherERSPAN  = 0x88be // types I and II
+	etherERSPAN3 = 0x22eb
+	etherPPP     = 0x880b
+	etherNSH     = 0x894f
+	etherCHDLC   = 0x2000 // not an Ethernet type of ours: keeps CDP out of IP
+
+	protoHopOpts  = 0
+	protoIPIP     = 4
+	protoIPv6     = 41
+	protoRouting  = 43
+	protoFragment = 44
+	protoGRE      = 47
+	protoESP      = 50
+	protoAH       = 51
+	protoDstOpts  = 60
+	protoEtherIP  = 97
+	protoMobility = 135
+
+	portVXLAN      = 4789
+	portVXLANLinux = 8472
+	portVXLANGPE   = 4790
+	portGENEVE     = 6081
+	portGTPU       = 2152
+
+	maxDepth = 10 // headers of encapsulation read of one frame: nesting bombs end here
+)
+
+// decode reads the headers of p into s, whatever was in s before.
+//
+// The path is that of the bytes: link, then network with whatever is in front
+// of IP, then IP, then transport; a tunnel leads back to link or network. IPv4
+// and IPv6 meet before the transport switch.
+func (s *segment) decode(p *pcaps.Packet) {
+	s.reset(p)
+	s.outcome = s.link(p.Link, p.Data)
+}
+
+func (s *segment) reset(p *pcaps.Packet) {
+	s.srcPort, s.dstPort, s.proto, s.v6 = 0, 0, 0, false
+	s.flags, s.echo, s.ipID, s.checksum = 0, notEcho, 0, 0
+	s.frames, s.wireLen = 1, uint32(p.WireLen)
+	s.payload, s.payloadLen = nil, 0
+	s.nested, s.isError = false, false
+	s.srcMAC = MAC{}
+	if s.depth > 0 {
+		s.tags = tags{}
+		s.depth = 0
+	}
+}
+
+// push records one encapsulation.
+func (s *segment) push(kind tagKind, id uint32) bool {
+	if s.depth >= maxDepth {
+		return false
+	}
+	if s.depth < maxTags {
+		s.tags[s.depth] = tag{kind, id}
+	}
+	s.depth++
+	return true
+}
+
+// link reads the link header.
+func (s *segment) link(t pcaps.LinkType, b []byte) Outcome {
+	switch t {
+	case pcaps.LinkEthernet:
+		return s.ethernet(b)
+	case pcaps.LinkRaw, pcaps.LinkRawBSD12, pcaps.LinkRawBSD14, pcaps.LinkIPv4, pcaps.LinkIPv6:
+		return s.rawIP(b)
+	case pcaps.LinkNull, pcaps.LinkLoop:
+		if len(b) < 4 {
+			return Truncated
+		}
+		return s.rawIP(b[4:]) // the family's numbers differ between systems; the version nibble does not
+	case pcaps.LinkLinuxSLL:
+		if len(b) < 16 {
+			return Truncated
+		}
+		if binary.BigEndian.Uint16(b[4:]) == 6 {
+			s.srcMAC = MAC(b[6:12])
+		}
+		return s.network(binary.BigEndian.Uint16(b[14:]), b[16:])
+	case pcaps.LinkLinuxSLL2:
+		if len(b) < 20 {
+			return Truncated
+		}
+		if b[11] == 6 {
+			s.srcMAC = MAC(b[12:18])
+		}
+		return s.network(binary.BigEndian.Uint16(b), b[20:])
+	case pcaps.LinkPPP:
+		if len(b) >= 2 && b[0] == 0xff && b[1] == 3 {
+			b = b[2:]
+		}
+		return s.ppp(b)
+	case pcaps.LinkPPPHDLC:
+		if len(b) < 2 {
+			return Truncated
+		}
+		if b[0] == 0xff && b[1] == 3 {
+			return s.ppp(b[2:])
+		}
+		if b[0] == 0x0f || b[0] == 0x8f {
+			return s.chdlc(b)
+		}
+		return s.ppp(b)
+	case pcaps.LinkPPPoE:
+		return s.network(etherPPPoE, b)
+	case pcaps.LinkCHDLC:
+		return s.chdlc(b)
+	case pcaps.LinkFrameRelay:
+		return s.frameRelay(b)
+	case pcaps.LinkIEEE80211:
+		return s.wlan(b)
+	case pcaps.LinkRadiotap:
+		if len(b) < 4 {
+			return Truncated
+		}
+		n := int(binary.LittleEndian.Uint16(b[2:]))
+		if n < 8 {
+			return Malformed
+		}
+		if n > len(b) {
+			return Truncated
+		}
+		return s.wlan(b[n:])
+	case pcaps.LinkPrism:
+		if len(b) < 144 {
+			return Truncated
+		}
+		return s.wlan(b[144:])
+	case pcaps.LinkPPI:
+		if len(b) < 8 {
+			return Truncated
+		}
+		n := int(binary.LittleEndian.Uint16(b[2:]))
+		inner := pcaps.LinkType(binary.LittleEndian.Uint32(b[4:]))
+		if n < 8 || inner == pcaps.LinkPPI {
+			return Malformed
+		}
+		if n > len(b) {
+			return Truncated
+		}
+		return s.link(inner, b[n:])
+	case pcaps.LinkNFLOG:
+		return s.nflog(b)
+	}
+	return UnknownLink
+}
+
+func (s *segment) ethernet(b []byte) Outcome {
+	if len(b) < 14 {
+		return Truncated
+	}
+	s.srcMAC = MAC(b[6:12])
+	t := binary.BigEndian.Uint16(b[12:])
+	if t < 0x600 {
+		return s.llc(b[14:])
+	}
+	return s.network(t, b[14:])
+}
+
+// llc reads an IEEE 802.2 header; only SNAP leads to IP.
+func (s *segment) llc(b []byte) Outcome {
+	if len(b) < 3 {
+		return NotIP
+	}
+	if b[0] == 6 && b[1] == 6 {
+		return s.network(etherIPv4, b[3:])
+	}
+	if b[0] != 0xaa || b[1] != 0xaa || b[2] != 3 {
+		return NotIP
+	}
+	if len(b) < 8 {
+		return Truncated
+	}
+	return s.network(binary.BigEndian.Uint16(b[6:]), b[8:])
+}
+
+// wlan reads an 802.11 data frame that is not encrypted.
+func (s *segment) wlan(b []byte) Outcome {
+	if len(b) < 24 {
+		return NotIP
+	}
+	fc0, fc1 := b[0], b[1]
+	if fc0&0x0c != 0x08 || fc0&0x40 != 0 || fc1&0x40 != 0 {
+		return NotIP // no data frame, no data in it, or protected
+	}
+	n := 24
+	if fc1&3 == 3 {
+		n += 6
+	}
+	if fc0&0x80 != 0 {
+		n += 2
+		if fc1&0x80 != 0 {
+			n += 4
+		}
+	}
+	if len(b) < n {
+		return Truncated
+	}
+	return s.llc(b[n:])
+}
+
+func (s *segment) chdlc(b []byte) Outcome {
+	if len(b) < 4 {
+		return Truncated
+	}
+	return s.network(binary.BigEndian.Uint16(b[2:]), b[4:])
+}
+
+func (s *segment) frameRelay(b []byte) Outcome {
+	n := 0
+	for { // the address ends at the byte whose lowest bit is set
+		if n >= len(b) {
+			return Truncated
+		}
+		n++
+		if b[n-1]&1 != 0 {
+			break
+		}
+	}
+	if n > 4 {
+		return Malformed
+	}
+	b = b[n:]
+	if len(b) < 2 || b[0] != 3 {
+		return NotIP
+	}
+	switch {
+	case b[1] == 0xcc:
+		return s.network(etherIPv4, b[2:])
+	case b[1] == 0x8e:
+		return s.network(etherIPv6, b[2:])
+	case b[1] == 0x80 && len(b) >= 7:
+		return s.network(binary.BigEndian.Uint16(b[5:]), b[7:])
+	case len(b) >= 8 && b[1] == 0 && b[2] == 0x80:
+		return s.network(binary.BigEndian.Uint16(b[6:]), b[8:])
+	}
+	return NotIP
+}
+
+// nflog reads the attributes of a netfilter log message up to the payload.
+func (s *segment) nflog(b []byte) Outcome {
+	const payload = 9
+	if len(b) < 4 {
+		return Truncated
+	}
+	b = b[4:]
+	for len(b) >= 4 {
+		n := int(binary.LittleEndian.Uint16(b))
+		t := binary.LittleEndian.Uint16(b[2:])
+		if n < 4 {
+			return Malformed
+		}
+		if t == payload {
+			return s.rawIP(b[4:min(n, len(b))])
+		}
+		n = (n + 3) &^ 3
+		if n > len(b) {
+			break
+		}
+		b = b[n:]
+	}
+	return NotIP
+}
+
+func (s *segment) ppp(b []byte) Outcome {
+	if len(b) < 1 {
+		return Truncated
+	}
+	var t uint16
+	if b[0]&1 != 0 { // compressed protocol field
+		t, b = uint16(b[0]), b[1:]
+	} else if len(b) >= 2 {
+		t, b = binary.BigEndian.Uint16(b), b[2:]
+	} else {
+		return Truncated
+	}
+	switch t {
+	case 0x21:
+		return s.network(etherIPv4, b)
+	case 0x57:
+		return s.network(etherIPv6, b)
+	case 0x281:
+		return s.network(etherMPLS, b)
+	}
+	return NotIP
+}
+
+// rawIP begins at an IP header of either version.
+func (s *segment) rawIP(b []byte) Outcome {
+	if len(b) < 1 {
+		return Truncated
+	}
+	switch b[0] >> 4 {
+	case 4:
+		return s.ipv4(b)
+	case 6:
+		return s.ipv6(b)
+	}
+	return NotIP
+}
+
+// network follows Ethernet types to IP.
+func (s *segment) network(t uint16, b []byte) Outcome {
+	for {
+		switch t {
+		case etherIPv4:
+			return s.ipv4(b)
+		case etherIPv6:
+			return s.ipv6(b)
+		case etherVLAN, etherQinQ, etherOldQinQ:
+			if len(b) < 4 {
+				return Truncated
+			}
+			if !s.push(tagVLAN, uint32(binary.BigEndian.Uint16(b)&0xfff)) {
+				return Malformed
+			}
+			t, b = binary.BigEndian.Uint16(b[2:]), b[4:]
+			if t < 0x600 {
+				return s.llc(b)
+			}
+		case etherMPLS, etherMPLSMC:
+			if len(b) < 4 {
+				return Truncated
+			}
+			label := binary.BigEndian.Uint32(b)
+			if !s.push(tagMPLS, label>>12) {
+				return Malformed
+			}
+			b = b[4:]
+			if label&0x100 == 0 {
+				continue // not the bottom of the stack
+			}
+			if len(b) < 1 {
+				return Truncated
+			}
+			switch b[0] >> 4 {
+			case 4:
+				return s.ipv4(b)
+			case 6:
+				return s.ipv6(b)
+			case 0: // a pseudowire's control word, then Ethernet
+				if len(b) < 4 {
+					return Truncated
+				}
+				return s.ethernet(b[4:])
+			}
+			return s.ethernet(b)
+		case etherPPPoE:
+			if len(b) < 6 {
+				return Truncated
+			}
+			if b[0] != 0x11 || b[1] != 0 {
+				return NotIP
+			}
+			if !s.push(tagPPPoE, uint32(binary.BigEndian.Uint16(b[2:]))) {
+				return Malformed
+			}
+			return s.ppp(b[6:])
+		case etherCMD:
+			// version, length in 4-byte words, options, then the Ethernet type
+			if len(b) < 2 {
+				return Truncated
+			}
+			n := 2 + int(b[1])*4
+			if len(b) < n+2 {
+				return Truncated
+			}
+			id := uint32(0)
+			if n >= 6 {
+				id = uint32(binary.BigEndian.Uint16(b[4:])) // security group tag
+			}
+			if !s.push(tagCMD, id) {
+				return Malformed
+			}
+			t, b = binary.BigEndian.Uint16(b[n:]), b[n+2:]
+		case etherVNTag:
+			if len(b) < 6 {
+				return Truncated
+			}
+			if !s.push(tagVNTag, binary.BigEndian.Uint32(b)>>16&0x3fff) {
+				return Malformed
+			}
+			t, b = binary.BigEndian.Uint16(b[4:]), b[6:]
+		case etherNSH:
+			return s.nsh(b)
+		case etherTEB:
+			return s.ethernet(b)
+		default:
+			return NotIP
+		}
+	}
+}
+
+// nsh reads a network service header (RFC 8300 section 2).
+func (s *segment) nsh(b []byte) Outcome {
+	if len(b) < 8 {
+		return Truncated
+	}
+	n := int(b[1]&0x3f) * 4
+	if n < 8 {
+		return Malformed
+	}
+	if !s.push(tagNSH, binary.BigEndian.Uint32(b[4:])>>8) {
+		return Malformed
+	}
+	if len(b) < n {
+		return Truncated
+	}
+	switch b[3] {
+	case 1:
+		return s.ipv4(b[n:])
+	case 2:
+		return s.ipv6(b[n:])
+	case 3:
+		return s.ethernet(b[n:])
+	case 5:
+		return s.network(etherMPLS, b[n:])
+	}
+	return NotIP
+}
+
+// ipv4 reads an IPv4 header (RFC 791 section 3.1).
+func (s *segment) ipv4(b []byte) Outcome {
+	if len(b) < 20 {
+		return Truncated
+	}
+	if b[0]>>4 != 4 {
+		return Malformed
+	}
+	ihl := int(b[0]&0xf) * 4
+	if ihl < 20 {
+		return Malformed
+	}
+	if ihl > len(b) {
+		return Truncated
+	}
+	s.v6 = false
+	s.src = address{0, uint64(binary.BigEndian.Uint32(b[12:]))}
+	s.dst = address{0, uint64(binary.BigEndian.Uint32(b[16:]))}
+	s.ttl = b[8]
+	s.ipID = uint32(binary.BigEndian.Uint16(b[4:]))
+	total := int(binary.BigEndian.Uint16(b[2:]))
+	switch {
+	case total == 0: // segmentation offload: the length is that of the frame
+		total = len(b)
+		if !s.nested && int(s.wireLen) > total {
+			total = int(s.wireLen)
+		}
+	case total < ihl:
+		return Malformed
+	}
+	if off := binary.BigEndian.Uint16(b[6:]); off&0x3fff != 0 {
+		s.fragment = fragment{id: s.ipID, offset: uint32(off&0x1fff) * 8, more: off&0x2000 != 0, proto: b[9]}
+		return s.part(b[ihl:], total-ihl)
+	}
+	return s.transport(b[9], b[ihl:min(total, len(b))], total-ihl)
+}
+
+// ipv6 reads an IPv6 header and the extension headers (RFC 8200 sections 3, 4).
+func (s *segment) ipv6(b []byte) Outcome {
+	if len(b) < 40 {
+		return Truncated
+	}
+	if b[0]>>4 != 6 {
+		return Malformed
+	}
+	s.v6 = true
+	s.src = address{binary.BigEndian.Uint64(b[8:]), binary.BigEndian.Uint64(b[16:])}
+	s.dst = address{binary.BigEndian.Uint64(b[24:]), binary.BigEndian.Uint64(b[32:])}
+	s.ttl = b[7]
+	s.ipID = 0
+	left := int(binary.BigEndian.Uint16(b[4:]))
+	next := b[6]
+	b = b[40:]
+	if left == 0 { // jumbogram or segmentation offload
+		left = len(b)
+	}
+	b = b[:min(left, len(b))]
+	for {
+		var n int
+		switch next {
+		case protoHopOpts, protoRouting, protoDstOpts, protoMobility:
+			if len(b) < 8 {
+				return Truncated
+			}
+			n = 8 + int(b[1])*8
+		case protoFragment:
+			if len(b) < 8 {
+				return Truncated
+			}
+			off := binary.BigEndian.Uint16(b[2:])
+			s.fragment = fragment{id: binary.BigEndian.Uint32(b[4:]), offset: uint32(off &^ 7), more: off&1 != 0, proto: b[0]}
+			s.ipID = s.fragment.id
+			if off&^6 != 0 {
+				return s.part(b[8:], left-8)
+			}
+			n = 8 // an atomic fragment (RFC 6946)
+		default:
+			return s.transport(next, b, left)
+		}
+		if n > left {
+			return Malformed
+		}
+		if n > len(b) {
+			return Truncated
+		}
+		next, b, left = b[0], b[n:], left-n
+	}
+}
+
+// part is a fragment with n bytes, of which b were captured.
+func (s *segment) part(b []byte, n int) Outcome {
+	if n <= 0 || s.fragment.offset+uint32(n) > 1<<16 {
+		return Malformed
+	}
+	s.proto = s.fragment.proto
+	s.payload = b[:min(n, len(b))]
+	s.payloadLen = uint32(n)
+	return Fragment
+}
+
+// transport reads what IP carries: n bytes by the IP header, of which b were
+// captured.
+func (s *segment) transport(proto uint8, b []byte, n int) Outcome {
+	s.proto = proto
+	switch proto {
+	case ProtoTCP:
+		return s.tcp(b, n)
+	case ProtoUDP:
+		return s.udp(b, n)
+	case ProtoICMP, ProtoICMPv6:
+		return s.icmp(b, n)
+	case ProtoSCTP:
+		if len(b) < 12 {
+			return Truncated
+		}
+		s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+		s.rest(b[12:], n-12)
+		return Decoded
+	case protoGRE:
+		return s.tunnel(proto, b, n, (*segment).gre)
+	case protoIPIP, protoIPv6:
+		return s.tunnel(proto, b, n, (*segment).ipip)
+	case protoEtherIP:
+		return s.tunnel(proto, b, n, (*segment).etherIP)
+	case protoAH:
+		return s.tunnel(proto, b, n, (*segment).ah)
+	}
+	s.rest(b, n)
+	return Decoded
+}
+
+// rest makes b, captured of n bytes, the payload.
+func (s *segment) rest(b []byte, n int) {
+	s.payload = b
+	s.payloadLen = uint32(max(n, 0))
+}
+
+// tunnel tries to read a packet inside this one. What cannot be read inside
+// leaves the outer packet as it was: something else on a tunnel's protocol or
+// port is a flow of its own.
+func (s *segment) tunnel(proto uint8, b []byte, n int, open func(*segment, []byte) Outcome) Outcome {
+	outer := *s
+	s.nested = true
+	if out := open(s, b); out == Decoded || out == Fragment {
+		return out
+	}
+	*s = outer
+	s.proto = proto
+	s.rest(b, n)
+	return Decoded
+}
+
+// gre reads a GRE header (RFC 2784, 2890; version 1: RFC 2637) and, where it
+// announces one, an ERSPAN header (draft-foschiano-erspan sections 4.1 to 4.3).
+func (s *segment) gre(b []byte) Outcome {
+	if len(b) < 4 {
+		return Truncated
+	}
+	flags, t := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	n, key := 4, uint32(0)
+	if flags&0x8000 != 0 || flags&0x4000 != 0 { // checksum, or routing of RFC 1701
+		n += 4
+	}
+	if flags&0x2000 != 0 {
+		if len(b) >= n+4 {
+			key = binary.BigEndian.Uint32(b[n:])
+		}
+		n += 4
+	}
+	if flags&0x1000 != 0 {
+		n += 4
+	}
+	if flags&7 == 1 && flags&0x80 != 0 { // PPTP's acknowledgement number
+		n += 4
+	}
+	if len(b) < n {
+		return Truncated
+	}
+	b = b[n:]
+	switch t {
+	case etherERSPAN:
+		if flags&0x1000 == 0 { // type I has no header of its own
+			if !s.push(tagERSPAN, 0) {
+				return Malformed
+			}
+			return s.ethernet(b)
+		}
+		return s.erspan(b, 8)
+	case etherERSPAN3:
+		n := 12
+		if len(b) >= 12 && b[11]&1 != 0 {
+			n += 8 // platform-specific subheader
+		}
+		return s.erspan(b, n)
+	}
+	if !s.push(tagGRE, key) {
+		return Malformed
+	}
+	if t == etherPPP {
+		return s.ppp(b)
+	}
+	return s.network(t, b)
+}
+
+func (s *segment) erspan(b []byte, n int) Outcome {
+	if len(b) < n {
+		return Truncated
+	}
+	if !s.push(tagERSPAN, uint32(binary.BigEndian.Uint16(b[2:])&0x3ff)) {
+		return Malformed
+	}
+	return s.ethernet(b[n:])
+}
+
+func (s *segment) ipip(b []byte) Outcome {
+	if !s.push(tagIPIP, 0) {
+		return Malformed
+	}
+	return s.rawIP(b)
+}
+
+func (s *segment) etherIP(b []byte) Outcome {
+	if len(b) < 2 {
+		return Truncated
+	}
+	if !s.push(tagGRE, 0) {
+		return Malformed
+	}
+	return s.ethernet(b[2:])
+}
+
+// ah passes over an authentication header (RFC 4302 section 2).
+func (s *segment) ah(b []byte) Outcome {
+	if len(b) < 12 {
+		return Truncated
+	}
+	n := (int(b[1]) + 2) * 4
+	if n < 12 {
+		return Malformed
+	}
+	if n > len(b) {
+		return Truncated
+	}
+	if !s.push(tagAH, binary.BigEndian.Uint32(b[4:])) {
+		return Malformed
+	}
+	next := b[0]
+	return s.transport(next, b[n:], len(b)-n)
+}
+
+// tcp reads a TCP header (RFC 9293 section 3.1).
+func (s *segment) tcp(b []byte, n int) Outcome {
+	if len(b) < 20 {
+		if len(b) >= 4 && n >= 20 { // the ports survived the cut
+			s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+		}
+		return Truncated
+	}
+	s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	s.seq, s.ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
+	s.flags = b[13]
+	s.window = binary.BigEndian.Uint16(b[14:])
+	s.checksum = binary.BigEndian.Uint16(b[16:])
+	off := int(b[12]>>4) * 4
+	if off < 20 || off > n {
+		return Malformed
+	}
+	s.rest(b[min(off, len(b)):], n-off)
+	return Decoded
+}
+
+// udp reads a UDP header (RFC 768) and the tunnels known by port.
+func (s *segment) udp(b []byte, n int) Outcome {
+	if len(b) < 8 {
+		return Truncated
+	}
+	s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	s.checksum = binary.BigEndian.Uint16(b[6:])
+	if l := int(binary.BigEndian.Uint16(b[4:])); l >= 8 && l < n {
+		n = l
+		b = b[:min(n, len(b))]
+	}
+	b, n = b[8:], n-8
+	switch s.dstPort {
+	case portVXLAN, portVXLANLinux:
+		return s.tunnel(ProtoUDP, b, n, (*segment).vxlan)
+	case portVXLANGPE:
+		return s.tunnel(ProtoUDP, b, n, (*segment).vxlanGPE)
+	case portGENEVE:
+		return s.tunnel(ProtoUDP, b, n, (*segment).geneve)
+	case portGTPU:
+		return s.tunnel(ProtoUDP, b, n, (*segment).gtp)
+	}
+	s.rest(b, n)
+	return Decoded
+}
+
+// vxlan reads a VXLAN header (RFC 7348 section 5).
+func (s *segment) vxlan(b []byte) Outcome {
+	if len(b) < 8 {
+		return Truncated
+	}
+	if b[0]&0x08 == 0 || b[7] != 0 {
+		return Malformed
+	}
+	if !s.push(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8) {
+		return Malformed
+	}
+	return s.ethernet(b[8:])
+}
+
+func (s *segment) vxlanGPE(b []byte) Outcome {
+	if len(b) < 8 {
+		return Truncated
+	}
+	if b[0]&0x08 == 0 {
+		return Malformed
+	}
+	if !s.push(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8) {
+		return Malformed
+	}
+	switch {
+	case b[0]&0x04 == 0 || b[3] == 3:
+		return s.ethernet(b[8:])
+	case b[3] == 1:
+		return s.ipv4(b[8:])
+	case b[3] == 2:
+		return s.ipv6(b[8:])
+	case b[3] == 4:
+		return s.nsh(b[8:])
+	}
+	return NotIP
+}
+
+// geneve reads a Geneve header (RFC 8926 section 3.4).
+func (s *segment) geneve(b []byte) Outcome {
+	if len(b) < 8 {
+		return Truncated
+	}
+	if b[0]>>6 != 0 {
+		return Malformed
+	}
+	n := 8 + int(b[0]&0x3f)*4
+	if len(b) < n {
+		return Truncated
+	}
+	if !s.push(tagGENEVE, binary.BigEndian.Uint32(b[4:])>>8) {
+		return Malformed
+	}
+	return s.network(binary.BigEndian.Uint16(b[2:]), b[n:])
+}
+
+// gtp reads a GTP-U header (3GPP TS 29.281 section 5.1) that carries a packet.
+func (s *segment) gtp(b []byte) Outcome {
+	const gPDU = 255
+	if len(b) < 8 {
+		return Truncated
+	}
+	if b[0]>>5 != 1 || b[0]&0x10 == 0 || b[1] != gPDU {
+		return NotIP
+	}
+	if !s.push(tagGTP, binary.BigEndian.Uint32(b[4:])) {
+		return Malformed
+	}
+	n := 8
+	if b[0]&7 != 0 {
+		if len(b) < 12 {
+			return Truncated
+		}
+		n = 12
+		for next := b[11]; next != 0 && b[0]&4 != 0; { // extension headers
+			if len(b) <= n {
+				return Truncated
+			}
+			l := int(b[n]) * 4
+			if l == 0 {
+				return Malformed
+			}
+			if len(b) < n+l {
+				return Truncated
+			}
+			next = b[n+l-1]
+			n += l
+		}
+	}
+	return s.rawIP(b[n:])
+}
+
+// icmp reads an ICMP or ICMPv6 message (RFC 792, RFC 4443). The ports of the
+// flow key hold the echo identifier in both, or type and code in the source's:
+// echoes of one identifier are one flow, other messages one flow for each type
+// and code.
+func (s *segment) icmp(b []byte, n int) Outcome {
+	if len(b) < 4 {
+		return Truncated
+	}
+	t, code := b[0], b[1]
+	s.checksum = binary.BigEndian.Uint16(b[2:])
+	s.rest(b, n)
+	request, reply := uint8(8), uint8(0)
+	if s.proto == ProtoICMPv6 {
+		request, reply = 128, 129
+	}
+	if (t == request || t == reply) && len(b) >= 8 {
+		s.echo = echoReply
+		if t == request {
+			s.echo = echoRequest
+		}
+		s.srcPort = binary.BigEndian.Uint16(b[4:])
+		s.dstPort = s.srcPort
+		s.seq = uint32(binary.BigEndian.Uint16(b[6:]))
+		return Decoded
+	}
+	s.srcPort = uint16(t)<<8 | uint16(code)
+	s.dstPort = s.srcPort
+	s.isError = isICMPError(s.proto, t)
+	return Decoded
+}
+
+func isICMPError(proto, t uint8) bool {
+	if proto == ProtoICMPv6 {
+		return t >= 1 && t <= 4
+	}
+	return t == 3 || t == 4 || t == 5 || t == 11 || t == 12
+}
+
+// decodeQuoted reads into s the headers that the ICMP error e quotes: an IP
+// header and at least the first 8 bytes behind it, which hold the ports. It
+// says whether they could be read.
+func (s *segment) decodeQuoted(e *segment) bool {
+	if len(e.payload) <= 8 {
+		return false
+	}
+	*s = segment{nested: true}
+	switch s.rawIP(e.payload[8:]) {
+	case Decoded:
+		return true
+	case Truncated: // often cut behind 8 bytes
+		return s.srcPort != 0 || s.dstPort != 0
+	}
+	return false
+}

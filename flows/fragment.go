@@ -1,0 +1,158 @@
+package flows
+
+import (
+	"slices"
+
+	"wirechart/pcaps"
+)
+
+// Bounds of IP reassembly (RFC 791 section 3.2, RFC 8200 section 4.5).
+const (
+	maxDatagrams   = 1024     // datagrams being put together
+	maxPartBytes   = 8 << 20  // bytes of all of them
+	maxParts       = 256      // fragments of one datagram
+	datagramExpiry = 60 * 1e9 // nanoseconds from the first fragment seen
+)
+
+// fragments puts datagrams together.
+type fragments struct {
+	open  map[fragmentKey]*datagram
+	order []*datagram // as they began
+	bytes int
+	whole []byte // the last datagram put together
+}
+
+type fragmentKey struct {
+	src, dst address
+	id       uint32
+	proto    uint8
+	v6       bool
+}
+
+// datagram is what has been seen of one.
+type datagram struct {
+	key     fragmentKey
+	parts   []fragmentPart
+	total   int // bytes; 0 until the last fragment was seen
+	frames  uint32
+	wire    uint32
+	first   segment // the headers of the fragment at offset 0, or of the first one seen
+	headed  bool    // first is that at offset 0
+	frame   pcaps.FrameID
+	time    int64
+	removed bool
+}
+
+type fragmentPart struct {
+	offset, n int
+	data      []byte // captured of the n bytes
+}
+
+// part takes a fragment. When it completes its datagram, s becomes the whole of
+// it, with the frames and bytes of all fragments.
+func (t *Table) part(p *pcaps.Packet, s *segment) {
+	f := &t.parts
+	if f.open == nil {
+		f.open = map[fragmentKey]*datagram{}
+	}
+	for len(f.order) > 0 && (t.now-f.order[0].time > datagramExpiry || len(f.order) >= maxDatagrams || f.bytes > maxPartBytes) {
+		t.giveUp(f.order[0])
+	}
+	k := fragmentKey{s.src, s.dst, s.fragment.id, s.fragment.proto, s.v6}
+	d := f.open[k]
+	if d == nil {
+		d = &datagram{key: k, first: *s, frame: p.Frame, time: p.Time}
+		d.first.payload = nil
+		f.open[k] = d
+		f.order = append(f.order, d)
+	}
+	at := int(s.fragment.offset)
+	n := int(s.payloadLen)
+	if at == 0 && !d.headed {
+		d.first, d.headed = *s, true
+		d.first.payload = nil
+	}
+	d.frames++
+	d.wire += s.wireLen
+	if !s.fragment.more {
+		d.total = at + n
+	}
+	if len(d.parts) < maxParts {
+		i, found := slices.BinarySearchFunc(d.parts, at, func(p fragmentPart, at int) int { return p.offset - at })
+		if !found {
+			d.parts = slices.Insert(d.parts, i, fragmentPart{at, n, slices.Clone(s.payload)})
+			f.bytes += len(s.payload)
+		}
+	}
+	if d.total == 0 || !d.whole() {
+		return
+	}
+	t.remove(d)
+	t.join(d, s)
+}
+
+// whole says whether the fragments cover the datagram.
+func (d *datagram) whole() bool {
+	end := 0
+	for _, p := range d.parts {
+		if p.offset > end {
+			return false
+		}
+		end = max(end, p.offset+p.n)
+	}
+	return end >= d.total
+}
+
+// join makes s the datagram d, as far as it was captured.
+func (t *Table) join(d *datagram, s *segment) {
+	buf := t.parts.whole[:0]
+	total := d.total
+	for _, p := range d.parts {
+		total = max(total, p.offset+p.n)
+		if p.offset > len(buf) {
+			break // a gap: what is behind it cannot be placed in a header
+		}
+		if have := len(buf) - p.offset; have < len(p.data) {
+			buf = append(buf, p.data[have:]...)
+		}
+	}
+	t.parts.whole = buf
+	*s = d.first
+	s.frames, s.wireLen = d.frames, d.wire
+	s.outcome = s.transport(d.key.proto, buf, total)
+}
+
+func (t *Table) remove(d *datagram) {
+	f := &t.parts
+	delete(f.open, d.key)
+	d.removed = true
+	for _, p := range d.parts {
+		f.bytes -= len(p.data)
+	}
+	for len(f.order) > 0 && f.order[0].removed {
+		f.order = f.order[1:]
+	}
+}
+
+// giveUp counts a datagram of which fragments are missing: for its flow, when
+// the fragment with the ports is there.
+func (t *Table) giveUp(d *datagram) {
+	t.remove(d)
+	t.stats.Partial++
+	if !d.headed {
+		return
+	}
+	s := &t.quoted // not in use between packets
+	t.join(d, s)
+	if s.outcome == Decoded {
+		s.setKey(t.seed)
+		t.count(d.frame, d.time, s)
+	}
+}
+
+// flushParts gives up every datagram that is not whole.
+func (t *Table) flushParts() {
+	for len(t.parts.order) > 0 {
+		t.giveUp(t.parts.order[0])
+	}
+}

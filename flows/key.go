@@ -1,0 +1,40 @@
+package flows
+
+import "math/bits"
+
+// key is one value for both directions of a flow: the lower endpoint is a. It
+// has no pointers and no padding that matters, so that it can be compared and
+// hashed as numbers (an address type with a zone pointer made lookups twice as
+// slow).
+type key struct {
+	a, b         address
+	aPort, bPort uint16
+	proto        uint8
+	v6           bool
+}
+
+// setKey fills in the key of s, its hash, and which end of it s comes from.
+func (s *segment) setKey(seed uint64) {
+	k := &s.key
+	k.proto, k.v6 = s.proto, s.v6
+	if s.src.less(s.dst) || s.src == s.dst && s.srcPort <= s.dstPort {
+		k.a, k.b, k.aPort, k.bPort = s.src, s.dst, s.srcPort, s.dstPort
+		s.fromB = false
+	} else {
+		k.a, k.b, k.aPort, k.bPort = s.dst, s.src, s.dstPort, s.srcPort
+		s.fromB = true
+	}
+	s.hash = k.hash(seed)
+}
+
+// hash mixes the key with two multiplications, seeded so that nobody can choose
+// addresses that collide. The seed never shows: no output depends on the order
+// of the index.
+func (k *key) hash(seed uint64) uint32 {
+	const m1, m2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
+	x := k.a.lo ^ bits.RotateLeft64(k.a.hi, 17) ^ seed
+	y := k.b.lo ^ bits.RotateLeft64(k.b.hi, 29) ^ uint64(k.aPort)<<32 ^ uint64(k.bPort)<<48 ^ uint64(k.proto)<<40
+	hi, lo := bits.Mul64(x^m1, y^m2^seed>>32)
+	hi, lo = bits.Mul64(hi^lo^y, m1)
+	return uint32(hi ^ lo)
+}

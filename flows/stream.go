@@ -1,0 +1,136 @@
+package flows
+
+import (
+	"slices"
+
+	"wirechart/dissect"
+	"wirechart/pcaps"
+)
+
+// pending is payload that lies ahead of what the dissection has had.
+type pending struct {
+	seq   uint32
+	n     uint32 // bytes that the headers claim
+	data  []byte // captured of them
+	frame pcaps.FrameID
+	time  int64
+}
+
+// How much is kept of one direction while something before it is missing. When
+// it is more, the missing part is given up: a gap.
+const (
+	maxHeld      = 256
+	maxHeldBytes = 256 << 10
+)
+
+// deliver hands the payload of s, at seq in the stream of end, to the
+// dissection: now, when it is next, later, when something before it is still
+// missing. Bytes that were delivered before are not delivered again: the first
+// copy counts.
+func (t *Table) deliver(r *record, x *extra, s *segment, seq uint32, end int, frame pcaps.FrameID, now int64) {
+	if x.state == nil {
+		x.state = new(dissect.State)
+	}
+	c := &x.tcp
+	if x.state.Done(r.dir(end)) {
+		if len(x.held[end]) > 0 {
+			t.drop(x, end)
+		}
+		return
+	}
+	switch ahead := int32(seq - c.stream[end]); {
+	case ahead > 0:
+		t.hold(r, x, s, seq, end, frame, now)
+		return
+	case int32(seq+s.payloadLen-c.stream[end]) <= 0:
+		return
+	}
+	t.feed(r, x, end, pending{seq, s.payloadLen, s.payload, frame, now})
+	t.release(r, x, end, false)
+}
+
+// feed delivers p, which begins at or before the byte that is next.
+func (t *Table) feed(r *record, x *extra, end int, p pending) {
+	c := &x.tcp
+	skip := c.stream[end] - p.seq
+	c.stream[end] = p.seq + p.n
+	state := x.state
+	state.Frame, state.Now = uint64(p.frame), p.time
+	lost := uint64(p.n) - uint64(len(p.data))
+	if int(skip) < len(p.data) {
+		flip := state.Data(t.set, dissect.TCP, r.dir(end), r.ports(), r.oriented == BySYN, p.data[skip:])
+		t.turn(r, state, flip)
+	} else {
+		lost = uint64(p.n - skip)
+	}
+	if lost > 0 {
+		state.Gap(t.set, r.dir(end), lost)
+	}
+}
+
+// hold keeps s until what is before it arrives.
+func (t *Table) hold(r *record, x *extra, s *segment, seq uint32, end int, frame pcaps.FrameID, now int64) {
+	held := x.held[end]
+	at, found := slices.BinarySearchFunc(held, seq, func(p pending, seq uint32) int { return int(int32(p.seq - seq)) })
+	if found && held[at].n >= s.payloadLen {
+		return
+	}
+	bytes := len(s.payload)
+	for i := range held {
+		bytes += len(held[i].data)
+	}
+	x.held[end] = slices.Insert(held, at, pending{seq, s.payloadLen, slices.Clone(s.payload), frame, now})
+	t.buffered += len(s.payload)
+	if len(x.held[end]) > maxHeld || bytes > maxHeldBytes || t.buffered+t.set.Held() > t.config.MaxBuffered {
+		t.release(r, x, end, true)
+	}
+}
+
+// release delivers held segments that are next. With force, what is missing
+// before them is given up.
+func (t *Table) release(r *record, x *extra, end int, force bool) {
+	c := &x.tcp
+	for len(x.held[end]) > 0 {
+		p := x.held[end][0]
+		ahead := int32(p.seq - c.stream[end])
+		if ahead > 0 {
+			if !force {
+				return
+			}
+			x.state.Gap(t.set, r.dir(end), uint64(ahead))
+			c.stream[end] = p.seq
+		}
+		x.held[end] = x.held[end][1:]
+		t.buffered -= len(p.data)
+		if int32(p.seq+p.n-c.stream[end]) > 0 {
+			t.feed(r, x, end, p)
+		}
+		if x.state.Done(r.dir(end)) {
+			break
+		}
+	}
+	t.drop(x, end)
+}
+
+// drop forgets what is held of end.
+func (t *Table) drop(x *extra, end int) {
+	for i := range x.held[end] {
+		t.buffered -= len(x.held[end][i].data)
+	}
+	x.held[end] = nil
+}
+
+// conclude delivers what is still held and ends the dissection.
+func (t *Table) conclude(r *record, x *extra) {
+	if x.state == nil {
+		return
+	}
+	// The earlier of the two directions first, as far as that can be told.
+	first := 0
+	if len(x.held[0]) > 0 && len(x.held[1]) > 0 && x.held[1][0].frame < x.held[0][0].frame {
+		first = 1
+	}
+	t.release(r, x, first, true)
+	t.release(r, x, 1-first, true)
+	x.state.Close(t.set)
+}

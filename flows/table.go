@@ -1,0 +1,813 @@
+package flows
+
+import (
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"wirechart/dissect"
+	"wirechart/pcaps"
+)
+
+// Limits bounds what a Table keeps. Nothing in a Table grows past them,
+// whatever the traffic.
+type Limits struct {
+	MaxFlows    int // flows kept, ended ones included until they are settled
+	MaxTracked  int // of these, flows whose TCP state or payload is followed
+	MaxBuffered int // bytes of payload kept in all flows: out of order, undecided, fragments
+
+	// Silence after which a flow is over, by packet time.
+	Opening     time.Duration // TCP before the handshake is complete
+	Established time.Duration // TCP after it
+	Closing     time.Duration // TCP after FIN or RST
+	Datagram    time.Duration // everything else
+}
+
+// DefaultLimits keeps at most about 1.5 GB, and far less on ordinary traffic.
+func DefaultLimits() Limits {
+	return Limits{
+		MaxFlows:    4 << 20,
+		MaxTracked:  1 << 20,
+		MaxBuffered: 64 << 20,
+		Opening:     3 * time.Minute,
+		Established: 2 * time.Hour,
+		Closing:     time.Minute,
+		Datagram:    3 * time.Minute,
+	}
+}
+
+// Config is what a Table is made with.
+type Config struct {
+	Limits
+	// Listeners says whether a port is a service's: it orients flows whose
+	// start was not captured. Well-known ports need not be in it.
+	Listeners func(proto uint8, port uint16) bool
+}
+
+// Stats is what a Table says about the packets it was given.
+type Stats struct {
+	Packets  uint64           // frames given
+	Outcomes [outcomes]uint64 // how far each could be read
+	Unknown  []pcaps.LinkType // link types that are not understood, ascending
+	Flows    uint64           // flows begun
+	Evicted  uint64           // flows ended early because the table was full
+	Early    uint64           // flows settled before the end of the captures to make room
+	Copies   uint64           // frames recognised as copies made by the mirror
+	Partial  uint64           // datagrams whose fragments were not all captured
+}
+
+// record is a flow as the table keeps it: 88 bytes without pointers, so that
+// the garbage collector passes by and two cache lines hold what every packet
+// touches. Pairs are by end of the key: what a sent, what b sent. Flow is the
+// form for everybody else; view makes one of the other.
+type record struct {
+	aIP, bIP     uint32 // IPv4; for IPv6 aIP is an index into Table.wide
+	aPort, bPort uint16
+	proto        uint8
+	bits         uint8
+	oriented     Orientation
+	ended        EndReason // CaptureEnd while it is open
+
+	start, last int64
+	frame       pcaps.FrameID
+
+	packets, bytes, payload [2]uint32 // modulo 2^32: what ran over is in extra
+	signature               [2]uint32 // of the last packet of each end
+
+	extra      uint32 // 1 + index into the extras; 0 for none
+	flags      [2]uint8
+	tags       uint16 // index into Table.tagSets
+	resetAfter uint32 // frames from the first one to the first RST
+	resetTTL   uint8
+}
+
+// The bits of a record.
+const (
+	bitV6      = 1 << iota
+	bitClientB // the client is the key's upper end
+	bitFlipped // the ends were swapped after the first packet
+	bitEcho    // ICMP echo: the ports are the identifier
+	bitIndexed // found by new packets; clear when the flow is over for good
+	bitUsed
+)
+
+// client is the end that opened the flow: 0 for a, 1 for b.
+func (r *record) client() int { return int(r.bits >> 1 & 1) }
+
+// dir is the direction of what end sent.
+func (r *record) dir(end int) dissect.Dir { return dissect.Dir(end ^ r.client()) }
+
+// ports are the client's and the server's.
+func (r *record) ports() [2]uint16 {
+	if r.proto == ProtoICMP || r.proto == ProtoICMPv6 {
+		return [2]uint16{}
+	}
+	if r.client() == 1 {
+		return [2]uint16{r.bPort, r.aPort}
+	}
+	return [2]uint16{r.aPort, r.bPort}
+}
+
+// extra is what is kept beside a record when its payload or its TCP state is
+// followed, or when something rare happened to it.
+type extra struct {
+	state   *dissect.State
+	icmp    []ICMPError
+	held    [2][]pending // segments ahead of the stream
+	mac     [2]MAC
+	tags    uint16 // of the first packet of the other direction
+	hasTags bool
+	over    [3][2]uint32 // how often packets, bytes and payload of the record ran over
+	copies  [2]uint32    // made by the mirror
+	next    uint32       // free list: 1 + index
+	tcp     tcpTrack
+}
+
+const (
+	chunkBits = 13 // records and extras in one allocation
+	chunkSize = 1 << chunkBits
+	batchSize = 32 // packets decoded, then looked up together: their cache misses overlap
+	maxErrors = 4  // ICMP errors kept of one flow
+)
+
+// Table finds the flow of every packet and keeps it up to date. It belongs to
+// one goroutine; more cores would have more Tables, chosen by the key's hash.
+//
+// The index is open addressing over 8-byte slots: the upper half is the key's
+// hash, which also gives the slot's place, the lower half the record's number.
+// Records are never moved. A flow that is over stays where it is until settle
+// has seen it: at the end of the captures, or when the table is full.
+type Table struct {
+	config Config
+	set    *dissect.Set
+	settle func(iter.Seq[*Flow])
+	seed   uint64
+
+	slots   []uint64
+	shift   uint8 // 32 - log2(len(slots))
+	indexed int
+
+	records [][]record
+	used    int      // records ever used
+	free    []uint32 // records given back
+	extras  [][]extra
+	extraN  int
+	extraAt uint32 // head of the free list
+	tracked int
+	wide    [][2]address // ends of the IPv6 flows
+	narrow  []uint32     // places in wide given back
+	tagSets []tags
+	tagAt   map[tags]uint16
+
+	now      int64 // latest packet time
+	buffered int   // bytes in held segments
+	parts    fragments
+	stats    Stats
+	unknown  map[pcaps.LinkType]bool
+	settled  uint64 // flows already handed to settle: IDs go on from here
+	reused   bool   // records are not in the order in which the flows began
+
+	segments [batchSize]segment
+	slotAt   [batchSize]uint64
+	quoted   segment
+	probe    dissect.State // for datagrams of flows whose protocol is not known
+	flow     Flow
+	touched  uint64 // what prefetching reads goes here, so that it is not optimised away
+}
+
+// NewTable makes an empty table. settle is called with flows that are over, in
+// the order in which they began: with all of them from Finish, and earlier with
+// a part when the table must make room. It may go through them several times;
+// each Flow is good until the next one.
+func NewTable(config Config, set *dissect.Set, settle func(iter.Seq[*Flow])) *Table {
+	t := &Table{
+		config:  config,
+		set:     set,
+		settle:  settle,
+		seed:    rand.Uint64(),
+		tagSets: make([]tags, 1),
+		tagAt:   map[tags]uint16{{}: 0},
+		unknown: map[pcaps.LinkType]bool{},
+	}
+	t.resize(1 << 10)
+	return t
+}
+
+// Stats says what has been seen so far.
+func (t *Table) Stats() Stats {
+	s := t.stats
+	for l := range t.unknown {
+		s.Unknown = append(s.Unknown, l)
+	}
+	slices.Sort(s.Unknown)
+	return s
+}
+
+// Add takes the packets of a batch, in their order.
+func (t *Table) Add(batch []pcaps.Packet) {
+	for len(batch) > 0 {
+		n := min(len(batch), batchSize)
+		t.add(batch[:n])
+		batch = batch[n:]
+	}
+}
+
+// add decodes a few packets, touches the slots, records and extras that they
+// will need, and then takes them one by one: the processor waits for many
+// cache misses at once instead of one after another.
+func (t *Table) add(batch []pcaps.Packet) {
+	for i := range batch {
+		s := &t.segments[i]
+		s.decode(&batch[i])
+		if s.outcome == Decoded {
+			s.setKey(t.seed)
+		}
+	}
+	var sum uint64
+	for i := range batch {
+		if s := &t.segments[i]; s.outcome == Decoded {
+			t.slotAt[i] = t.slots[s.hash>>t.shift]
+		}
+	}
+	for i := range batch {
+		if slot := t.slotAt[i]; slot != 0 && t.segments[i].outcome == Decoded {
+			r := t.record(uint32(slot) - 1)
+			sum += uint64(r.aIP) + uint64(r.flags[0])
+		}
+	}
+	t.touched += sum
+	for i := range batch {
+		t.take(&batch[i], &t.segments[i])
+	}
+}
+
+// take counts one packet.
+func (t *Table) take(p *pcaps.Packet, s *segment) {
+	t.stats.Packets++
+	t.now = max(t.now, p.Time)
+	if s.outcome == Fragment {
+		t.part(p, s)
+		if s.outcome == Fragment {
+			t.stats.Outcomes[Fragment]++
+			return
+		}
+		if s.outcome == Decoded {
+			s.setKey(t.seed)
+		}
+	}
+	t.stats.Outcomes[s.outcome]++
+	if s.outcome != Decoded {
+		if s.outcome == UnknownLink {
+			t.unknown[p.Link] = true
+		}
+		return
+	}
+	t.count(p.Frame, p.Time, s)
+}
+
+// count finds the flow of s, or begins it, and counts s there.
+func (t *Table) count(frame pcaps.FrameID, now int64, s *segment) {
+	end := 0
+	if s.fromB {
+		end = 1
+	}
+	slot, n := t.find(&s.key, s.hash)
+	var r *record
+	fresh := false
+	if n == 0 {
+		n = t.begin(slot, frame, now, s)
+		r, fresh = t.record(n-1), true
+	} else {
+		r = t.record(n - 1)
+		idle := now-r.last > int64(t.timeout(r))
+		if idle || s.proto == ProtoTCP && s.flags&(flagSYN|flagACK) == flagSYN && t.reuses(r, s, end) {
+			old := n
+			if idle && r.ended == CaptureEnd {
+				r.ended = Idle
+			}
+			n = t.begin(slot, frame, now, s)
+			r, fresh = t.record(n-1), true
+			if was := t.record(old - 1); r.oriented > was.oriented && was.bits&bitUsed != 0 && idle {
+				r.oriented = was.oriented
+				r.bits = r.bits&^bitClientB | was.bits&bitClientB
+			}
+		}
+	}
+
+	signature := s.signature()
+	if !fresh && t.isCopy(r, s, end, now, signature) {
+		x := t.extra(r)
+		x.copies[end] += s.frames
+		t.stats.Copies += uint64(s.frames)
+		t.tally(r, s, end)
+		return
+	}
+	if r.packets[end] == 0 {
+		t.firstOf(r, s, end)
+	}
+	t.tally(r, s, end)
+	switch s.proto {
+	case ProtoTCP:
+		t.tcp(r, s, end, frame, now)
+	case ProtoUDP:
+		t.datagram(dissect.UDP, r, s, end, frame, now)
+	case ProtoICMP, ProtoICMPv6:
+		t.datagram(dissect.ICMP, r, s, end, frame, now)
+		if s.isError {
+			t.blame(s, frame)
+		}
+	}
+	r.signature[end] = signature
+	r.last = max(r.last, now)
+}
+
+// tally adds s to the counters of what end sent.
+func (t *Table) tally(r *record, s *segment, end int) {
+	before := [3]uint32{r.packets[end], r.bytes[end], r.payload[end]}
+	r.packets[end] += s.frames
+	r.bytes[end] += s.wireLen
+	r.payload[end] += s.payloadLen
+	if r.packets[end] < before[0] || r.bytes[end] < before[1] || r.payload[end] < before[2] {
+		x := t.extra(r)
+		for i, now := range [3]uint32{r.packets[end], r.bytes[end], r.payload[end]} {
+			if now < before[i] {
+				x.over[i][end]++
+			}
+		}
+	}
+}
+
+// firstOf notes what only the first packet of an end is asked for.
+func (t *Table) firstOf(r *record, s *segment, end int) {
+	if r.packets[1-end] == 0 {
+		r.tags = t.tagSet(s)
+		return
+	}
+	if n := t.tagSet(s); n != r.tags {
+		x := t.extra(r)
+		x.tags, x.hasTags = n, true
+	}
+}
+
+// tagSet interns the encapsulations of s.
+func (t *Table) tagSet(s *segment) uint16 {
+	if s.depth == 0 {
+		return 0
+	}
+	n, ok := t.tagAt[s.tags]
+	if !ok {
+		if len(t.tagSets) > 1<<15 {
+			return 0 // somebody counts through the VLANs; the flows are what matters
+		}
+		n = uint16(len(t.tagSets))
+		t.tagSets = append(t.tagSets, s.tags)
+		t.tagAt[s.tags] = n
+	}
+	return n
+}
+
+// signature is the same for two copies of one packet that a mirror made, and
+// for hardly any other two packets of a flow: the IP identification and the
+// checksum over the payload differ even between retransmissions. The hop limit
+// and the link header are left out, since a routed copy has others.
+func (s *segment) signature() uint32 {
+	const m = 0x9e3779b1
+	h := (s.seq ^ 0x85ebca6b) * m
+	h = (h ^ s.ack ^ s.ipID<<16) * m
+	h = (h ^ uint32(s.checksum) ^ uint32(s.flags)<<16 ^ s.payloadLen<<3) * m
+	return h ^ h>>15 | 1
+}
+
+// How much later a copy may come. Where the packet has an identification it
+// cannot be mistaken for a retransmission; without one only time tells.
+const (
+	copyWindow       = int64(100 * time.Millisecond)
+	copyWindowNoIPID = int64(3 * time.Millisecond)
+)
+
+// isCopy says whether s is a copy of an earlier packet, made by a mirror that
+// sees it twice (where it comes in and where it goes out).
+func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint32) bool {
+	window := copyWindowNoIPID
+	if s.ipID != 0 {
+		window = copyWindow
+	}
+	if s.proto == ProtoTCP && r.extra != 0 {
+		return t.extra(r).tcp.isCopy(end, signature, now, window)
+	}
+	d := now - r.last
+	return r.signature[end] == signature && d <= window && d >= -window
+}
+
+// reuses says whether the SYN s opens a new connection between ports that r
+// has used before.
+func (t *Table) reuses(r *record, s *segment, end int) bool {
+	if r.ended != CaptureEnd {
+		return true
+	}
+	if r.extra == 0 {
+		return r.flags[1-end]&flagRST != 0
+	}
+	x := t.extra(r)
+	if x.tcp.seen == 0 {
+		return false
+	}
+	return !x.tcp.known[end] || x.tcp.opening[end] != s.seq
+}
+
+func (t *Table) timeout(r *record) time.Duration {
+	l := &t.config.Limits
+	switch {
+	case r.proto != ProtoTCP:
+		return l.Datagram
+	case r.ended != CaptureEnd:
+		return l.Closing
+	case r.flags[0]&flagACK == 0 || r.flags[1]&flagACK == 0:
+		return l.Opening
+	}
+	return l.Established
+}
+
+func (t *Table) record(n uint32) *record { return &t.records[n>>chunkBits][n&(chunkSize-1)] }
+
+// extra returns what is kept beside r, made when there is nothing yet.
+func (t *Table) extra(r *record) *extra {
+	if r.extra == 0 {
+		n := t.extraAt
+		if n != 0 {
+			x := &t.extras[(n-1)>>chunkBits][(n-1)&(chunkSize-1)]
+			t.extraAt = x.next
+			*x = extra{}
+		} else {
+			if t.extraN>>chunkBits == len(t.extras) {
+				t.extras = append(t.extras, make([]extra, chunkSize))
+			}
+			t.extraN++
+			n = uint32(t.extraN)
+		}
+		t.tracked++
+		r.extra = n
+	}
+	n := r.extra - 1
+	return &t.extras[n>>chunkBits][n&(chunkSize-1)]
+}
+
+// same says whether r is the flow of k.
+func (t *Table) same(r *record, k *key) bool {
+	if r.aPort != k.aPort || r.bPort != k.bPort || r.proto != k.proto {
+		return false
+	}
+	if !k.v6 {
+		return r.bits&bitV6 == 0 && r.aIP == uint32(k.a.lo) && r.bIP == uint32(k.b.lo)
+	}
+	return r.bits&bitV6 != 0 && t.wide[r.aIP] == [2]address{k.a, k.b}
+}
+
+// find returns the slot of k and 1 + the number of its record; the slot where
+// it belongs and 0 when there is none.
+func (t *Table) find(k *key, hash uint32) (slot uint32, n uint32) {
+	mask := uint32(len(t.slots) - 1)
+	for at := hash >> t.shift; ; at = (at + 1) & mask {
+		v := t.slots[at]
+		if v == 0 {
+			return at, 0
+		}
+		if uint32(v>>32) == hash && t.same(t.record(uint32(v)-1), k) {
+			return at, uint32(v)
+		}
+	}
+}
+
+// resize makes an index of size slots, a power of two, of the records that the
+// old one had.
+func (t *Table) resize(size int) {
+	old := t.slots
+	t.slots = make([]uint64, size)
+	t.shift = 32
+	for n := size; n > 1; n >>= 1 {
+		t.shift--
+	}
+	for _, v := range old {
+		if v != 0 {
+			t.place(v)
+		}
+	}
+}
+
+func (t *Table) place(v uint64) {
+	mask := uint32(len(t.slots) - 1)
+	at := uint32(v>>32) >> t.shift
+	for t.slots[at] != 0 {
+		at = (at + 1) & mask
+	}
+	t.slots[at] = v
+}
+
+// begin starts a flow with its first packet, at slot of the index. A flow of
+// the same key that is there is over: it is found by no packet any more.
+func (t *Table) begin(slot uint32, frame pcaps.FrameID, now int64, s *segment) uint32 {
+	if len(t.free) == 0 && t.used >= t.config.MaxFlows || t.tracked >= t.config.MaxTracked {
+		t.makeRoom()
+		slot, _ = t.find(&s.key, s.hash)
+	}
+	var n uint32
+	if l := len(t.free); l > 0 {
+		n = t.free[l-1]
+		t.free = t.free[:l-1]
+		t.reused = true
+	} else {
+		if t.used>>chunkBits == len(t.records) {
+			t.records = append(t.records, make([]record, chunkSize))
+		}
+		n = uint32(t.used)
+		t.used++
+	}
+	t.stats.Flows++
+	r := t.record(n)
+	*r = record{
+		aIP: uint32(s.key.a.lo), bIP: uint32(s.key.b.lo),
+		aPort: s.key.aPort, bPort: s.key.bPort,
+		proto: s.proto,
+		bits:  bitIndexed | bitUsed,
+		start: now, last: now,
+		frame: frame,
+	}
+	if s.v6 {
+		r.bits |= bitV6
+		r.aIP = t.widen([2]address{s.key.a, s.key.b})
+	}
+	if s.echo != notEcho {
+		r.bits |= bitEcho
+	}
+	t.orient(r, s)
+	if v := t.slots[slot]; v != 0 {
+		t.record(uint32(v) - 1).bits &^= bitIndexed
+	} else {
+		t.indexed++
+		if t.indexed*4 > len(t.slots)*3 {
+			t.resize(2 * len(t.slots))
+			slot, _ = t.find(&s.key, s.hash)
+		}
+	}
+	t.slots[slot] = uint64(s.hash)<<32 | uint64(n+1)
+	return n + 1
+}
+
+// widen keeps the addresses of an IPv6 flow.
+func (t *Table) widen(ends [2]address) uint32 {
+	if l := len(t.narrow); l > 0 {
+		n := t.narrow[l-1]
+		t.narrow = t.narrow[:l-1]
+		t.wide[n] = ends
+		return n
+	}
+	t.wide = append(t.wide, ends)
+	return uint32(len(t.wide) - 1)
+}
+
+// orient decides from its first packet who opened a flow.
+func (t *Table) orient(r *record, s *segment) {
+	srcIsClient := true
+	r.oriented = ByFirstPacket
+	switch {
+	case s.proto == ProtoTCP && s.flags&flagSYN != 0:
+		r.oriented = BySYN
+		srcIsClient = s.flags&flagACK == 0
+	case s.echo != notEcho:
+		r.oriented = BySYN
+		srcIsClient = s.echo == echoRequest
+	case s.proto == ProtoTCP || s.proto == ProtoUDP || s.proto == ProtoSCTP:
+		src, dst := t.listens(s.proto, s.srcPort), t.listens(s.proto, s.dstPort)
+		if src != dst {
+			r.oriented = ByPort
+			srcIsClient = dst > src
+		}
+	}
+	if srcIsClient == s.fromB {
+		r.bits |= bitClientB
+	}
+}
+
+// listens says how much a port looks like a service's: 3 for a documented one,
+// 2 for one that a dissector knows, 1 for a system port (RFC 6335 section 6).
+func (t *Table) listens(proto uint8, port uint16) int {
+	transport := dissect.TCP
+	if proto == ProtoUDP {
+		transport = dissect.UDP
+	}
+	switch {
+	case t.config.Listeners != nil && t.config.Listeners(proto, port):
+		return 3
+	case t.set.OnPort(transport, port) != "":
+		return 2
+	case port < 1024:
+		return 1
+	}
+	return 0
+}
+
+// swap exchanges client and server.
+func (r *record) swap(because Orientation) {
+	r.bits ^= bitClientB | bitFlipped
+	r.oriented = because
+}
+
+// datagram delivers a UDP datagram or an ICMP message. As long as no protocol
+// has claimed the flow, nothing is kept of it.
+func (t *Table) datagram(over dissect.Transport, r *record, s *segment, end int, frame pcaps.FrameID, now int64) {
+	if r.extra == 0 || t.extra(r).state == nil {
+		if len(s.payload) == 0 || r.packets[0]+r.packets[1] > 8 {
+			return
+		}
+		t.probe = dissect.State{}
+		t.probe.Frame, t.probe.Now = uint64(frame), now
+		flip := t.probe.Data(t.set, over, r.dir(end), r.ports(), r.oriented == BySYN, s.payload)
+		if t.probe.Protocol(t.set) == "" {
+			return
+		}
+		if t.tracked >= t.config.MaxTracked {
+			t.probe.Close(t.set)
+			return
+		}
+		x := t.extra(r)
+		x.state = new(dissect.State)
+		*x.state = t.probe
+		x.mac[end] = s.srcMAC
+		t.turn(r, x.state, flip)
+		return
+	}
+	x := t.extra(r)
+	x.mac[end] = s.srcMAC
+	x.state.Frame, x.state.Now = uint64(frame), now
+	flip := x.state.Data(t.set, over, r.dir(end), r.ports(), r.oriented == BySYN, s.payload)
+	t.turn(r, x.state, flip)
+}
+
+// turn takes over what the dissection found out about who is who.
+func (t *Table) turn(r *record, state *dissect.State, flip bool) {
+	if flip {
+		r.swap(ByProtocol)
+	} else if r.oriented > ByProtocol && state.Oriented() {
+		r.oriented = ByProtocol
+	}
+}
+
+// blame ties an ICMP error to the flow that it quotes.
+func (t *Table) blame(e *segment, frame pcaps.FrameID) {
+	q := &t.quoted
+	if !q.decodeQuoted(e) {
+		return
+	}
+	q.setKey(t.seed)
+	_, n := t.find(&q.key, q.hash)
+	if n == 0 {
+		return
+	}
+	r := t.record(n - 1)
+	if r.extra == 0 && t.tracked >= t.config.MaxTracked {
+		return
+	}
+	x := t.extra(r)
+	if len(x.icmp) < maxErrors {
+		x.icmp = append(x.icmp, ICMPError{
+			Type: e.payload[0], Code: e.payload[1], From: e.src.netip(e.v6), Frame: frame,
+		})
+	}
+}
+
+// Finish ends every flow and settles them. The table is empty afterwards.
+func (t *Table) Finish() {
+	t.flushParts()
+	t.handOver(func(r *record) bool {
+		if r.ended == CaptureEnd && t.now-r.last > int64(t.timeout(r)) {
+			r.ended = Idle
+		}
+		return true
+	})
+}
+
+// makeRoom settles the flows that are over. When these are few, the flows that
+// have been silent longest are ended as well, those first of which nothing is
+// known but their headers.
+func (t *Table) makeRoom() {
+	over := func(r *record) bool {
+		return r.bits&bitIndexed == 0 || r.ended != CaptureEnd || t.now-r.last > int64(t.timeout(r))
+	}
+	count, trackedOver := 0, 0
+	var lastSeen []int64
+	for n := range uint32(t.used) {
+		r := t.record(n)
+		if r.bits&bitUsed == 0 {
+			continue
+		}
+		if over(r) {
+			count++
+			if r.extra != 0 {
+				trackedOver++
+			}
+		} else {
+			lastSeen = append(lastSeen, t.worth(r))
+		}
+	}
+	quota := t.used / 4
+	threshold := int64(-1 << 63)
+	if (count < quota || t.tracked >= t.config.MaxTracked && trackedOver < t.tracked/4) && len(lastSeen) > 0 {
+		slices.Sort(lastSeen)
+		threshold = lastSeen[min(max(quota-count, 1), len(lastSeen)-1)]
+		if t.tracked >= t.config.MaxTracked {
+			threshold = lastSeen[len(lastSeen)/2]
+		}
+	}
+	t.stats.Early += t.handOver(func(r *record) bool {
+		if over(r) {
+			if r.ended == CaptureEnd {
+				r.ended = Idle
+			}
+			return true
+		}
+		if t.worth(r) <= threshold {
+			r.ended = Evicted
+			t.stats.Evicted++
+			return true
+		}
+		return false
+	})
+}
+
+// worth orders live flows: the lower, the sooner it is given up. Flows of
+// which nothing is known but their headers come before all others.
+func (t *Table) worth(r *record) int64 {
+	if r.extra == 0 {
+		return r.last - 1<<62
+	}
+	return r.last
+}
+
+// handOver ends the flows that out takes, has them settled in the order in
+// which they began, and gives back their place. It returns how many.
+func (t *Table) handOver(out func(*record) bool) uint64 {
+	var list []uint32
+	for n := range uint32(t.used) {
+		if r := t.record(n); r.bits&bitUsed != 0 && out(r) {
+			list = append(list, n)
+		}
+	}
+	for _, n := range list {
+		if r := t.record(n); r.extra != 0 {
+			t.conclude(r, t.extra(r))
+		}
+	}
+	if t.reused {
+		slices.SortFunc(list, func(a, b uint32) int {
+			return int(int64(t.record(a).frame) - int64(t.record(b).frame))
+		})
+	}
+	first := t.settled
+	t.settle(func(yield func(*Flow) bool) {
+		for i, n := range list {
+			t.view(t.record(n), &t.flow)
+			t.flow.ID = first + uint64(i) + 1
+			if !yield(&t.flow) {
+				return
+			}
+		}
+	})
+	t.settled += uint64(len(list))
+	for _, n := range list {
+		r := t.record(n)
+		if r.extra != 0 {
+			x := t.extra(r)
+			*x = extra{next: t.extraAt}
+			t.extraAt = r.extra
+			t.tracked--
+		}
+		if r.bits&bitV6 != 0 {
+			t.narrow = append(t.narrow, r.aIP)
+		}
+		*r = record{}
+		t.free = append(t.free, n)
+	}
+	t.reindex()
+	return uint64(len(list))
+}
+
+// reindex makes the index anew from the flows that can still be found.
+func (t *Table) reindex() {
+	clear(t.slots)
+	t.indexed = 0
+	for n := range uint32(t.used) {
+		r := t.record(n)
+		if r.bits&bitIndexed == 0 {
+			continue
+		}
+		k := key{aPort: r.aPort, bPort: r.bPort, proto: r.proto, v6: r.bits&bitV6 != 0}
+		if k.v6 {
+			k.a, k.b = t.wide[r.aIP][0], t.wide[r.aIP][1]
+		} else {
+			k.a.lo, k.b.lo = uint64(r.aIP), uint64(r.bIP)
+		}
+		t.place(uint64(k.hash(t.seed))<<32 | uint64(n+1))
+		t.indexed++
+	}
+}

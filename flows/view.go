@@ -1,0 +1,95 @@
+package flows
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// view writes what the table knows of r into f.
+func (t *Table) view(r *record, f *Flow) {
+	vlans, tunnel, icmp := f.VLANs[:0], f.Tunnel[:0], f.ICMP[:0]
+	*f = Flow{
+		Frame: r.frame, Start: r.start, End: r.last,
+		Proto: r.proto, Oriented: r.oriented, Ended: r.ended,
+		Facts: noFacts,
+	}
+	client := r.client()
+	a, b := address{0, uint64(r.aIP)}, address{0, uint64(r.bIP)}
+	v6 := r.bits&bitV6 != 0
+	if v6 {
+		a, b = t.wide[r.aIP][0], t.wide[r.aIP][1]
+	}
+	ends := [2]netip.AddrPort{
+		netip.AddrPortFrom(a.netip(v6), r.aPort),
+		netip.AddrPortFrom(b.netip(v6), r.bPort),
+	}
+	if r.proto == ProtoICMP || r.proto == ProtoICMPv6 {
+		if r.bits&bitEcho != 0 {
+			f.EchoID = r.aPort
+			f.icmp = 8 << 8
+			if r.proto == ProtoICMPv6 {
+				f.icmp = 128 << 8
+			}
+		} else {
+			f.icmp = r.aPort
+		}
+		for i := range ends {
+			ends[i] = netip.AddrPortFrom(ends[i].Addr(), 0)
+		}
+	}
+	f.Client, f.Server = ends[client], ends[1-client]
+
+	var x *extra
+	if r.extra != 0 {
+		x = t.extra(r)
+	}
+	for end := range 2 {
+		d := r.dir(end)
+		f.Packets[d] = uint64(r.packets[end])
+		f.Bytes[d] = uint64(r.bytes[end])
+		f.Payload[d] = uint64(r.payload[end])
+		if x != nil {
+			f.Packets[d] += uint64(x.over[0][end]) << 32
+			f.Bytes[d] += uint64(x.over[1][end]) << 32
+			f.Payload[d] += uint64(x.over[2][end]) << 32
+			f.Duplicate[d] = uint64(x.copies[end])
+		}
+	}
+	vlans, tunnel = t.viewTags(r.tags, vlans, tunnel)
+	if x != nil {
+		if x.hasTags {
+			vlans, tunnel = t.viewTags(x.tags, vlans, tunnel)
+		}
+		f.ClientMAC, f.ServerMAC = x.mac[client], x.mac[1-client]
+		icmp = append(icmp, x.icmp...)
+	}
+	f.VLANs, f.Tunnel, f.ICMP = vlans, tunnel, icmp
+	if r.proto == ProtoTCP {
+		t.viewTCP(r, x, f)
+	}
+	if x != nil && x.state != nil {
+		f.App, f.AppBasis = x.state.Protocol(t.set), x.state.By()
+		f.Facts = &x.state.Facts
+		f.Dissect.Lost = x.state.Lost()
+		f.Dissect.Malformed = x.state.Broken()
+	}
+}
+
+// viewTags adds the encapsulations of a set that are not there yet.
+func (t *Table) viewTags(set uint16, vlans []uint16, tunnel []string) ([]uint16, []string) {
+	if set == 0 {
+		return vlans, tunnel
+	}
+	for _, g := range t.tagSets[set] {
+		if g.kind == tagNone {
+			break
+		}
+		if g.kind == tagVLAN && !slices.Contains(vlans, uint16(g.id)) {
+			vlans = append(vlans, uint16(g.id))
+		}
+		if s := g.String(); !slices.Contains(tunnel, s) {
+			tunnel = append(tunnel, s)
+		}
+	}
+	return vlans, tunnel
+}
