@@ -1,0 +1,119 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"wirechart/report"
+)
+
+// output is where the results of one command go: standard output, or a file
+// that is written beside its name and renamed when all of it is there.
+type output struct {
+	*bufio.Writer
+	format  report.Format
+	options *report.Options
+	before  func() // called before the first byte is written
+	name    string // of the file; "" for standard output
+	temp    *os.File
+	to      io.Writer
+	began   bool
+}
+
+// newOutput readies the output and settles width and colour by where it goes.
+func newOutput(stdout io.Writer, name, color string, format report.Format) (*output, error) {
+	o := &output{format: format, options: &report.Options{}, name: name, to: stdout}
+	if name == "-" {
+		o.name = ""
+	}
+	o.Writer = bufio.NewWriterSize(writerFunc(o.pass), 64<<10)
+	terminal := false
+	if f, ok := stdout.(*os.File); ok && o.name == "" && term.IsTerminal(int(f.Fd())) {
+		terminal = true
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			o.options.Width = width
+		}
+	}
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		o.options.Width = n
+	}
+	switch color {
+	case "always":
+		o.options.Color = true
+	case "never":
+	case "auto":
+		o.options.Color = terminal && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	default:
+		return nil, fmt.Errorf("--color %s: one of auto, always, never", color)
+	}
+	if o.name != "" {
+		if info, err := os.Stat(o.name); err == nil && !info.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s: not a regular file", o.name)
+		}
+		var err error
+		o.temp, err = os.CreateTemp(filepath.Dir(o.name), "."+filepath.Base(o.name)+".*")
+		if err != nil {
+			return nil, err
+		}
+		o.to = o.temp
+	}
+	return o, nil
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+// pass hands on what the buffer gives.
+func (o *output) pass(b []byte) (int, error) {
+	if !o.began {
+		o.began = true
+		if o.before != nil {
+			o.before()
+		}
+	}
+	return o.to.Write(b)
+}
+
+// finish ends the output: err is what ended the writing, nil when all was
+// written. A reader that has gone away is no error: it has seen enough.
+func (o *output) finish(err error) error {
+	if err == nil {
+		err = o.Flush()
+	}
+	if errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	if err != nil || o.temp == nil {
+		return err
+	}
+	// A temporary file is private; a result is as readable as others made here.
+	if err := o.temp.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := o.temp.Close(); err != nil {
+		return err
+	}
+	if err := os.Rename(o.temp.Name(), o.name); err != nil {
+		return err
+	}
+	o.temp = nil
+	return nil
+}
+
+// abandon removes what was written of a file that was not finished.
+func (o *output) abandon() {
+	if o.temp != nil {
+		o.temp.Close()
+		os.Remove(o.temp.Name())
+		o.temp = nil
+	}
+}

@@ -1,0 +1,103 @@
+// Package report writes results for people and for programs: the audit, the
+// flows one by one, and the hosts with their parts.
+//
+// A format is one file with one Format, a plain value; All is the only list of
+// them. What is written depends on what was found and on Options alone, never
+// on the clock or the environment, so the same captures give the same bytes.
+//
+// Names, banners and certificates come from the wire and are whatever their
+// sender wished. Nothing of theirs is written raw: text for a terminal loses
+// control characters and direction marks (text.go), JSON escapes them
+// (record.go), CSV keeps them out of formulas (csv.go), Markdown shows them as
+// code (markdown.go).
+package report
+
+import (
+	"io"
+	"net/netip"
+	"strings"
+
+	"wirechart/flows"
+	"wirechart/pcaps"
+	"wirechart/rules"
+)
+
+// Options is what the formats need to know beside the results.
+type Options struct {
+	Width int  // columns of the terminal; 0 is 80
+	Color bool // colour by terminal escape sequences
+
+	// Files are the names of the captures as given on the command line, in the
+	// order of pcaps.Stats.
+	Files []string
+
+	// Parts says what parts the ends of a flow play; nil when nothing was
+	// judged.
+	Parts Parts
+}
+
+// Parts answers for the ends of a flow; *rules.Policy does.
+type Parts interface {
+	// Name is what the host at an address is called, "" when it has no name.
+	Name(netip.Addr) string
+	// Roles are the components that the host at an address plays.
+	Roles(netip.Addr) []*rules.Component
+	// PortClass says what the ports of a flow's client and server are.
+	PortClass(f *flows.Flow) (client, server string)
+}
+
+// file is the name of the capture that id is of.
+func (o *Options) file(id pcaps.FrameID) string {
+	if id.File() < len(o.Files) {
+		return o.Files[id.File()]
+	}
+	return ""
+}
+
+func (o *Options) width() int {
+	if o.Width <= 0 {
+		return 80
+	}
+	return o.Width
+}
+
+// FlowWriter takes flows one at a time. It keeps none of them.
+type FlowWriter interface {
+	// Flow writes f; v is nil when flows are not judged.
+	Flow(f *flows.Flow, v *rules.Verdict) error
+	// Close writes what is left. It does not close the underlying writer.
+	Close() error
+}
+
+// Format is one way to write results. Every format has all three.
+type Format struct {
+	Name  string
+	Doc   string // one line for the help text
+	Audit func(w io.Writer, a *rules.Audit, o *Options) error
+	Hosts func(w io.Writer, hosts []rules.Host, o *Options) error
+	Flows func(w io.Writer, o *Options) FlowWriter
+}
+
+// All is every format, the default first.
+func All() []Format {
+	return []Format{jsonFormat, jsonlFormat}
+}
+
+// Named finds a format.
+func Named(name string) (Format, bool) {
+	for _, f := range All() {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Format{}, false
+}
+
+// Names are the names of all formats, for messages.
+func Names() string {
+	var names []string
+	for _, f := range All() {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ")
+}
