@@ -1,9 +1,13 @@
 package rules
 
-import "net/netip"
+import (
+	"net/netip"
+	"strings"
+)
 
 // Diagram is the documentation as data: components, the edges between them,
-// what else is allowed, and where each statement comes from.
+// what else is allowed, and where each statement comes from. It does not
+// change once it has been read.
 type Diagram struct {
 	Version    int
 	Name       string // "acronis-cyber-protect"
@@ -12,7 +16,7 @@ type Diagram struct {
 	Sources    []Source
 	Components []*Component
 	Edges      []*Edge // in the order of the file
-	Ambient    []*Ambient
+	Ambient    []*Infrastructure
 
 	// DynamicPorts are the source ports that clients may use unless the
 	// inventory knows better: ranges, inclusive.
@@ -20,11 +24,24 @@ type Diagram struct {
 	// InboundDynamic are the components that the document allows to accept
 	// connections on dynamic ports without saying which.
 	InboundDynamic []*Component
+	InboundSource  string // where the document says so: id of the Source
+	InboundReading string // our reading of that, "" when nothing is
+
+	// Parts are the files that the Diagram was made of, the base first. The
+	// names and titles above are those of the base.
+	Parts []Part
+}
+
+// Part is one file of a Diagram.
+type Part struct {
+	File, Name, Title string
+	Extends           string // the diagram that it adds to; "" for one that stands alone
+	Text              string // as it was written
 }
 
 // Source is a document that statements of a diagram come from.
 type Source struct {
-	ID, Title, URL, Product, Date string
+	ID, Title, URL, Product, Date string // Date is when it was read
 }
 
 // Component is a named box of the diagram.
@@ -36,35 +53,89 @@ type Component struct {
 	// External components stand outside the site (a cloud): they are known by
 	// names, not by being called.
 	External bool
-	Names    []string // name patterns that mark a host as this component: "*.acronis.com"
-	Source   string
-	Line     int
+	Names    []string // name patterns (MatchName) that mark a host as this component: "*.acronis.com"
+	// KindOf is the component that this one is a special kind of, or nil: the
+	// edges that begin at the general one hold for it too.
+	KindOf *Component
+	Source string
+	File   string
+	Line   int
 }
+
+// Is says whether c is other, or a special kind of it.
+func (c *Component) Is(other *Component) bool {
+	for range maxKinds {
+		if c == other || c == nil {
+			return c == other
+		}
+		c = c.KindOf
+	}
+	return false
+}
+
+// maxKinds is how many steps lead from a component to the most general one.
+const maxKinds = 8
 
 // Edge is one allowed arrow.
 type Edge struct {
 	ID       string
 	Title    string
 	From, To []*Component // From is empty where the document states no client and none is read into it
-	Over     []Service
-	Optional bool
+	// FromUnstated says that the document does not name the client: From is
+	// empty, or our reading.
+	FromUnstated bool
+	Over         []Service
+	Optional     bool
 
 	// Require must be seen to hold, or the flow is indeterminate; Expect must
 	// hold where it can be seen.
 	Require, Expect []Requirement
-	Names           []string    // server names that belong to this edge; empty when it is not known by names
-	SourcePorts     []PortRange // instead of the diagram's dynamic ports (NFS clients below 1024)
-	OurReading      string      // what is our reading of the document rather than its word; "" when nothing is
+	// Names are patterns (MatchName) of the server names that belong to this
+	// edge; empty when it is not known by names. An edge to an external
+	// component that lists none has those of the component.
+	Names       []string
+	SourcePorts []PortRange // beside the dynamic ports (NFS clients below 1024)
+	OurReading  string      // what is our reading of the document rather than its word; "" when nothing is
 
-	Source string // id of the Source, and where in it
-	Line   int    // in Diagram.File
+	Source string // id of the Source
+	Where  string // the place in it, in words; may be empty
+	File   string
+	Line   int // in File
+}
+
+// AllowsFrom says whether the edge begins at c, or at what c is a special kind
+// of. An edge without clients allows nobody by this.
+func (e *Edge) AllowsFrom(c *Component) bool { return anyIs(c, e.From) }
+
+// AllowsTo says whether the edge leads to c, or to what c is a special kind of.
+func (e *Edge) AllowsTo(c *Component) bool { return anyIs(c, e.To) }
+
+func anyIs(c *Component, list []*Component) bool {
+	for _, x := range list {
+		if c.Is(x) {
+			return true
+		}
+	}
+	return false
 }
 
 // Service is a transport and its server ports.
 type Service struct {
 	Proto uint8     // IP protocol number
-	Ports PortRange // zero for ICMP
+	Ports PortRange // zero for ICMP, and for protocols without ports
+	Types []uint8   // ICMP and ICMPv6: the types meant; empty for any
+
+	// Where picks flows by what they speak: the Service is only that port
+	// where all of it was seen to hold. It is never empty on a Service of
+	// every port, which it alone tells apart (an ONC RPC program that the port
+	// mapper placed anywhere).
+	Where []Requirement
 }
+
+// AnyPort says whether the service may be on any port, known by Where alone.
+func (s *Service) AnyPort() bool { return s.Ports == anyPort }
+
+var anyPort = PortRange{1, 65535}
 
 // PortRange is inclusive.
 type PortRange struct{ Low, High uint16 }
@@ -76,16 +147,155 @@ func (r PortRange) Contains(p uint16) bool { return r.Low <= p && p <= r.High }
 // record ("app", "zmtp.mechanism", "tls.version") and the values that satisfy it.
 type Requirement struct {
 	Name string
-	Any  []string // any of these
+	Any  []string // any of these, as MatchName reads them; a Flag is "true" or "false"
 	Min  string   // or at least this (versions)
 	Line int
 }
 
-// Ambient is ordinary infrastructure that is not part of the diagram.
-type Ambient struct {
+// Accepts says whether one value seen satisfies r. A fact with several values
+// (a List) satisfies r when each of them does.
+func (r *Requirement) Accepts(value string) bool {
+	if r.Min != "" && compareVersions(value, r.Min) >= 0 {
+		return true
+	}
+	for _, pattern := range r.Any {
+		if MatchName(pattern, value) {
+			return true
+		}
+	}
+	return false
+}
+
+// String is r as it stands in a diagram: "zmtp.mechanism: CURVE".
+func (r *Requirement) String() string {
+	switch {
+	case r.Min != "":
+		return r.Name + `: ">=` + r.Min + `"`
+	case len(r.Any) == 1:
+		return r.Name + ": " + r.Any[0]
+	}
+	return r.Name + ": [" + strings.Join(r.Any, ", ") + "]"
+}
+
+// Infrastructure is ordinary infrastructure that is not part of the diagram: one
+// entry of the list "ambient". Flows of it have the verdict Ambient.
+type Infrastructure struct {
 	ID, Title string
 	Over      []Service
 	App       string         // the protocol that it must be where that was recognised; "" for any
 	To        []netip.Prefix // servers it is allowed to; empty for any
+	File      string
 	Line      int
+}
+
+// Component finds a component by its id, nil when there is none.
+func (d *Diagram) Component(id string) *Component {
+	for _, c := range d.Components {
+		if c.ID == id {
+			return c
+		}
+	}
+	return nil
+}
+
+// Edge finds an edge by its id, nil when there is none.
+func (d *Diagram) Edge(id string) *Edge {
+	for _, e := range d.Edges {
+		if e.ID == id {
+			return e
+		}
+	}
+	return nil
+}
+
+// Listeners are the services with ports that the edges document, in the order
+// of the diagram and without those of any port: what tells a flow's server
+// from its client when nothing better does. The same service is listed once.
+func (d *Diagram) Listeners() []Service {
+	type port struct {
+		proto uint8
+		ports PortRange
+	}
+	seen := make(map[port]bool)
+	var list []Service
+	for _, e := range d.Edges {
+		for _, s := range e.Over {
+			p := port{s.Proto, s.Ports}
+			if s.Ports == (PortRange{}) || s.AnyPort() || seen[p] {
+				continue
+			}
+			seen[p] = true
+			list = append(list, Service{Proto: s.Proto, Ports: s.Ports})
+		}
+	}
+	return list
+}
+
+// MatchName says whether name fits pattern: letters of either case, "*" for
+// any run of characters, dots among them, and a final dot that does not count.
+// The work grows with the product of the two lengths, never faster.
+func MatchName(pattern, name string) bool {
+	pattern, name = strings.TrimSuffix(pattern, "."), strings.TrimSuffix(name, ".")
+	p, n := 0, 0
+	star, from := -1, 0 // the last star, and where in name its run ends for now
+	for n < len(name) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, from = p, n
+			p++
+		case p < len(pattern) && lower(pattern[p]) == lower(name[n]):
+			p++
+			n++
+		case star >= 0:
+			from++
+			p, n = star+1, from
+		default:
+			return false
+		}
+	}
+	for p < len(pattern) && pattern[p] == '*' {
+		p++
+	}
+	return p == len(pattern)
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// compareVersions orders dotted numbers: "1.3" behind "1.2", "1.10" behind
+// "1.9". What is no dotted number (ssl3, an SMB1 dialect's name) is older than
+// all that are.
+func compareVersions(a, b string) int {
+	for a != "" || b != "" {
+		x, restA := leadingNumber(a)
+		y, restB := leadingNumber(b)
+		if x != y {
+			if x < y {
+				return -1
+			}
+			return 1
+		}
+		if x < 0 {
+			return 0
+		}
+		a, b = restA, restB
+	}
+	return 0
+}
+
+// leadingNumber reads the number before the first dot: 0 of nothing, -1 of
+// what is no number below a million.
+func leadingNumber(s string) (n int, rest string) {
+	head, rest, _ := strings.Cut(s, ".")
+	for i := range len(head) {
+		if c := head[i]; c < '0' || c > '9' || i == 6 {
+			return -1, ""
+		}
+		n = 10*n + int(head[i]-'0')
+	}
+	return n, rest
 }
