@@ -107,13 +107,14 @@ type segment struct {
 	checksum uint16   // of the transport header, as captured
 	ipID     uint32   // 0 when there is none, as in IPv6 without fragments
 
-	frames     uint32 // frames that this segment came in: more than 1 for a reassembled datagram
-	wireLen    uint32 // bytes of those frames on the wire
+	wireLen    uint32 // bytes of the frame on the wire
+	cut        int    // bytes of the frame that were not captured
+	parts      uint32 // a reassembled datagram: frames of its other fragments
+	partBytes  uint32 // and their bytes on the wire
 	payloadLen uint32 // transport payload that the headers claim, bytes
 	payload    []byte // what was captured of it
 
 	depth  uint8 // encapsulations so far
-	nested bool  // behind a tunnel: the length of the IP header is all that is known
 	tags   tags
 	srcMAC MAC
 
@@ -194,9 +195,9 @@ func (s *segment) decode(p *pcaps.Packet) {
 func (s *segment) reset(p *pcaps.Packet) {
 	s.srcPort, s.dstPort, s.proto, s.v6 = 0, 0, 0, false
 	s.flags, s.echo, s.ipID, s.checksum = 0, notEcho, 0, 0
-	s.frames, s.wireLen = 1, uint32(p.WireLen)
+	s.wireLen, s.cut, s.parts, s.partBytes = uint32(p.WireLen), max(p.WireLen-len(p.Data), 0), 0, 0
 	s.payload, s.payloadLen = nil, 0
-	s.nested, s.isError = false, false
+	s.isError = false
 	s.srcMAC = MAC{}
 	if s.depth > 0 {
 		s.tags = tags{}
@@ -245,16 +246,10 @@ func (s *segment) link(t pcaps.LinkType, b []byte) Outcome {
 		}
 		return s.network(binary.BigEndian.Uint16(b), b[20:])
 	case pcaps.LinkPPP:
-		if len(b) >= 2 && b[0] == 0xff && b[1] == 3 {
-			b = b[2:]
-		}
 		return s.ppp(b)
 	case pcaps.LinkPPPHDLC:
 		if len(b) < 2 {
 			return Truncated
-		}
-		if b[0] == 0xff && b[1] == 3 {
-			return s.ppp(b[2:])
 		}
 		if b[0] == 0x0f || b[0] == 0x8f {
 			return s.chdlc(b)
@@ -421,7 +416,12 @@ func (s *segment) nflog(b []byte) Outcome {
 	return NotIP
 }
 
+// ppp reads the protocol field of PPP (RFC 1661 section 2), behind the address
+// and control fields of HDLC-like framing where they are sent (RFC 1662).
 func (s *segment) ppp(b []byte) Outcome {
+	if len(b) >= 2 && b[0] == 0xff && b[1] == 3 {
+		b = b[2:]
+	}
 	if len(b) < 1 {
 		return Truncated
 	}
@@ -601,10 +601,7 @@ func (s *segment) ipv4(b []byte) Outcome {
 	total := int(binary.BigEndian.Uint16(b[2:]))
 	switch {
 	case total == 0: // segmentation offload: the length is that of the frame
-		total = len(b)
-		if !s.nested && int(s.wireLen) > total {
-			total = int(s.wireLen)
-		}
+		total = len(b) + s.cut
 	case total < ihl:
 		return Malformed
 	}
@@ -632,7 +629,7 @@ func (s *segment) ipv6(b []byte) Outcome {
 	next := b[6]
 	b = b[40:]
 	if left == 0 { // jumbogram or segmentation offload
-		left = len(b)
+		left = len(b) + s.cut
 	}
 	b = b[:min(left, len(b))]
 	for {
@@ -720,7 +717,6 @@ func (s *segment) rest(b []byte, n int) {
 // port is a flow of its own.
 func (s *segment) tunnel(proto uint8, b []byte, n int, open func(*segment, []byte) Outcome) Outcome {
 	outer := *s
-	s.nested = true
 	if out := open(s, b); out == Decoded || out == Fragment {
 		return out
 	}
@@ -1011,7 +1007,7 @@ func (s *segment) decodeQuoted(e *segment) bool {
 	if len(e.payload) <= 8 {
 		return false
 	}
-	*s = segment{nested: true}
+	*s = segment{}
 	switch s.rawIP(e.payload[8:]) {
 	case Decoded:
 		return true

@@ -154,7 +154,10 @@ type Flow struct {
 	icmp                 uint16 // type<<8 | code of ICMP flows; of the request, for echoes
 	Oriented             Orientation
 
+	// A fragmented datagram is one packet, the frame that completed it; the
+	// frames of its other fragments are in Fragments and FragmentBytes.
 	Packets, Bytes, Payload                      Pair // every copy counted; bytes on the wire, payload of the transport
+	Fragments, FragmentBytes                     Pair
 	Missed, Retransmitted, OutOfOrder, Duplicate Pair // bytes; packets; packets; packets
 
 	ICMP []ICMPError // errors that quoted this flow, the first few

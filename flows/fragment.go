@@ -49,7 +49,8 @@ type fragmentPart struct {
 }
 
 // part takes a fragment. When it completes its datagram, s becomes the whole of
-// it, with the frames and bytes of all fragments.
+// it. The completing frame counts as the datagram's packet, as in Zeek and
+// Wireshark; the frames of the other fragments are counted apart.
 func (t *Table) part(p *pcaps.Packet, s *segment) {
 	f := &t.parts
 	if f.open == nil {
@@ -88,7 +89,9 @@ func (t *Table) part(p *pcaps.Packet, s *segment) {
 		return
 	}
 	t.remove(d)
+	wire := s.wireLen
 	t.join(d, s)
+	s.wireLen, s.parts, s.partBytes = wire, d.frames-1, d.wire-wire
 }
 
 // whole says whether the fragments cover the datagram.
@@ -118,7 +121,7 @@ func (t *Table) join(d *datagram, s *segment) {
 	}
 	t.parts.whole = buf
 	*s = d.first
-	s.frames, s.wireLen = d.frames, d.wire
+	s.wireLen, s.parts, s.partBytes = d.first.wireLen, d.frames-1, d.wire-d.first.wireLen
 	s.outcome = s.transport(d.key.proto, buf, total)
 }
 

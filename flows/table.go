@@ -112,16 +112,18 @@ func (r *record) ports() [2]uint16 {
 // extra is what is kept beside a record when its payload or its TCP state is
 // followed, or when something rare happened to it.
 type extra struct {
-	state   *dissect.State
-	icmp    []ICMPError
-	held    [2][]pending // segments ahead of the stream
-	mac     [2]MAC
-	tags    uint16 // of the first packet of the other direction
-	hasTags bool
-	over    [3][2]uint32 // how often packets, bytes and payload of the record ran over
-	copies  [2]uint32    // made by the mirror
-	next    uint32       // free list: 1 + index
-	tcp     tcpTrack
+	state     *dissect.State
+	icmp      []ICMPError
+	held      [2][]pending // segments ahead of the stream
+	mac       [2]MAC
+	tags      uint16 // of the first packet of the other direction
+	hasTags   bool
+	over      [3][2]uint32 // how often packets, bytes and payload of the record ran over
+	copies    [2]uint32    // made by the mirror
+	parts     [2]uint32    // fragments beyond the one that completed each datagram
+	partBytes [2]uint64    // on the wire
+	next      uint32       // free list: 1 + index
+	tcp       tcpTrack
 }
 
 const (
@@ -298,8 +300,8 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment) {
 	signature := s.signature()
 	if !fresh && t.isCopy(r, s, end, now, signature) {
 		x := t.extra(r)
-		x.copies[end] += s.frames
-		t.stats.Copies += uint64(s.frames)
+		x.copies[end]++
+		t.stats.Copies++
 		t.tally(r, s, end)
 		return
 	}
@@ -310,6 +312,9 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment) {
 	switch s.proto {
 	case ProtoTCP:
 		t.tcp(r, s, end, frame, now)
+		if r.extra != 0 {
+			t.extra(r).tcp.remember(end, signature, now)
+		}
 	case ProtoUDP:
 		t.datagram(dissect.UDP, r, s, end, frame, now)
 	case ProtoICMP, ProtoICMPv6:
@@ -325,7 +330,7 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment) {
 // tally adds s to the counters of what end sent.
 func (t *Table) tally(r *record, s *segment, end int) {
 	before := [3]uint32{r.packets[end], r.bytes[end], r.payload[end]}
-	r.packets[end] += s.frames
+	r.packets[end]++
 	r.bytes[end] += s.wireLen
 	r.payload[end] += s.payloadLen
 	if r.packets[end] < before[0] || r.bytes[end] < before[1] || r.payload[end] < before[2] {
@@ -335,6 +340,11 @@ func (t *Table) tally(r *record, s *segment, end int) {
 				x.over[i][end]++
 			}
 		}
+	}
+	if s.parts > 0 {
+		x := t.extra(r)
+		x.parts[end] += s.parts
+		x.partBytes[end] += uint64(s.partBytes)
 	}
 }
 
@@ -383,7 +393,7 @@ func (s *segment) signature() uint32 {
 // cannot be mistaken for a retransmission; without one only time tells.
 const (
 	copyWindow       = int64(100 * time.Millisecond)
-	copyWindowNoIPID = int64(3 * time.Millisecond)
+	copyWindowNoIPID = int64(time.Millisecond)
 )
 
 // isCopy says whether s is a copy of an earlier packet, made by a mirror that
@@ -394,7 +404,7 @@ func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint
 		window = copyWindow
 	}
 	if s.proto == ProtoTCP && r.extra != 0 {
-		return t.extra(r).tcp.isCopy(end, signature, now, window)
+		return t.extra(r).tcp.isCopy(s, end, signature, now, window)
 	}
 	d := now - r.last
 	return r.signature[end] == signature && d <= window && d >= -window

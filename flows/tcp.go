@@ -39,10 +39,14 @@ type tcpTrack struct {
 	dataFrame       [2]pcaps.FrameID
 	dataSeq         [2]uint32
 
-	signatures [2][4]uint32
-	times      [2][4]int64
+	signatures [2][recent]uint32 // of the last packets of each end
+	times      [2][recent]uint32 // when they came, microseconds modulo 2^32
 	at         [2]uint8
 }
+
+// recent is how many packets of its direction a copy may come behind: a mirror
+// that sees a burst go in and out hands over one whole burst and then the other.
+const recent = 16
 
 // hole is a part of a stream that was skipped: [low, high).
 type hole struct{ low, high uint32 }
@@ -77,19 +81,29 @@ func (c *tcpTrack) write(end, letter int) {
 	}
 }
 
-// isCopy looks for signature among the last packets of end, and remembers it.
-func (c *tcpTrack) isCopy(end int, signature uint32, now, window int64) bool {
-	for i, s := range c.signatures[end] {
-		if s == signature {
-			if d := now - c.times[end][i]; d <= window && d >= -window {
-				return true
-			}
+// isCopy looks for signature among the last packets of end.
+// What brings something new cannot be a copy and is not looked for.
+func (c *tcpTrack) isCopy(s *segment, end int, signature uint32, now, window int64) bool {
+	us := uint32(now / 1000)
+	fresh := c.known[end] && int32(s.seq+s.payloadLen-c.next[end]) > 0 ||
+		c.acking[end] && int32(s.ack-c.acked[end]) > 0
+	if fresh {
+		return false
+	}
+	limit := uint32(window / 1000)
+	for i, x := range &c.signatures[end] {
+		if x == signature && us-c.times[end][i]+limit <= 2*limit {
+			return true
 		}
 	}
-	at := c.at[end] & 3
-	c.signatures[end][at], c.times[end][at] = signature, now
-	c.at[end]++
 	return false
+}
+
+// remember keeps the signature of a packet of end for the copies that may come.
+func (c *tcpTrack) remember(end int, signature uint32, now int64) {
+	at := c.at[end] % recent
+	c.signatures[end][at], c.times[end][at] = signature, uint32(now/1000)
+	c.at[end]++
 }
 
 // tcp follows the connection of r through s, sent by end.

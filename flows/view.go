@@ -53,6 +53,7 @@ func (t *Table) view(r *record, f *Flow) {
 			f.Bytes[d] += uint64(x.over[1][end]) << 32
 			f.Payload[d] += uint64(x.over[2][end]) << 32
 			f.Duplicate[d] = uint64(x.copies[end])
+			f.Fragments[d], f.FragmentBytes[d] = uint64(x.parts[end]), x.partBytes[end]
 		}
 	}
 	vlans, tunnel = t.viewTags(r.tags, vlans, tunnel)
