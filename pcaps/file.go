@@ -53,6 +53,15 @@ const (
 	blockSecrets   = 0x0000000a
 	blockSection   = 0x0a0d0d0a // the same in both byte orders
 
+	// Not frames, but Wireshark numbers them as if they were: entries of the
+	// systemd journal, blocks of other makers, events of sysdig.
+	blockJournal     = 0x00000009
+	blockCustom      = 0x00000bad
+	blockCustomLocal = 0x40000bad
+	blockEvent       = 0x00000204
+	blockEventV2     = 0x00000216
+	blockEventLarge  = 0x00000221
+
 	byteOrderMagic = 0x1a2b3c4d
 )
 
@@ -87,7 +96,7 @@ type reader struct {
 	stats   FileStats
 	secrets []Secrets
 	file    FrameID // the file's part of the frames' ids
-	number  uint64  // of the last frame
+	number  uint64  // of the last frame, as Wireshark counts
 	now     int64   // time of the last frame
 	timed   bool    // stats.First and Last are set
 
@@ -372,7 +381,7 @@ func (r *reader) readRecords(batch []Packet) int {
 			r.stats.Links = append(r.stats.Links, r.link)
 		}
 		r.number += uint64(n)
-		r.tally(first, last, wireBytes, cut)
+		r.tally(n, first, last, wireBytes, cut)
 	}
 	if excess > 0 {
 		r.damage("packet record claims %d bytes", excess)
@@ -388,13 +397,11 @@ func (r *reader) bounds() (first, last int64) {
 	return r.stats.First, r.stats.Last
 }
 
-// tally takes a batch into the statistics.
-func (r *reader) tally(first, last int64, wireBytes, cut uint64) {
-	if first <= last {
-		r.timed = true
-		r.stats.First, r.stats.Last = first, last
-	}
-	r.stats.Frames = r.number
+// tally takes a batch of n frames into the statistics.
+func (r *reader) tally(n int, first, last int64, wireBytes, cut uint64) {
+	r.timed = true
+	r.stats.First, r.stats.Last = first, last
+	r.stats.Frames += uint64(n)
 	r.stats.Bytes += wireBytes
 	r.stats.Cut += cut
 }
@@ -417,20 +424,20 @@ func (r *reader) readBlocks(batch []Packet) int {
 			break
 		}
 		total := r.u32(rest[4:])
-		if total < 12 || total%4 != 0 || total > maxRecord {
+		if total < 12 || total > maxRecord {
 			r.damage("block claims %d bytes", total)
 			break
 		}
-		if uint32(len(rest)) < total {
-			r.want(int(total), blockName(typ))
+		size := int(total+3) &^ 3 // some writers leave the padding out of the length
+		if len(rest) < size {
+			r.want(size, blockName(typ))
 			break
 		}
-		block := rest[:total:total]
-		if again := r.u32(block[total-4:]); again != total {
+		if again := r.u32(rest[size-4:]); again != total {
 			r.damage("block claims %d bytes at its beginning and %d at its end", total, again)
 			break
 		}
-		body := block[8 : total-4]
+		body := rest[8 : size-4]
 		p := &batch[n]
 		framed := false
 		switch typ {
@@ -446,11 +453,13 @@ func (r *reader) readBlocks(batch []Packet) int {
 			r.addInterface(body)
 		case blockSecrets:
 			r.keepSecrets(body)
+		case blockJournal, blockCustom, blockCustomLocal, blockEvent, blockEventV2, blockEventLarge:
+			r.number++
 		}
 		if r.done {
 			break
 		}
-		r.at += int(total)
+		r.at += size
 		if framed {
 			n++
 			first, last = min(first, p.Time), max(last, p.Time)
@@ -461,7 +470,7 @@ func (r *reader) readBlocks(batch []Packet) int {
 		}
 	}
 	if n > 0 {
-		r.tally(first, last, wireBytes, cut)
+		r.tally(n, first, last, wireBytes, cut)
 	}
 	return n
 }
