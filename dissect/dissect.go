@@ -47,13 +47,16 @@ type Match uint8
 
 // No rules a protocol out. Maybe asks for more bytes. The others are yes;
 // FromClient and FromServer also tell who sent the bytes, which orients a flow
-// whose start was not captured.
+// whose start was not captured. Weak says that the shape fits and that of much
+// else would too: it counts as yes where the protocol is usual on the port, and
+// as Maybe elsewhere.
 const (
 	No Match = iota
 	Maybe
 	Yes
 	FromClient
 	FromServer
+	Weak
 )
 
 // Dissector is one protocol.
@@ -98,7 +101,6 @@ type Parser interface {
 // Context is what the parsers of one run share. It belongs to one goroutine.
 type Context struct {
 	Fingerprints bool // compute JA3, JA3S and JA4
-
 }
 
 // All is every protocol, in the order of preference.

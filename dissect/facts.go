@@ -228,8 +228,13 @@ type Facts struct {
 	Frame uint64
 	Now   int64
 
-	list []Fact
+	list    []Fact
+	refined string
 }
+
+// Refine names what the flow speaks more precisely than its Dissector does:
+// "nfs" for a program of ONC RPC. The record's app member says it.
+func (f *Facts) Refine(protocol string) { f.refined = protocol }
 
 // All is every fact in the order in which they were learned. List and Ints
 // have one entry for each distinct value.

@@ -1,7 +1,5 @@
 package dissect
 
-import "errors"
-
 // Basis says how a flow's protocol is known.
 type Basis uint8
 
@@ -25,8 +23,8 @@ const (
 // one goroutine.
 type Set struct {
 	list    []Dissector
-	byPort  [65536]uint8 // 1 + index of the dissector tried first on a port; 0 for none
-	over    [3]uint32    // candidates by transport: TCP, UDP, ICMP
+	byPort  [2][65536]uint8 // by TCP and UDP: 1 + index of the dissector tried first on a port; 0 for none
+	over    [3]uint32       // candidates by transport: TCP, UDP, ICMP
 	context *Context
 
 	held    int // bytes waiting in all States
@@ -42,13 +40,17 @@ func NewSet(list []Dissector, context *Context, maxHeld int) *Set {
 	s := &Set{list: list, context: context, maxHeld: maxHeld}
 	for i, d := range list {
 		for bit, t := range [...]Transport{TCP, UDP, ICMP} {
-			if d.Over&t != 0 {
-				s.over[bit] |= 1 << i
+			if d.Over&t == 0 {
+				continue
 			}
-		}
-		for _, p := range d.Ports {
-			if s.byPort[p] == 0 {
-				s.byPort[p] = uint8(i + 1)
+			s.over[bit] |= 1 << i
+			if t == ICMP {
+				continue
+			}
+			for _, p := range d.Ports {
+				if s.byPort[bit][p] == 0 {
+					s.byPort[bit][p] = uint8(i + 1)
+				}
 			}
 		}
 	}
@@ -60,7 +62,10 @@ func (s *Set) Held() int { return s.held }
 
 // OnPort names the protocol that is usual on a port, "" when none is.
 func (s *Set) OnPort(t Transport, port uint16) string {
-	if i := s.byPort[port]; i > 0 && s.list[i-1].Over&t != 0 {
+	if t == ICMP {
+		return ""
+	}
+	if i := s.byPort[t>>1][port]; i > 0 {
 		return s.list[i-1].Name
 	}
 	return ""
@@ -83,8 +88,8 @@ type State struct {
 	waiting [2][]byte // delivered and not consumed
 	skip    [2]uint64 // bytes still to be passed over
 
-	ruledOut  uint32 // candidates that said No
-	found     uint8  // 1 + index of the dissector; 0 while unknown
+	ruledOut  [2]uint32 // candidates that said No to what a direction sent
+	found     uint8     // 1 + index of the dissector; 0 while unknown
 	basis     Basis
 	phase     phase
 	datagrams uint8
@@ -100,6 +105,9 @@ type State struct {
 func (s *State) Protocol(set *Set) string {
 	if s.found == 0 {
 		return ""
+	}
+	if s.refined != "" {
+		return s.refined
 	}
 	return set.list[s.found-1].Name
 }
@@ -150,60 +158,66 @@ func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented b
 		s.waiting[dir] = append(s.waiting[dir], b...)
 		b = s.waiting[dir]
 	}
-	if s.phase == probing {
-		if len(s.waiting[0])+len(s.waiting[1]) == 0 {
-			s.first = dir
-		}
-		if !s.probe(set, t, dir, ports, b) {
-			if t != TCP {
-				s.datagrams++
-				if s.datagrams >= maxDatagrams {
-					s.finish(set)
-				}
-				return false
-			}
-			s.keep(set, dir, b)
-			if s.phase == probing && len(b) >= maxProbe {
+	if s.phase == parsing {
+		s.parse(set, t, dir, b)
+		return false
+	}
+
+	if len(s.waiting[0])+len(s.waiting[1]) == 0 {
+		s.first = dir
+	}
+	if !s.probe(set, t, dir, ports, b) {
+		switch {
+		case t != TCP:
+			if s.datagrams++; s.datagrams >= maxDatagrams {
 				s.finish(set)
 			}
-			return false
-		}
-		if !oriented && s.flipped(dir) {
-			flip = true
-			dir = dir.Other()
-			s.first = s.first.Other()
-			s.waiting[0], s.waiting[1] = s.waiting[1], s.waiting[0]
-			s.skip[0], s.skip[1] = s.skip[1], s.skip[0]
-			s.dead[0], s.dead[1] = s.dead[1], s.dead[0]
-		}
-		// The other direction may have spoken first and been undecided.
-		if o := dir.Other(); s.first == o && len(s.waiting[o]) > 0 {
+		case s.ruledOut[dir]&set.over[t>>1] == set.over[t>>1] || len(b) >= maxProbe:
+			s.abandon(set, dir)
+		default:
 			s.keep(set, dir, b)
-			s.parse(set, t, o, s.waiting[o])
-			b = s.waiting[dir]
-			if s.phase == done {
-				return flip
-			}
-		} else if len(s.waiting[o]) > 0 {
-			s.keep(set, dir, b)
-			s.parse(set, t, dir, s.waiting[dir])
-			if s.phase != done {
-				s.parse(set, t, o, s.waiting[o])
-			}
-			return flip
+		}
+		return false
+	}
+	if !oriented && s.flipped(dir) {
+		flip = true
+		dir = dir.Other()
+		s.first = s.first.Other()
+		s.waiting[0], s.waiting[1] = s.waiting[1], s.waiting[0]
+		s.skip[0], s.skip[1] = s.skip[1], s.skip[0]
+		s.dead[0], s.dead[1] = s.dead[1], s.dead[0]
+		s.ruledOut[0], s.ruledOut[1] = s.ruledOut[1], s.ruledOut[0]
+	}
+
+	// What the other direction sent so far waits, undecided. Where it cannot
+	// be this protocol, it would only break off the parsing of this direction.
+	o := dir.Other()
+	if len(s.waiting[o]) > 0 && s.ruledOut[o]&(1<<(s.found-1)) != 0 {
+		s.abandon(set, o)
+	}
+	if len(s.waiting[o]) == 0 {
+		s.parse(set, t, dir, b)
+		return flip
+	}
+	s.keep(set, dir, b)
+	for _, d := range [...]Dir{s.first, s.first.Other()} {
+		if s.phase == parsing {
+			s.parse(set, t, d, s.waiting[d])
 		}
 	}
-	s.parse(set, t, dir, b)
 	return flip
 }
 
 // probe asks the candidates, the one that is usual on the port first, and
 // readies the Parser of the first that says yes.
 func (s *State) probe(set *Set, t Transport, dir Dir, ports [2]uint16, b []byte) bool {
-	candidates := set.over[t>>1] &^ s.ruledOut
-	hint := set.byPort[ports[1]]
-	if hint == 0 {
-		hint = set.byPort[ports[0]]
+	candidates := set.over[t>>1] &^ s.ruledOut[dir]
+	var hint uint8
+	if t != ICMP {
+		hint = set.byPort[t>>1][ports[ToClient]]
+		if hint == 0 {
+			hint = set.byPort[t>>1][ports[ToServer]]
+		}
 	}
 	if hint > 0 && candidates&(1<<(hint-1)) != 0 && s.ask(set, int(hint-1), dir, hint, b) {
 		return true
@@ -213,22 +227,24 @@ func (s *State) probe(set *Set, t Transport, dir Dir, ports [2]uint16, b []byte)
 			return true
 		}
 	}
-	if t == TCP && set.over[t>>1]&^s.ruledOut == 0 {
-		s.finish(set)
-	}
 	return false
 }
 
 func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
+	found := uint8(i + 1)
 	m := set.list[i].Probe(dir, b)
 	switch m {
 	case No:
-		s.ruledOut |= 1 << i
+		s.ruledOut[dir] |= 1 << i
 		return false
 	case Maybe:
 		return false
+	case Weak:
+		if found != hint {
+			return false
+		}
 	}
-	s.found = uint8(i + 1)
+	s.found = found
 	s.basis = ByContent
 	if s.found == hint {
 		s.basis = ByBoth
@@ -239,20 +255,30 @@ func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
 	return true
 }
 
+// abandon gives up one direction; with both given up, the flow is done.
+func (s *State) abandon(set *Set, dir Dir) {
+	set.held -= len(s.waiting[dir])
+	s.waiting[dir] = nil
+	s.skip[dir] = 0
+	s.dead[dir] = true
+	if s.dead[dir.Other()] {
+		s.finish(set)
+	}
+}
+
 // parse feeds the Parser b, all that is at hand of dir.
 func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 	for len(b) > 0 {
 		n, err := s.parser.Parse(dir, b, &s.Facts)
-		var malformed *Malformed
-		switch {
-		case err == ErrDone:
+		if err == ErrDone {
 			s.finish(set)
 			return
-		case errors.As(err, &malformed):
-			if t != TCP {
-				break // one bad datagram says nothing of the next
-			}
-			s.broken = malformed
+		}
+		if t != TCP {
+			return // a datagram is whole: one bad one says nothing of the next
+		}
+		if m, ok := err.(*Malformed); ok {
+			s.broken = m
 			s.finish(set)
 			return
 		}
@@ -261,12 +287,9 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 			n = len(b)
 		}
 		b = b[n:]
-		if n == 0 || err != nil || t != TCP {
+		if n == 0 || err != nil {
 			break
 		}
-	}
-	if t != TCP {
-		return
 	}
 	s.keep(set, dir, b)
 }
@@ -275,24 +298,16 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 func (s *State) keep(set *Set, dir Dir, b []byte) {
 	old := s.waiting[dir]
 	set.held += len(b) - len(old)
-	if len(b) > maxUnconsumed || set.held > set.maxHeld {
-		set.held -= len(b)
-		s.waiting[dir] = nil
-		s.dead[dir] = true
+	switch {
+	case len(b) > maxUnconsumed || set.held > set.maxHeld:
+		set.held -= len(b) - len(old) // as abandon expects it
 		s.lost = true
-		if s.dead[dir.Other()] {
-			s.finish(set)
-		}
-		return
+		s.abandon(set, dir)
+	case len(b) == 0 && cap(old) > 4<<10:
+		s.waiting[dir] = nil
+	default:
+		s.waiting[dir] = append(old[:0], b...)
 	}
-	if len(b) == 0 {
-		s.waiting[dir] = old[:0]
-		if cap(old) > 4<<10 {
-			s.waiting[dir] = nil
-		}
-		return
-	}
-	s.waiting[dir] = append(old[:0], b...)
 }
 
 // Gap says that n bytes of dir, right behind those delivered, are lost.
@@ -307,19 +322,15 @@ func (s *State) Gap(set *Set, dir Dir, n uint64) {
 	n -= s.skip[dir]
 	s.skip[dir] = 0
 	s.lost = true
-	ok := false
 	if s.phase == parsing {
-		s.skip[dir], ok = s.parser.Gap(dir, s.waiting[dir], n, &s.Facts)
-	}
-	set.held -= len(s.waiting[dir])
-	s.waiting[dir] = s.waiting[dir][:0]
-	if !ok {
-		s.skip[dir] = 0
-		s.dead[dir] = true
-		if s.dead[dir.Other()] {
-			s.finish(set)
+		skip, ok := s.parser.Gap(dir, s.waiting[dir], n, &s.Facts)
+		if ok {
+			s.keep(set, dir, nil)
+			s.skip[dir] = skip
+			return
 		}
 	}
+	s.abandon(set, dir)
 }
 
 // Close ends the dissection: the flow is over.
