@@ -733,19 +733,16 @@ func (f *iface) time(units uint64) int64 {
 			}
 		}
 	}
-	const most = math.MaxInt64 / 1_000_000_000
-	if sec > most {
-		sec = most + 1
-	}
-	if f.offset > most {
-		return math.MaxInt64
-	}
-	total := int64(sec) + max(f.offset, -most)
-	switch {
-	case total < 0:
+	var carry uint64
+	if f.offset >= 0 {
+		sec, carry = bits.Add64(sec, uint64(f.offset), 0)
+	} else if back := -uint64(f.offset); sec >= back {
+		sec -= back
+	} else {
 		return 0
-	case total >= most:
+	}
+	if carry != 0 || sec >= math.MaxInt64/1_000_000_000 {
 		return math.MaxInt64
 	}
-	return total*1e9 + int64(nano)
+	return int64(sec*1e9 + nano)
 }
