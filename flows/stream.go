@@ -27,17 +27,12 @@ const (
 // dissection: now, when it is next, later, when something before it is still
 // missing. Bytes that were delivered before are not delivered again: the first
 // copy counts.
-func (t *Table) deliver(r *record, x *extra, s *segment, seq uint32, end int, frame pcaps.FrameID, now int64) {
+func (t *Table) deliver(r *record, s *segment, seq uint32, end int, frame pcaps.FrameID, now int64) {
+	x := t.extra(r)
 	if x.state == nil {
 		x.state = new(dissect.State)
 	}
 	c := &x.tcp
-	if x.state.Done(r.dir(end)) {
-		if len(x.held[end]) > 0 {
-			t.drop(x, end)
-		}
-		return
-	}
 	switch ahead := int32(seq - c.stream[end]); {
 	case ahead > 0:
 		t.hold(r, x, s, seq, end, frame, now)
@@ -65,6 +60,18 @@ func (t *Table) feed(r *record, x *extra, end int, p pending) {
 	}
 	if lost > 0 {
 		state.Gap(t.set, r.dir(end), lost)
+	}
+	t.hush(r, x)
+}
+
+// hush notes which directions the dissection has had enough of, so that their
+// payload is not touched again.
+func (t *Table) hush(r *record, x *extra) {
+	for end := range 2 {
+		if r.quiet&(1<<end) == 0 && x.state.Done(r.dir(end)) {
+			r.quiet |= 1 << end
+			t.drop(x, end)
+		}
 	}
 }
 
@@ -99,17 +106,17 @@ func (t *Table) release(r *record, x *extra, end int, force bool) {
 			}
 			x.state.Gap(t.set, r.dir(end), uint64(ahead))
 			c.stream[end] = p.seq
+			if t.hush(r, x); r.quiet&(1<<end) != 0 {
+				return
+			}
 		}
 		x.held[end] = x.held[end][1:]
 		t.buffered -= len(p.data)
 		if int32(p.seq+p.n-c.stream[end]) > 0 {
 			t.feed(r, x, end, p)
 		}
-		if x.state.Done(r.dir(end)) {
-			break
-		}
 	}
-	t.drop(x, end)
+	x.held[end] = nil
 }
 
 // drop forgets what is held of end.

@@ -2,6 +2,7 @@ package flows
 
 import (
 	"iter"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -80,6 +81,7 @@ type record struct {
 	tags       uint16 // index into Table.tagSets
 	resetAfter uint32 // frames from the first one to the first RST
 	resetTTL   uint8
+	quiet      uint8 // ends, as bits, whose payload nobody waits for any more
 }
 
 // The bits of a record.
@@ -120,10 +122,11 @@ type extra struct {
 	hasTags   bool
 	over      [3][2]uint32 // how often packets, bytes and payload of the record ran over
 	copies    [2]uint32    // made by the mirror
+	recent    *recent      // once a copy was seen
 	parts     [2]uint32    // fragments beyond the one that completed each datagram
 	partBytes [2]uint64    // on the wire
 	next      uint32       // free list: 1 + index
-	tcp       tcpTrack
+	tcp       tcpDetail
 }
 
 const (
@@ -154,6 +157,7 @@ type Table struct {
 	used    int      // records ever used
 	free    []uint32 // records given back
 	extras  [][]extra
+	tracks  [][]tcpTrack // beside extras, by the same number
 	extraN  int
 	extraAt uint32 // head of the free list
 	tracked int
@@ -172,6 +176,7 @@ type Table struct {
 
 	segments [batchSize]segment
 	slotAt   [batchSize]uint64
+	extraOf  [batchSize]uint32
 	quoted   segment
 	probe    dissect.State // for datagrams of flows whose protocol is not known
 	flow     Flow
@@ -235,7 +240,15 @@ func (t *Table) add(batch []pcaps.Packet) {
 	for i := range batch {
 		if slot := t.slotAt[i]; slot != 0 && t.segments[i].outcome == Decoded {
 			r := t.record(uint32(slot) - 1)
-			sum += uint64(r.aIP) + uint64(r.flags[0])
+			sum += uint64(r.aIP)
+			t.extraOf[i] = r.extra
+		} else {
+			t.extraOf[i] = 0
+		}
+	}
+	for i := range batch {
+		if n := t.extraOf[i]; n != 0 {
+			sum += uint64(t.tracks[(n-1)>>chunkBits][(n-1)&(chunkSize-1)].seen)
 		}
 	}
 	t.touched += sum
@@ -299,9 +312,6 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment) {
 
 	signature := s.signature()
 	if !fresh && t.isCopy(r, s, end, now, signature) {
-		x := t.extra(r)
-		x.copies[end]++
-		t.stats.Copies++
 		t.tally(r, s, end)
 		return
 	}
@@ -312,9 +322,6 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment) {
 	switch s.proto {
 	case ProtoTCP:
 		t.tcp(r, s, end, frame, now)
-		if r.extra != 0 {
-			t.extra(r).tcp.remember(end, signature, now)
-		}
 	case ProtoUDP:
 		t.datagram(dissect.UDP, r, s, end, frame, now)
 	case ProtoICMP, ProtoICMPv6:
@@ -377,39 +384,6 @@ func (t *Table) tagSet(s *segment) uint16 {
 	return n
 }
 
-// signature is the same for two copies of one packet that a mirror made, and
-// for hardly any other two packets of a flow: the IP identification and the
-// checksum over the payload differ even between retransmissions. The hop limit
-// and the link header are left out, since a routed copy has others.
-func (s *segment) signature() uint32 {
-	const m = 0x9e3779b1
-	h := (s.seq ^ 0x85ebca6b) * m
-	h = (h ^ s.ack ^ s.ipID<<16) * m
-	h = (h ^ uint32(s.checksum) ^ uint32(s.flags)<<16 ^ s.payloadLen<<3) * m
-	return h ^ h>>15 | 1
-}
-
-// How much later a copy may come. Where the packet has an identification it
-// cannot be mistaken for a retransmission; without one only time tells.
-const (
-	copyWindow       = int64(100 * time.Millisecond)
-	copyWindowNoIPID = int64(time.Millisecond)
-)
-
-// isCopy says whether s is a copy of an earlier packet, made by a mirror that
-// sees it twice (where it comes in and where it goes out).
-func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint32) bool {
-	window := copyWindowNoIPID
-	if s.ipID != 0 {
-		window = copyWindow
-	}
-	if s.proto == ProtoTCP && r.extra != 0 {
-		return t.extra(r).tcp.isCopy(s, end, signature, now, window)
-	}
-	d := now - r.last
-	return r.signature[end] == signature && d <= window && d >= -window
-}
-
 // reuses says whether the SYN s opens a new connection between ports that r
 // has used before.
 func (t *Table) reuses(r *record, s *segment, end int) bool {
@@ -419,11 +393,8 @@ func (t *Table) reuses(r *record, s *segment, end int) bool {
 	if r.extra == 0 {
 		return r.flags[1-end]&flagRST != 0
 	}
-	x := t.extra(r)
-	if x.tcp.seen == 0 {
-		return false
-	}
-	return !x.tcp.known[end] || x.tcp.opening[end] != s.seq
+	c := t.track(r)
+	return c.seen > 0 && (!c.known[end] || t.extra(r).tcp.opening[end] != s.seq)
 }
 
 func (t *Table) timeout(r *record) time.Duration {
@@ -452,6 +423,7 @@ func (t *Table) extra(r *record) *extra {
 		} else {
 			if t.extraN>>chunkBits == len(t.extras) {
 				t.extras = append(t.extras, make([]extra, chunkSize))
+				t.tracks = append(t.tracks, make([]tcpTrack, chunkSize))
 			}
 			t.extraN++
 			n = uint32(t.extraN)
@@ -461,6 +433,12 @@ func (t *Table) extra(r *record) *extra {
 	}
 	n := r.extra - 1
 	return &t.extras[n>>chunkBits][n&(chunkSize-1)]
+}
+
+// track returns the hot part of a TCP flow that has an extra.
+func (t *Table) track(r *record) *tcpTrack {
+	n := r.extra - 1
+	return &t.tracks[n>>chunkBits][n&(chunkSize-1)]
 }
 
 // same says whether r is the flow of k.
@@ -697,38 +675,37 @@ func (t *Table) Finish() {
 	})
 }
 
-// makeRoom settles the flows that are over. When these are few, the flows that
+// makeRoom settles the flows that are over. Where these are few, the flows that
 // have been silent longest are ended as well, those first of which nothing is
-// known but their headers.
+// known but their headers. It gives back at least a quarter of what is full, so
+// that its cost is spread over many packets.
 func (t *Table) makeRoom() {
 	over := func(r *record) bool {
 		return r.bits&bitIndexed == 0 || r.ended != CaptureEnd || t.now-r.last > int64(t.timeout(r))
 	}
-	count, trackedOver := 0, 0
-	var lastSeen []int64
+	done, tracked := 0, t.tracked
+	var live, followed []int64 // worth of the flows that go on, and of those that are tracked
 	for n := range uint32(t.used) {
 		r := t.record(n)
-		if r.bits&bitUsed == 0 {
-			continue
-		}
-		if over(r) {
-			count++
+		switch {
+		case r.bits&bitUsed == 0:
+		case over(r):
+			done++
 			if r.extra != 0 {
-				trackedOver++
+				tracked--
 			}
-		} else {
-			lastSeen = append(lastSeen, t.worth(r))
+		default:
+			live = append(live, t.worth(r))
+			if r.extra != 0 {
+				followed = append(followed, r.last)
+			}
 		}
 	}
-	quota := t.used / 4
-	threshold := int64(-1 << 63)
-	if (count < quota || t.tracked >= t.config.MaxTracked && trackedOver < t.tracked/4) && len(lastSeen) > 0 {
-		slices.Sort(lastSeen)
-		threshold = lastSeen[min(max(quota-count, 1), len(lastSeen)-1)]
-		if t.tracked >= t.config.MaxTracked {
-			threshold = lastSeen[len(lastSeen)/2]
-		}
+	flowsBelow := int64(math.MinInt64)
+	if len(t.free) == 0 && t.used >= t.config.MaxFlows {
+		flowsBelow = lowest(live, t.used/4-done)
 	}
+	trackedBelow := lowest(followed, tracked-t.config.MaxTracked*3/4)
 	t.stats.Early += t.handOver(func(r *record) bool {
 		if over(r) {
 			if r.ended == CaptureEnd {
@@ -736,13 +713,23 @@ func (t *Table) makeRoom() {
 			}
 			return true
 		}
-		if t.worth(r) <= threshold {
+		if t.worth(r) < flowsBelow || r.extra != 0 && r.last < trackedBelow {
 			r.ended = Evicted
 			t.stats.Evicted++
 			return true
 		}
 		return false
 	})
+}
+
+// lowest returns a bound that at least n of the values, and at least one when n
+// is positive, lie below.
+func lowest(values []int64, n int) int64 {
+	if n <= 0 || len(values) == 0 {
+		return math.MinInt64
+	}
+	slices.Sort(values)
+	return values[min(n, len(values))-1] + 1
 }
 
 // worth orders live flows: the lower, the sooner it is given up. Flows of
@@ -788,6 +775,7 @@ func (t *Table) handOver(out func(*record) bool) uint64 {
 		r := t.record(n)
 		if r.extra != 0 {
 			x := t.extra(r)
+			*t.track(r) = tcpTrack{}
 			*x = extra{next: t.extraAt}
 			t.extraAt = r.extra
 			t.tracked--

@@ -5,48 +5,46 @@ import (
 	"wirechart/pcaps"
 )
 
-// tcpTrack follows one TCP connection. Arrays are by end of the key: what a
-// sent, what b sent.
+// tcpTrack is what every packet of a followed connection touches: one cache
+// line without pointers. Arrays are by end of the key: what a sent, what b sent.
 type tcpTrack struct {
-	seen    uint32    // packets followed
-	known   [2]bool   // opening and next are valid
+	next       [2]uint32 // behind the highest byte sent
+	acked      [2]uint32 // highest acknowledgement sent by this end
+	dataSeq    [2]uint32 // where its payload began
+	unanswered [2]uint32 // retransmissions since the other end acknowledged something new
+	seen       uint32    // packets followed
+	idle       uint32    // longest silence since payload flowed both ways, milliseconds
+	written    [2]uint16 // letters that are in the history
+	known      [2]bool   // next is valid
+	acking     [2]bool   // acked is valid
+	spoke      [2]bool   // dataSeq is valid
+	answered   [2]bool   // its payload was acknowledged
+	shook      bool      // the client acknowledged the SYN-ACK
+	late       bool      // the first packet was neither SYN nor SYN-ACK
+	copied     bool      // a mirror copied packets of this flow
+	_          [9]byte
+}
+
+// tcpDetail is the rest, which few packets touch.
+type tcpDetail struct {
 	opening [2]uint32 // sequence number of the SYN, or of the first byte seen
-	next    [2]uint32 // behind the highest byte sent
-	acked   [2]uint32 // highest acknowledgement sent by this end
-	acking  [2]bool   // acked is valid
 	holes   [2][maxHoles]hole
 	stream  [2]uint32 // sequence number that the dissection waits for
-	flowing [2]bool   // stream is valid
-	late    bool      // the first packet was neither SYN nor SYN-ACK
 
 	missed                    [2]uint64 // bytes of holes that had to be forgotten
 	retransmitted, outOfOrder [2]uint32
 
 	syns, synacks uint32
-	shook         bool // the client acknowledged the SYN-ACK
 	rtt           int64
 
-	history  [24]byte // index into historyLetters, | 0x80 for end b
-	letters  uint8
-	written  [2]uint16 // letters already in history
-	answered [2]bool   // payload of this end was acknowledged
+	history [24]byte // index into historyLetters, | 0x80 for end b
+	letters uint8
 
-	unanswered      [2]uint32
 	unansweredFrame [2]pcaps.FrameID
-	longestIdle     int64
 	idleFrame       pcaps.FrameID
 	synackFrame     pcaps.FrameID
 	dataFrame       [2]pcaps.FrameID
-	dataSeq         [2]uint32
-
-	signatures [2][recent]uint32 // of the last packets of each end
-	times      [2][recent]uint32 // when they came, microseconds modulo 2^32
-	at         [2]uint8
 }
-
-// recent is how many packets of its direction a copy may come behind: a mirror
-// that sees a burst go in and out hands over one whole burst and then the other.
-const recent = 16
 
 // hole is a part of a stream that was skipped: [low, high).
 type hole struct{ low, high uint32 }
@@ -70,40 +68,17 @@ const (
 	histMultiFlag
 )
 
-func (c *tcpTrack) write(end, letter int) {
+// write adds a letter to the history, the first time that end has earned it.
+func (t *Table) write(r *record, c *tcpTrack, end, letter int) {
 	if c.written[end]&(1<<letter) != 0 {
 		return
 	}
 	c.written[end] |= 1 << letter
-	if int(c.letters) < len(c.history) {
-		c.history[c.letters] = byte(letter | end<<7)
-		c.letters++
+	d := &t.extra(r).tcp
+	if int(d.letters) < len(d.history) {
+		d.history[d.letters] = byte(letter | end<<7)
+		d.letters++
 	}
-}
-
-// isCopy looks for signature among the last packets of end.
-// What brings something new cannot be a copy and is not looked for.
-func (c *tcpTrack) isCopy(s *segment, end int, signature uint32, now, window int64) bool {
-	us := uint32(now / 1000)
-	fresh := c.known[end] && int32(s.seq+s.payloadLen-c.next[end]) > 0 ||
-		c.acking[end] && int32(s.ack-c.acked[end]) > 0
-	if fresh {
-		return false
-	}
-	limit := uint32(window / 1000)
-	for i, x := range &c.signatures[end] {
-		if x == signature && us-c.times[end][i]+limit <= 2*limit {
-			return true
-		}
-	}
-	return false
-}
-
-// remember keeps the signature of a packet of end for the copies that may come.
-func (c *tcpTrack) remember(end int, signature uint32, now int64) {
-	at := c.at[end] % recent
-	c.signatures[end][at], c.times[end][at] = signature, uint32(now/1000)
-	c.at[end]++
 }
 
 // tcp follows the connection of r through s, sent by end.
@@ -124,116 +99,123 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 		t.ending(r, end, flags)
 		return
 	}
-	x := t.extra(r)
-	c := &x.tcp
-	if c.seen == 0 {
-		c.start(r, s, end)
+	if r.extra == 0 {
+		t.extra(r).mac[end] = s.srcMAC
 	}
-	if x.mac[end] == (MAC{}) {
-		x.mac[end] = s.srcMAC
+	c := t.track(r)
+	if c.seen == 0 {
+		t.start(r, c, s, end)
 	}
 	c.seen++
-	client := r.client()
+	if r.packets[end] == 1 {
+		t.extra(r).mac[end] = s.srcMAC
+	}
 
 	switch {
 	case flags&flagSYN != 0:
-		t.open(r, x, s, end, frame)
-	case flags&flagACK != 0 && flags&flagRST == 0 && end == client:
-		if c.synacks > 0 || r.flags[1-end]&flagSYN == 0 {
-			if !c.shook && c.synacks > 0 && c.syns == 1 && c.synacks == 1 {
-				c.rtt = now - r.start
-			}
-			c.shook = true
-		}
+		t.open(r, c, s, end, frame)
+	case !c.shook && flags&(flagACK|flagRST) == flagACK && end == r.client():
+		t.shake(r, c, now)
 	}
 	r.flags[end] |= flags
 
 	// What was acknowledged.
-	if flags&flagACK != 0 && flags&flagRST == 0 {
+	if flags&(flagACK|flagRST) == flagACK {
 		other := 1 - end
 		if !c.acking[end] || int32(s.ack-c.acked[end]) > 0 {
 			c.acked[end], c.acking[end] = s.ack, true
 			c.unanswered[other] = 0
 		}
-		if c.dataFrame[other] != 0 && int32(s.ack-c.dataSeq[other]) > 0 {
+		if c.spoke[other] && int32(s.ack-c.dataSeq[other]) > 0 {
 			c.answered[other] = true
 		}
 	}
-	if c.dataFrame[0] != 0 && c.dataFrame[1] != 0 {
-		if idle := now - r.last; idle > c.longestIdle {
-			c.longestIdle, c.idleFrame = idle, frame
-		}
+	if idle := (now - r.last) / 1e6; idle > int64(c.idle) && c.spoke[0] && c.spoke[1] {
+		c.idle = uint32(min(idle, 1<<32-1))
+		t.extra(r).tcp.idleFrame = frame
 	}
-	c.letterOf(s, flags, end)
-	t.sequence(r, x, s, end, flags, frame, now)
+	t.letter(r, c, s, flags, end)
+	if flags&flagRST == 0 {
+		t.sequence(r, c, s, end, flags, frame, now)
+	}
 	t.ending(r, end, flags)
 }
 
 // start takes over what the record knows of packets that were not followed.
-func (c *tcpTrack) start(r *record, s *segment, end int) {
+func (t *Table) start(r *record, c *tcpTrack, s *segment, end int) {
+	d := &t.extra(r).tcp
 	client := r.client()
-	if r.flags[client]&flagSYN != 0 {
-		c.syns = r.packets[client]
+	switch {
+	case r.flags[client]&flagSYN != 0:
+		d.syns = r.packets[client]
 		if end == client {
-			c.syns--
+			d.syns--
 		}
-		c.write(client, histSYN)
+		t.write(r, c, client, histSYN)
 		if end != client && s.flags&(flagSYN|flagACK) == flagSYN|flagACK {
-			c.opening[client], c.next[client], c.known[client] = s.ack-1, s.ack, true
-			c.stream[client], c.flowing[client] = s.ack, true
+			d.opening[client], c.next[client], c.known[client] = s.ack-1, s.ack, true
+			d.stream[client] = s.ack
 		}
-	} else if s.flags&flagSYN == 0 {
+	case s.flags&flagSYN == 0:
 		c.late = true
 	}
 }
 
+// shake notes that the client acknowledged the SYN-ACK, or went on as if it
+// had: of a connection captured one way nothing else is seen.
+func (t *Table) shake(r *record, c *tcpTrack, now int64) {
+	c.shook = true
+	if d := &t.extra(r).tcp; d.syns == 1 && d.synacks == 1 {
+		d.rtt = now - r.start
+	}
+}
+
 // open takes a SYN or a SYN-ACK.
-func (t *Table) open(r *record, x *extra, s *segment, end int, frame pcaps.FrameID) {
-	c := &x.tcp
+func (t *Table) open(r *record, c *tcpTrack, s *segment, end int, frame pcaps.FrameID) {
+	d := &t.extra(r).tcp
 	if r.oriented != BySYN { // the flow began without it: captures are not always in order
-		isClient := s.flags&flagACK == 0
-		if isClient != (end == r.client()) {
+		if isClient := s.flags&flagACK == 0; isClient != (end == r.client()) {
 			r.swap(BySYN)
 		}
 		r.oriented = BySYN
 	}
 	c.late = false
 	if s.flags&flagACK == 0 {
-		c.syns++
+		d.syns++
 	} else {
-		c.synacks++
-		if c.synackFrame == 0 {
-			c.synackFrame = frame
+		d.synacks++
+		if d.synackFrame == 0 {
+			d.synackFrame = frame
 		}
 	}
 	if !c.known[end] {
-		c.opening[end], c.next[end], c.known[end] = s.seq, s.seq+1, true
-		c.stream[end], c.flowing[end] = s.seq+1, true
+		d.opening[end], c.next[end], c.known[end] = s.seq, s.seq+1, true
+		d.stream[end] = s.seq + 1
 	}
 }
 
-// letterOf writes the history of one packet.
-func (c *tcpTrack) letterOf(s *segment, flags uint8, end int) {
+// letter writes the history of one packet.
+func (t *Table) letter(r *record, c *tcpTrack, s *segment, flags uint8, end int) {
 	switch {
 	case flags&flagSYN != 0 && flags&(flagFIN|flagRST) != 0:
-		c.write(end, histMultiFlag)
+		t.write(r, c, end, histMultiFlag)
 	case flags&(flagSYN|flagACK) == flagSYN|flagACK:
-		c.write(end, histSYNACK)
+		t.write(r, c, end, histSYNACK)
 	case flags&flagSYN != 0:
-		c.write(end, histSYN)
+		t.write(r, c, end, histSYN)
 	case flags&flagRST != 0:
-		c.write(end, histRST)
+		t.write(r, c, end, histRST)
 	}
 	if s.payloadLen > 0 {
-		c.write(end, histData)
+		t.write(r, c, end, histData)
 	} else if flags == flagACK {
-		c.write(end, histACK)
+		t.write(r, c, end, histACK)
 	}
-	if flags&flagFIN != 0 && flags&flagRST == 0 {
-		c.write(end, histFIN)
+	if flags&(flagFIN|flagRST) == flagFIN {
+		t.write(r, c, end, histFIN)
 	}
 	if s.window == 0 && flags&(flagSYN|flagRST) == 0 {
-		c.write(end, histZeroWindow)
+		t.write(r, c, end, histZeroWindow)
 	}
 }
 
@@ -250,72 +232,83 @@ func (t *Table) ending(r *record, end int, flags uint8) {
 
 // sequence places the payload of s in the stream of end, counts what is new,
 // repeated and missing, and delivers what is in order.
-func (t *Table) sequence(r *record, x *extra, s *segment, end int, flags uint8, frame pcaps.FrameID, now int64) {
-	c := &x.tcp
-	if flags&flagRST != 0 {
-		return
-	}
+func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint8, frame pcaps.FrameID, now int64) {
 	seq, n := s.seq, s.payloadLen
 	if flags&flagSYN != 0 {
 		seq++
 	}
 	if !c.known[end] {
-		c.opening[end], c.next[end], c.known[end] = seq, seq, true
+		d := &t.extra(r).tcp
+		d.opening[end], c.next[end], c.known[end] = seq, seq, true
 		if other := 1 - end; !c.late && c.acking[other] && seq-c.acked[other] < 1<<16 {
 			// The SYN is missing from the capture; the other end told what it had received.
 			c.next[end] = c.acked[other]
 		}
-		c.stream[end], c.flowing[end] = c.next[end], true
+		d.stream[end] = c.next[end]
 	}
-	if n > 0 && c.dataFrame[end] == 0 {
-		c.dataFrame[end], c.dataSeq[end] = frame, seq
+	if n > 0 && !c.spoke[end] {
+		c.spoke[end], c.dataSeq[end] = true, seq
+		t.extra(r).tcp.dataFrame[end] = frame
 	}
 	switch ahead := int32(seq - c.next[end]); {
-	case n == 0 && ahead <= 0:
+	case ahead == 0:
+		c.next[end] = seq + n
 	case ahead > 0: // something in between was not seen, or not yet
-		c.dig(end, hole{c.next[end], seq})
+		t.dig(r, c, end, hole{c.next[end], seq})
 		c.next[end] = seq + n
-	case int32(seq+n-c.next[end]) > 0:
+	case n == 0: // an old acknowledgement
+	case int32(seq+n-c.next[end]) > 0: // begins before what is new
 		c.next[end] = seq + n
-	case n == 1 && ahead == -1, n == 0: // keep-alive
-	case c.fill(end, hole{seq, seq + n}):
-		c.outOfOrder[end]++
+	case n == 1 && ahead == -1: // keep-alive
 	default:
-		c.retransmitted[end]++
-		c.write(end, histRetransmission)
-		if c.unanswered[end] == 0 {
-			c.unansweredFrame[end] = frame
-		}
-		c.unanswered[end]++
+		t.repeat(r, c, end, hole{seq, seq + n}, frame)
 	}
 	if flags&flagFIN != 0 && c.next[end] == seq+n {
 		c.next[end]++
 	}
-	if n > 0 {
-		t.deliver(r, x, s, seq, end, frame, now)
+	if n > 0 && r.quiet&(1<<end) == 0 {
+		t.deliver(r, s, seq, end, frame, now)
 	}
 }
 
+// repeat takes payload that lies behind the highest byte seen: it fills a hole,
+// and came late, or it was sent again.
+func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.FrameID) {
+	d := &t.extra(r).tcp
+	if t.fill(r, c, end, h) {
+		d.outOfOrder[end]++
+		return
+	}
+	d.retransmitted[end]++
+	t.write(r, c, end, histRetransmission)
+	if c.unanswered[end] == 0 {
+		d.unansweredFrame[end] = frame
+	}
+	c.unanswered[end]++
+}
+
 // dig records bytes that were passed over.
-func (c *tcpTrack) dig(end int, h hole) {
-	holes := &c.holes[end]
+func (t *Table) dig(r *record, c *tcpTrack, end int, h hole) {
+	d := &t.extra(r).tcp
+	holes := &d.holes[end]
 	for i := range holes {
 		if holes[i].low == holes[i].high {
 			holes[i] = h
 			return
 		}
 	}
-	c.missed[end] += uint64(holes[0].high - holes[0].low)
-	c.write(end, histGap)
+	d.missed[end] += uint64(holes[0].high - holes[0].low)
+	t.write(r, c, end, histGap)
 	copy(holes[:], holes[1:])
 	holes[maxHoles-1] = h
 }
 
 // fill takes the bytes of h out of the holes and says whether there were any.
-func (c *tcpTrack) fill(end int, h hole) bool {
+func (t *Table) fill(r *record, c *tcpTrack, end int, h hole) bool {
+	holes := &t.extra(r).tcp.holes[end]
 	filled := false
-	for i := range c.holes[end] {
-		o := &c.holes[end][i]
+	for i := range holes {
+		o := &holes[i]
 		if o.low == o.high || int32(h.high-o.low) <= 0 || int32(o.high-h.low) <= 0 {
 			continue
 		}
@@ -330,16 +323,16 @@ func (c *tcpTrack) fill(end int, h hole) bool {
 		default: // in the middle: two holes
 			rest := hole{h.high, o.high}
 			o.high = h.low
-			c.dig(end, rest)
+			t.dig(r, c, end, rest)
 		}
 	}
 	return filled
 }
 
 // gaps is how many bytes of end are missing.
-func (c *tcpTrack) gaps(end int) uint64 {
-	n := c.missed[end]
-	for _, h := range c.holes[end] {
+func (d *tcpDetail) gaps(end int) uint64 {
+	n := d.missed[end]
+	for _, h := range d.holes[end] {
 		n += uint64(h.high - h.low)
 	}
 	return n
@@ -434,7 +427,7 @@ func (t *Table) history(r *record, x *extra) string {
 		}
 		h = append(h, ch)
 	}
-	if x == nil || x.tcp.seen == 0 {
+	if x == nil || t.track(r).seen == 0 {
 		for _, end := range [2]int{client, 1 - client} {
 			f := r.flags[end]
 			switch {
@@ -482,7 +475,7 @@ func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
 		c.ResetTTL = r.resetTTL
 		c.ResetFrame = r.frame + pcaps.FrameID(r.resetAfter)
 	}
-	if x == nil || x.tcp.seen == 0 {
+	if x == nil || t.track(r).seen == 0 {
 		if r.flags[client]&flagSYN != 0 {
 			c.SYNs = r.packets[client]
 			if x != nil {
@@ -491,21 +484,21 @@ func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
 		}
 		return
 	}
-	k := &x.tcp
-	c.SYNs, c.SYNACKs, c.Acked, c.RTT = k.syns, k.synacks, k.shook, k.rtt
-	c.SYNACKFrame = k.synackFrame
-	c.LongestIdle, c.LongestIdleFrame = k.longestIdle, k.idleFrame
+	d, k := &x.tcp, t.track(r)
+	c.SYNs, c.SYNACKs, c.Acked, c.RTT = d.syns, d.synacks, k.shook, d.rtt
+	c.SYNACKFrame = d.synackFrame
+	c.LongestIdle, c.LongestIdleFrame = int64(k.idle)*1e6, d.idleFrame
 	for end := range 2 {
-		d := r.dir(end)
-		c.DataFrame[d] = k.dataFrame[end]
-		c.AckedData[d] = k.answered[end]
-		c.Unanswered[d] = k.unanswered[end]
-		if k.unanswered[end] > 0 && (c.UnansweredFrame == 0 || k.unansweredFrame[end] < c.UnansweredFrame) {
-			c.UnansweredFrame = k.unansweredFrame[end]
+		dir := r.dir(end)
+		c.DataFrame[dir] = d.dataFrame[end]
+		c.AckedData[dir] = k.answered[end]
+		c.Unanswered[dir] = k.unanswered[end]
+		if k.unanswered[end] > 0 && (c.UnansweredFrame == 0 || d.unansweredFrame[end] < c.UnansweredFrame) {
+			c.UnansweredFrame = d.unansweredFrame[end]
 		}
-		f.Missed[d] = k.gaps(end)
-		f.Retransmitted[d] = uint64(k.retransmitted[end])
-		f.OutOfOrder[d] = uint64(k.outOfOrder[end])
+		f.Missed[dir] = d.gaps(end)
+		f.Retransmitted[dir] = uint64(d.retransmitted[end])
+		f.OutOfOrder[dir] = uint64(d.outOfOrder[end])
 	}
 	f.Dissect.Late = k.late
 }

@@ -1,0 +1,81 @@
+package flows
+
+import "time"
+
+// A mirror that sees a packet where it comes in and where it goes out delivers
+// it twice. Such a copy is counted, and then passed over: it is no
+// retransmission, and the dissection must not see its bytes again.
+
+// signature is the same for two copies of one packet, and for hardly any other
+// two packets of a flow: the IP identification and the checksum over the
+// payload differ even between retransmissions. The hop limit and the link
+// header are left out, since a routed copy has others.
+func (s *segment) signature() uint32 {
+	const m = 0x9e3779b1
+	h := (s.seq ^ 0x85ebca6b) * m
+	h = (h ^ s.ack ^ s.ipID<<16) * m
+	h = (h ^ uint32(s.checksum) ^ uint32(s.flags)<<16 ^ s.payloadLen<<3) * m
+	return h ^ h>>15 | 1
+}
+
+// How much later a copy may come. Where the packet has an identification it
+// cannot be mistaken for a retransmission; without one only time tells.
+const (
+	copyWindow       = int64(100 * time.Millisecond)
+	copyWindowNoIPID = int64(time.Millisecond)
+)
+
+// recent holds the last packets of each end of a flow that has copies: a mirror
+// that sees a burst go in and out hands over the one whole burst and then the
+// other. A flow without copies is spared it.
+type recent [2]struct {
+	packets [16]struct {
+		signature uint32
+		time      int64
+	}
+	at uint8
+}
+
+// isCopy says whether s is a copy of an earlier packet of its end, and counts
+// it when it is.
+func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint32) bool {
+	var x *extra
+	if r.extra != 0 && t.track(r).copied {
+		x = t.extra(r)
+	}
+	window := copyWindowNoIPID
+	if s.ipID != 0 {
+		window = copyWindow
+	}
+	near := func(then int64) bool { return now-then <= window && then-now <= window }
+	found := r.signature[end] == signature && near(r.last)
+	if x != nil {
+		last := &x.recent[end]
+		for i := range last.packets {
+			found = found || last.packets[i].signature == signature && near(last.packets[i].time)
+		}
+		if !found {
+			p := &last.packets[last.at%uint8(len(last.packets))]
+			p.signature, p.time = signature, now
+			last.at++
+		}
+	}
+	if !found {
+		return false
+	}
+	if x == nil {
+		if r.extra == 0 && t.tracked >= t.config.MaxTracked {
+			return true
+		}
+		x = t.extra(r)
+		t.track(r).copied = true
+		x.recent = new(recent)
+		for end := range x.recent {
+			x.recent[end].packets[0].signature, x.recent[end].packets[0].time = r.signature[end], r.last
+			x.recent[end].at = 1
+		}
+	}
+	x.copies[end]++
+	t.stats.Copies++
+	return true
+}
