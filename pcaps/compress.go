@@ -85,11 +85,19 @@ func newDecompressor(kind string, in io.Reader) (*decompressor, error) {
 
 func (d *decompressor) Read(b []byte) (int, error) {
 	n, err := d.out.Read(b)
-	if err != nil && err != io.EOF {
+	switch {
+	case err == io.EOF && d.kind == "xz" && string(d.in.last[:]) != xzFooter:
+		// The codec takes a stream that is cut between its parts for whole.
+		err = d.explain(io.ErrUnexpectedEOF)
+	case err != nil && err != io.EOF:
 		err = d.explain(err)
 	}
 	return n, err
 }
+
+// xzFooter ends an xz stream (The .xz File Format, section 2.1.2). Zeros may
+// follow.
+const xzFooter = "YZ"
 
 // explain puts a codec's error in the words of a report.
 func (d *decompressor) explain(err error) error {
@@ -102,17 +110,25 @@ func (d *decompressor) explain(err error) error {
 	return fmt.Errorf("%s stream is corrupt: %w", d.kind, err)
 }
 
-// countingReader counts the bytes of a compressed file, and remembers what
-// ended it.
+// countingReader counts the bytes of a compressed file, and remembers the last
+// two that are not 0 and what ended it.
 type countingReader struct {
-	in  io.Reader
-	n   int64
-	err error
+	in   io.Reader
+	n    int64
+	last [2]byte
+	err  error
 }
 
 func (c *countingReader) Read(b []byte) (int, error) {
 	n, err := c.in.Read(b)
 	c.n += int64(n)
+	switch end := bytes.TrimRight(b[:n], "\x00"); len(end) {
+	case 0:
+	case 1:
+		c.last = [2]byte{c.last[1], end[0]}
+	default:
+		c.last = [2]byte(end[len(end)-2:])
+	}
 	if err != nil {
 		c.err = err
 	}
