@@ -105,5 +105,5 @@ type Context struct {
 
 // All is every protocol, in the order of preference.
 func All() []Dissector {
-	return []Dissector{}
+	return []Dissector{ssh, http, smb, rpcTCP, rpc, zmtp, dnsTCP, dns, mdns, llmnr, icmp}
 }

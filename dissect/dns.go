@@ -1,0 +1,308 @@
+package dissect
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+// DNS, RFC 1035 section 4.1, multicast DNS, RFC 6762, and LLMNR, RFC 4795: one
+// message format.
+//
+//	id (2)  QR|opcode|AA|TC|RD|RA|Z|rcode (2)
+//	questions (2)  answers (2)  authorities (2)  additionals (2)
+//	question: name, type (2), class (2)
+//	record:   name, type (2), class (2), TTL (4), length (2), data
+//
+// Over TCP each message follows its length (2), RFC 1035 section 4.2.2. Only
+// the port tells the three apart (53, 5353, 5355). A message is read record by
+// record, so that one which is cut or broken gives what stands before the
+// break.
+
+const (
+	dnsHeaderSize = 12
+	maxDNSCount   = 256 // records that a believable message has in a section
+)
+
+var dns = Dissector{
+	Name:  "dns",
+	Over:  UDP,
+	Ports: []uint16{53},
+	Probe: func(_ Dir, b []byte) Match { return probeDNS(b) },
+	New:   func(*Context) Parser { return &dnsParser{} },
+}
+
+var dnsTCP = Dissector{
+	Name:  "dns",
+	Over:  TCP,
+	Ports: []uint16{53},
+	Probe: probeDNSStream,
+	New:   func(*Context) Parser { return &dnsParser{stream: true} },
+}
+
+var mdns = Dissector{
+	Name:  "mdns",
+	Over:  UDP,
+	Ports: []uint16{5353},
+	Probe: probeDNSSibling,
+	New:   func(*Context) Parser { return &dnsParser{} },
+}
+
+var llmnr = Dissector{
+	Name:  "llmnr",
+	Over:  UDP,
+	Ports: []uint16{5355},
+	Probe: probeDNSSibling,
+	New:   func(*Context) Parser { return &dnsParser{} },
+}
+
+// probeDNSSibling never says yes on its own: without the port it is plain DNS.
+func probeDNSSibling(_ Dir, b []byte) Match {
+	if m := probeDNS(b); m == No || m == Maybe {
+		return m
+	}
+	return Weak
+}
+
+func probeDNSStream(_ Dir, b []byte) Match {
+	if len(b) < 2 {
+		return Maybe
+	}
+	size := int(binary.BigEndian.Uint16(b))
+	if size < dnsHeaderSize {
+		return No
+	}
+	if len(b) >= 2+size {
+		return probeDNS(b[2 : 2+size])
+	}
+	// More is to come: an incomplete message cannot be believed yet.
+	switch probeDNS(b[2:]) {
+	case No:
+		return No
+	case Weak:
+		return Weak
+	}
+	return Maybe
+}
+
+// probeDNS judges one message. The header alone is weak evidence. One question
+// with a name, a known type and a known class is enough anywhere, as long as
+// the header promises nothing absurd.
+func probeDNS(b []byte) Match {
+	if len(b) < dnsHeaderSize {
+		return Maybe
+	}
+	flags := binary.BigEndian.Uint16(b[2:])
+	opcode := flags >> 11 & 15
+	if opcode > 6 || opcode == 3 {
+		return No
+	}
+	total := 0
+	for at := 4; at < dnsHeaderSize; at += 2 {
+		n := int(binary.BigEndian.Uint16(b[at:]))
+		if n > maxDNSCount {
+			return No
+		}
+		total += n
+	}
+	questions := binary.BigEndian.Uint16(b[4:])
+	reply := flags&0x8000 != 0
+	if total == 0 && !reply || questions > 32 {
+		return No
+	}
+	var p dnsmessage.Parser
+	if _, err := p.Start(b); err != nil || questions == 0 {
+		return Weak
+	}
+	q, err := p.Question()
+	const zeroBit = 0x0040 // Z, RFC 1035: must be zero
+	if err != nil || flags&zeroBit != 0 || questions != 1 || !knownDNSType(q.Type) || !knownDNSClass(q.Class) {
+		return Weak
+	}
+	return Yes
+}
+
+func knownDNSType(t dnsmessage.Type) bool {
+	return t >= 1 && t <= 65 || t == 99 || t >= 249 && t <= 257
+}
+
+func knownDNSClass(c dnsmessage.Class) bool {
+	c &^= 0x8000 // "unicast response wanted", RFC 6762 section 5.4
+	return c == dnsmessage.ClassINET || c == dnsmessage.ClassCHAOS || c == dnsmessage.ClassANY || c == 254
+}
+
+type dnsParser struct {
+	stream bool
+}
+
+func (p *dnsParser) Parse(_ Dir, b []byte, facts *Facts) (int, error) {
+	if !p.stream {
+		return len(b), parseDNS(b, facts)
+	}
+	r := newReader(b)
+	message := r.bytes("message", r.be16("length"))
+	if r.err() != nil {
+		return 0, r.err()
+	}
+	if err := parseDNS(message, facts); err != nil {
+		return 0, err
+	}
+	return r.off, nil
+}
+
+// parseDNS records what one whole message says. It fails only where the header
+// is missing: what is broken behind it ends the reading, and what was read
+// stays.
+func parseDNS(b []byte, facts *Facts) error {
+	if len(b) < dnsHeaderSize {
+		return &Malformed{"header", 0, "shorter than 12 bytes"}
+	}
+	var p dnsmessage.Parser
+	header, err := p.Start(b)
+	if err != nil {
+		return &Malformed{"header", 0, "not a header"}
+	}
+	if header.Response {
+		facts.Add(DNSRCode, []byte(dnsRCode(header.RCode)))
+	}
+	for {
+		q, err := p.Question()
+		if err == dnsmessage.ErrSectionDone {
+			break
+		}
+		if err != nil {
+			// A label may hold what the library refuses, a dot for one.
+			if p.SkipQuestion() != nil {
+				return nil
+			}
+			continue
+		}
+		facts.Add(DNSQType, []byte(dnsType(q.Type)))
+		name := q.Name.Data[:q.Name.Length]
+		if len(name) > 1 { // the root has no name to show
+			facts.Add(DNSQName, []byte(printable(name[:len(name)-1])))
+		}
+	}
+	for {
+		h, err := p.AnswerHeader()
+		if err != nil {
+			if err == dnsmessage.ErrSectionDone || p.SkipAnswer() != nil {
+				return nil
+			}
+			continue
+		}
+		switch {
+		case h.Type == dnsmessage.TypeA && h.Length == 4:
+			a, err := p.AResource()
+			if err != nil {
+				return nil
+			}
+			addAddress(facts, netip.AddrFrom4(a.A))
+		case h.Type == dnsmessage.TypeAAAA && h.Length == 16:
+			a, err := p.AAAAResource()
+			if err != nil {
+				return nil
+			}
+			addAddress(facts, netip.AddrFrom16(a.AAAA))
+		default:
+			if p.SkipAnswer() != nil {
+				return nil
+			}
+		}
+	}
+}
+
+func addAddress(facts *Facts, a netip.Addr) {
+	var text [64]byte
+	facts.Add(DNSAnswer, a.AppendTo(text[:0]))
+}
+
+func (p *dnsParser) Gap(_ Dir, held []byte, n uint64, _ *Facts) (uint64, bool) {
+	if len(held) < 2 {
+		return 0, false
+	}
+	end := 2 + uint64(binary.BigEndian.Uint16(held))
+	lost := uint64(len(held)) + n
+	if lost > end {
+		return 0, false
+	}
+	return end - lost, true
+}
+
+func (p *dnsParser) Close(*Facts) {}
+
+// dnsType is the name of a type in the IANA registry of DNS parameters,
+// TYPEn (RFC 3597 section 5) where it is not worth a name here.
+func dnsType(t dnsmessage.Type) string {
+	switch t {
+	case 1:
+		return "A"
+	case 2:
+		return "NS"
+	case 5:
+		return "CNAME"
+	case 6:
+		return "SOA"
+	case 10:
+		return "NULL"
+	case 12:
+		return "PTR"
+	case 13:
+		return "HINFO"
+	case 15:
+		return "MX"
+	case 16:
+		return "TXT"
+	case 28:
+		return "AAAA"
+	case 29:
+		return "LOC"
+	case 33:
+		return "SRV"
+	case 35:
+		return "NAPTR"
+	case 43:
+		return "DS"
+	case 46:
+		return "RRSIG"
+	case 47:
+		return "NSEC"
+	case 48:
+		return "DNSKEY"
+	case 50:
+		return "NSEC3"
+	case 52:
+		return "TLSA"
+	case 64:
+		return "SVCB"
+	case 65:
+		return "HTTPS"
+	case 99:
+		return "SPF"
+	case 249:
+		return "TKEY"
+	case 250:
+		return "TSIG"
+	case 251:
+		return "IXFR"
+	case 252:
+		return "AXFR"
+	case 255:
+		return "ANY"
+	case 257:
+		return "CAA"
+	}
+	return "TYPE" + strconv.Itoa(int(t))
+}
+
+// dnsRCode is the name of a response code in the same registry.
+func dnsRCode(c dnsmessage.RCode) string {
+	names := [...]string{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED",
+		"YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE", "DSOTYPENI"}
+	if int(c) < len(names) {
+		return names[c]
+	}
+	return "RCODE" + strconv.Itoa(int(c))
+}

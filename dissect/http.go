@@ -1,0 +1,450 @@
+package dissect
+
+import (
+	"bytes"
+	"strings"
+)
+
+// HTTP/1, RFC 9112. A stream is messages in a row, the client's requests, the
+// server's responses:
+//
+//	request   method SP target SP HTTP/1.x CRLF
+//	response  HTTP/1.x SP status SP reason CRLF
+//	          name: value CRLF           (a line that begins with a blank goes on)
+//	          CRLF
+//	          body
+//
+// How long the body is, section 6.3 says: none behind HEAD, 1xx, 204 and 304;
+// chunks of
+//
+//	size in hex [; extension] CRLF  data CRLF
+//
+// up to one of size 0 and its trailer where Transfer-Encoding says chunked;
+// Content-Length bytes; else none of a request, and all that comes of a
+// response. Bodies are passed over unseen. Behind 101, and behind 2xx to
+// CONNECT, the stream is something else.
+//
+// Of credentials only their kind is recorded: the scheme of Authorization,
+// that there was a cookie, where a JSON Web Token was and how it is signed.
+
+const (
+	maxHTTPLine   = 32 << 10 // bytes of a line, or of a header with its continuation lines
+	maxHTTPHeader = 256      // headers of one message that are looked at
+	maxPipelined  = 64       // requests whose response is still to come
+)
+
+var http = Dissector{
+	Name:  "http",
+	Over:  TCP,
+	Ports: []uint16{80, 8080, 9200, 8008, 3128},
+	Probe: probeHTTP,
+	New:   func(*Context) Parser { return &httpParser{} },
+}
+
+// httpMethods are those of the IANA registry that captures show, and those of
+// UPnP eventing (GENA) and discovery. What begins with another word is not
+// taken for HTTP: many protocols are lines of text.
+const httpMethods = " GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH" +
+	" PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK REPORT SEARCH CHECKOUT MERGE MKACTIVITY MKCALENDAR VERSION-CONTROL" +
+	" SUBSCRIBE UNSUBSCRIBE NOTIFY M-SEARCH BIND REBIND ACL PURGE RPC_IN_DATA RPC_OUT_DATA CCM_POST BITS_POST BPROPFIND POLL "
+
+const longestMethod = len("VERSION-CONTROL")
+
+func probeHTTP(_ Dir, b []byte) Match {
+	const status = "HTTP/1."
+	if n := min(len(b), len(status)); status[:n] == string(b[:n]) {
+		return probeHTTPStatus(b)
+	}
+	blank := bytes.IndexByte(b[:min(len(b), longestMethod+1)], ' ')
+	if blank < 0 {
+		if len(b) <= longestMethod && strings.Contains(httpMethods, " "+string(b)) {
+			return Maybe
+		}
+		return No
+	}
+	method, rest := b[:blank], b[blank+1:]
+	if len(method) == 0 || !strings.Contains(httpMethods, " "+string(method)+" ") {
+		return No
+	}
+	line, _, complete := bytes.Cut(rest, []byte("\n"))
+	for _, c := range line {
+		if c < ' ' && c != '\r' && c != '\t' {
+			return No
+		}
+	}
+	if !complete {
+		if len(line) > 2048 {
+			return FromClient // a long target
+		}
+		return Maybe
+	}
+	line = bytes.TrimRight(line, "\r ")
+	version := line[bytes.LastIndexByte(line, ' ')+1:]
+	switch {
+	case bytes.HasPrefix(version, []byte("HTTP/1.")):
+		return FromClient
+	case bytes.HasPrefix(version, []byte("HTTP/0.9")):
+		return FromClient
+	}
+	return No // RTSP, SIP, HTTP/2 and others have such lines too
+}
+
+func probeHTTPStatus(b []byte) Match {
+	const example = "HTTP/1.1 200"
+	for i := len("HTTP/1."); i < len(b) && i < len(example); i++ {
+		c := b[i]
+		switch example[i] {
+		case ' ':
+			if c != ' ' {
+				return No
+			}
+		default:
+			if c < '0' || c > '9' {
+				return No
+			}
+		}
+	}
+	if len(b) < len(example) {
+		return Maybe
+	}
+	return FromServer
+}
+
+// What a direction sends next.
+type httpState uint8
+
+const (
+	httpStartLine httpState = iota
+	httpHeaders
+	httpChunkSize
+	httpChunkEnd // the line end behind a chunk's data
+	httpTrailer
+	httpToTheEnd
+)
+
+// httpEnd is one direction and the message that it is sending.
+type httpEnd struct {
+	state   httpState
+	headers int
+	length  int // Content-Length; -1 when there is none
+	chunked bool
+	status  int
+	kind    httpRequest // of the request, or of the one that is answered
+}
+
+// httpRequest is what a response's form depends on.
+type httpRequest uint8
+
+const (
+	httpOrdinary httpRequest = iota
+	httpHead
+	httpConnect
+)
+
+type httpParser struct {
+	end     [2]httpEnd
+	pending [maxPipelined]httpRequest // a ring of unanswered requests
+	first   int
+	waiting int
+	tunnel  bool // CONNECT was sent and not answered
+}
+
+func (p *httpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
+	e := &p.end[dir]
+	at := 0
+	for at < len(b) {
+		if dir == ToServer && p.tunnel {
+			return at, ErrShort // the answer decides what these bytes are
+		}
+		if e.state == httpToTheEnd {
+			const rest = 1 << 62
+			return rest, nil
+		}
+		line, n, err := httpLine(b[at:], e.state == httpHeaders)
+		if err != nil {
+			return at, err
+		}
+		skip := 0
+		switch e.state {
+		case httpStartLine:
+			if len(line) > 0 { // empty lines in front are to be forgiven (section 2.2)
+				err = p.startLine(dir, line, facts)
+			}
+		case httpHeaders:
+			if len(line) > 0 {
+				p.header(dir, line, facts)
+			} else {
+				skip, err = p.body(dir)
+			}
+		case httpChunkSize:
+			skip, err = p.chunk(e, line)
+		case httpChunkEnd:
+			if len(line) > 0 {
+				err = &Malformed{"chunk", 0, "longer than its size"}
+			}
+			e.state = httpChunkSize
+		case httpTrailer:
+			if len(line) == 0 {
+				e.state = httpStartLine
+			}
+		}
+		if err != nil {
+			return at, err
+		}
+		at += n + skip
+	}
+	return at, nil
+}
+
+// httpLine cuts the next line from b, without its end, and says how many bytes
+// it took. A header includes its continuation lines (obsolete line folding),
+// so that it is complete only when the next line's first byte is there.
+func httpLine(b []byte, header bool) (line []byte, n int, err error) {
+	for {
+		end := bytes.IndexByte(b[n:], '\n')
+		if n+max(end, 0) > maxHTTPLine || end < 0 && len(b) > maxHTTPLine {
+			return nil, 0, &Malformed{"line", 0, "longer than 32 KiB"}
+		}
+		if end < 0 {
+			return nil, 0, ErrShort
+		}
+		n += end + 1
+		line = bytes.TrimRight(b[:n], "\r\n")
+		if !header || len(line) == 0 {
+			return line, n, nil
+		}
+		if n == len(b) {
+			return nil, 0, ErrShort
+		}
+		if b[n] != ' ' && b[n] != '\t' {
+			return line, n, nil
+		}
+	}
+}
+
+func (p *httpParser) startLine(dir Dir, line []byte, facts *Facts) error {
+	e := &p.end[dir]
+	*e = httpEnd{state: httpHeaders, length: -1}
+	if dir == ToClient {
+		return p.statusLine(e, line, facts)
+	}
+	method, rest, ok := bytes.Cut(line, []byte(" "))
+	if !ok || !isHTTPToken(method) {
+		return &Malformed{"method", 0, "not a token and a blank"}
+	}
+	target := bytes.TrimLeft(rest, " ")
+	if blank := bytes.LastIndexByte(target, ' '); blank >= 0 {
+		if !bytes.Contains(target[blank:], []byte("HTTP/")) {
+			return &Malformed{"version", len(line) - len(target) + blank, "not HTTP"}
+		}
+		target = target[:blank]
+	}
+	facts.Add(HTTPMethod, method)
+	facts.Count(HTTPRequests, 1)
+	noteJWT(facts, target, "url")
+	switch string(method) {
+	case "HEAD":
+		e.kind = httpHead
+	case "CONNECT":
+		e.kind = httpConnect
+	}
+	if p.waiting < maxPipelined {
+		p.pending[(p.first+p.waiting)%maxPipelined] = e.kind
+		p.waiting++
+	}
+	return nil
+}
+
+func (p *httpParser) statusLine(e *httpEnd, line []byte, facts *Facts) error {
+	const shape = "HTTP/1.1 200"
+	if len(line) < len(shape) || probeHTTPStatus(line) != FromServer {
+		return &Malformed{"status line", 0, "not HTTP/1 and a status"}
+	}
+	for _, c := range line[9:12] {
+		e.status = e.status*10 + int(c-'0')
+	}
+	facts.AddNum(HTTPStatus, int64(e.status))
+	if p.waiting > 0 {
+		e.kind = p.pending[p.first]
+		if e.status >= 200 || e.status == 101 {
+			p.first = (p.first + 1) % maxPipelined
+			p.waiting--
+		}
+	}
+	return nil
+}
+
+func (p *httpParser) header(dir Dir, line []byte, facts *Facts) {
+	e := &p.end[dir]
+	if e.headers++; e.headers > maxHTTPHeader {
+		return
+	}
+	name, value, ok := bytes.Cut(line, []byte(":"))
+	if !ok {
+		return // garbage between headers: senders and receivers pass over it
+	}
+	name = bytes.TrimRight(name, " \t")
+	value = bytes.TrimSpace(value)
+	request := dir == ToServer
+	switch {
+	case isHeader(name, "content-length"):
+		if n, ok := httpNumber(value, 10); ok && e.length < 0 {
+			e.length = n
+		}
+	case isHeader(name, "transfer-encoding"):
+		e.chunked = len(value) >= 7 && bytes.EqualFold(value[len(value)-7:], []byte("chunked"))
+	case isHeader(name, "host") && request:
+		// user:password@ does not belong here, and is not kept where it is.
+		value = value[bytes.LastIndexByte(value, '@')+1:]
+		if len(value) > 0 {
+			facts.Add(HTTPHost, []byte(printable(value)))
+		}
+	case isHeader(name, "user-agent") && request:
+		if _, jwt := findJWT(value); len(value) > 0 && !jwt {
+			facts.Add(HTTPUserAgent, []byte(printable(value)))
+		}
+	case isHeader(name, "server") && !request:
+		if _, jwt := findJWT(value); len(value) > 0 && !jwt {
+			facts.Add(HTTPServer, []byte(printable(value)))
+		}
+	case (isHeader(name, "authorization") || isHeader(name, "proxy-authorization")) && request:
+		facts.Add(HTTPAuthScheme, []byte(authScheme(value)))
+		noteJWT(facts, value, "header")
+	case isHeader(name, "cookie") && request:
+		facts.SetFlag(HTTPCookie, true)
+		noteJWT(facts, value, "cookie")
+	case isHeader(name, "set-cookie") && !request:
+		noteJWT(facts, value, "cookie")
+	case isHeader(name, "referer"), isHeader(name, "location"):
+		noteJWT(facts, value, "url")
+	default:
+		noteJWT(facts, value, "header")
+	}
+}
+
+func isHeader(name []byte, lower string) bool {
+	if len(name) != len(lower) {
+		return false
+	}
+	for i := range len(lower) {
+		c := name[i]
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func noteJWT(facts *Facts, text []byte, where string) {
+	if alg, ok := findJWT(text); ok {
+		facts.Add(HTTPToken, []byte(where))
+		facts.Add(HTTPTokenAlg, []byte(alg))
+	}
+}
+
+// authScheme is the scheme that an Authorization value begins with, in lower
+// case. Only names that are known are returned: a value without a scheme is
+// itself the secret.
+func authScheme(value []byte) string {
+	scheme, _, _ := bytes.Cut(value, []byte(" "))
+	if len(scheme) <= 24 {
+		for _, known := range [...]string{
+			// The IANA registry of HTTP authentication schemes.
+			"basic", "bearer", "concealed", "digest", "dpop", "gnap", "hoba", "mutual", "negotiate", "oauth", "privatetoken",
+			"scram-sha-1", "scram-sha-256", "vapid",
+			// Others in use.
+			"ntlm", "kerberos", "aws4-hmac-sha256", "aws", "sharedkey", "token", "apikey", "jwt", "hawk", "wsse",
+		} {
+			if isHeader(scheme, known) {
+				return known
+			}
+		}
+	}
+	return "other"
+}
+
+// body decides, at the end of the headers, how the message goes on, and
+// returns how many bytes to pass over.
+func (p *httpParser) body(dir Dir) (skip int, err error) {
+	e := &p.end[dir]
+	e.state = httpStartLine
+	if dir == ToClient {
+		if e.kind == httpConnect && e.status >= 200 {
+			p.tunnel = false
+		}
+		switch {
+		case e.status == 101, e.kind == httpConnect && e.status/100 == 2:
+			return 0, ErrDone
+		case e.kind == httpHead, e.status/100 == 1, e.status == 204, e.status == 304:
+			return 0, nil
+		}
+	} else if e.kind == httpConnect {
+		p.tunnel = p.waiting > 0
+	}
+	switch {
+	case e.chunked:
+		e.state = httpChunkSize
+	case e.length >= 0:
+		return e.length, nil
+	case dir == ToClient:
+		e.state = httpToTheEnd
+	}
+	return 0, nil
+}
+
+func (p *httpParser) chunk(e *httpEnd, line []byte) (skip int, err error) {
+	size, _, _ := bytes.Cut(line, []byte(";"))
+	n, ok := httpNumber(bytes.TrimSpace(size), 16)
+	if !ok {
+		return 0, &Malformed{"chunk size", 0, "not a number in hex"}
+	}
+	e.state = httpChunkEnd
+	if n == 0 {
+		e.state = httpTrailer
+	}
+	return n, nil
+}
+
+// httpNumber reads a number of base 10 or 16, up to 2^56.
+func httpNumber(b []byte, base int) (int, bool) {
+	n := 0
+	for _, c := range b {
+		digit := 16
+		switch {
+		case c >= '0' && c <= '9':
+			digit = int(c - '0')
+		case c >= 'a' && c <= 'f':
+			digit = int(c-'a') + 10
+		case c >= 'A' && c <= 'F':
+			digit = int(c-'A') + 10
+		}
+		if digit >= base || n > 1<<52 {
+			return 0, false
+		}
+		n = n*base + digit
+	}
+	return n, len(b) > 0
+}
+
+func isHTTPToken(b []byte) bool {
+	for _, c := range b {
+		if !isBase64URL(c) && !strings.ContainsRune("!#$%&'*+.^`|~", rune(c)) {
+			return false
+		}
+	}
+	return len(b) > 0 && len(b) <= 32
+}
+
+// Gap inside the body of a message is passed over by the count of its bytes,
+// which State keeps. Anywhere else the place in the message is lost.
+func (p *httpParser) Gap(dir Dir, held []byte, n uint64, facts *Facts) (uint64, bool) {
+	if p.end[dir].state == httpToTheEnd {
+		return 0, true
+	}
+	return 0, false
+}
+
+func (p *httpParser) Close(*Facts) {}
