@@ -2,7 +2,6 @@ package dissect
 
 import (
 	"bytes"
-	"encoding/binary"
 )
 
 // ZMTP, the ZeroMQ message transport protocol: 1.0 (rfc.zeromq.org 13), 2.0
