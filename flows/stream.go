@@ -30,7 +30,7 @@ const (
 func (t *Table) deliver(r *record, s *segment, seq uint32, end int, frame pcaps.FrameID, now int64) {
 	x := t.extra(r)
 	if x.state == nil {
-		x.state = new(dissect.State)
+		x.state = t.newState()
 	}
 	c := &x.tcp
 	switch ahead := int32(seq - c.stream[end]); {
@@ -73,6 +73,22 @@ func (t *Table) hush(r *record, x *extra) {
 			t.drop(x, end)
 		}
 	}
+	if r.quiet == 3 && x.state.Protocol(t.set) == "" {
+		t.states = append(t.states, x.state)
+		x.state = nil
+	}
+}
+
+// newState returns an empty State, one that found nothing when there is one.
+func (t *Table) newState() *dissect.State {
+	l := len(t.states)
+	if l == 0 {
+		return new(dissect.State)
+	}
+	s := t.states[l-1]
+	t.states = t.states[:l-1]
+	*s = dissect.State{}
+	return s
 }
 
 // hold keeps s until what is before it arrives.
@@ -139,5 +155,7 @@ func (t *Table) conclude(r *record, x *extra) {
 	}
 	t.release(r, x, first, true)
 	t.release(r, x, 1-first, true)
-	x.state.Close(t.set)
+	if x.state != nil {
+		x.state.Close(t.set)
+	}
 }

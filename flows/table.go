@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"iter"
 	"math"
 	"math/rand/v2"
@@ -130,7 +131,7 @@ type extra struct {
 }
 
 const (
-	chunkBits = 13 // records and extras in one allocation
+	chunkBits = 16 // records and extras in one allocation
 	chunkSize = 1 << chunkBits
 	batchSize = 32 // packets decoded, then looked up together: their cache misses overlap
 	maxErrors = 4  // ICMP errors kept of one flow
@@ -165,6 +166,8 @@ type Table struct {
 	narrow  []uint32     // places in wide given back
 	tagSets []tags
 	tagAt   map[tags]uint16
+
+	states []*dissect.State // of flows that turned out to be nothing known: used again
 
 	now      int64 // latest packet time
 	buffered int   // bytes in held segments
@@ -237,10 +240,23 @@ func (t *Table) add(batch []pcaps.Packet) {
 			t.slotAt[i] = t.slots[s.hash>>t.shift]
 		}
 	}
+	mask := uint32(len(t.slots) - 1)
+	for i := range batch {
+		s := &t.segments[i]
+		if s.outcome != Decoded {
+			continue
+		}
+		// Mostly the first slot is the one; collisions lie in the same line.
+		v := t.slotAt[i]
+		for at := s.hash >> t.shift; v != 0 && uint32(v>>32) != s.hash; v = t.slots[at] {
+			at = (at + 1) & mask
+		}
+		t.slotAt[i] = v
+	}
 	for i := range batch {
 		if slot := t.slotAt[i]; slot != 0 && t.segments[i].outcome == Decoded {
 			r := t.record(uint32(slot) - 1)
-			sum += uint64(r.aIP)
+			sum += uint64(r.aIP) + uint64(r.payload[1])
 			t.extraOf[i] = r.extra
 		} else {
 			t.extraOf[i] = 0
@@ -422,8 +438,8 @@ func (t *Table) extra(r *record) *extra {
 			*x = extra{}
 		} else {
 			if t.extraN>>chunkBits == len(t.extras) {
-				t.extras = append(t.extras, make([]extra, chunkSize))
-				t.tracks = append(t.tracks, make([]tcpTrack, chunkSize))
+				t.extras = append(t.extras, spread(make([]extra, chunkSize)))
+				t.tracks = append(t.tracks, spread(make([]tcpTrack, chunkSize)))
 			}
 			t.extraN++
 			n = uint32(t.extraN)
@@ -471,7 +487,7 @@ func (t *Table) find(k *key, hash uint32) (slot uint32, n uint32) {
 // old one had.
 func (t *Table) resize(size int) {
 	old := t.slots
-	t.slots = make([]uint64, size)
+	t.slots = spread(make([]uint64, size))
 	t.shift = 32
 	for n := size; n > 1; n >>= 1 {
 		t.shift--
@@ -506,7 +522,7 @@ func (t *Table) begin(slot uint32, frame pcaps.FrameID, now int64, s *segment) u
 		t.reused = true
 	} else {
 		if t.used>>chunkBits == len(t.records) {
-			t.records = append(t.records, make([]record, chunkSize))
+			t.records = append(t.records, spread(make([]record, chunkSize)))
 		}
 		n = uint32(t.used)
 		t.used++
@@ -619,7 +635,7 @@ func (t *Table) datagram(over dissect.Transport, r *record, s *segment, end int,
 			return
 		}
 		x := t.extra(r)
-		x.state = new(dissect.State)
+		x.state = t.newState()
 		*x.state = t.probe
 		x.mac[end] = s.srcMAC
 		t.turn(r, x.state, flip)
@@ -664,7 +680,7 @@ func (t *Table) blame(e *segment, frame pcaps.FrameID) {
 	}
 }
 
-// Finish ends every flow and settles them. The table is empty afterwards.
+// Finish ends every flow and settles them. The table is not used any more.
 func (t *Table) Finish() {
 	t.flushParts()
 	t.handOver(func(r *record) bool {
@@ -706,7 +722,7 @@ func (t *Table) makeRoom() {
 		flowsBelow = lowest(live, t.used/4-done)
 	}
 	trackedBelow := lowest(followed, tracked-t.config.MaxTracked*3/4)
-	t.stats.Early += t.handOver(func(r *record) bool {
+	list := t.handOver(func(r *record) bool {
 		if over(r) {
 			if r.ended == CaptureEnd {
 				r.ended = Idle
@@ -720,6 +736,8 @@ func (t *Table) makeRoom() {
 		}
 		return false
 	})
+	t.stats.Early += uint64(len(list))
+	t.giveBack(list)
 }
 
 // lowest returns a bound that at least n of the values, and at least one when n
@@ -741,24 +759,22 @@ func (t *Table) worth(r *record) int64 {
 	return r.last
 }
 
-// handOver ends the flows that out takes, has them settled in the order in
-// which they began, and gives back their place. It returns how many.
-func (t *Table) handOver(out func(*record) bool) uint64 {
-	var list []uint32
+// handOver ends the flows that out takes and has them settled in the order in
+// which they began. It returns their numbers, in that order.
+func (t *Table) handOver(out func(*record) bool) []uint32 {
+	list := make([]uint32, 0, t.used-len(t.free))
 	for n := range uint32(t.used) {
-		if r := t.record(n); r.bits&bitUsed != 0 && out(r) {
-			list = append(list, n)
+		r := t.record(n)
+		if r.bits&bitUsed == 0 || !out(r) {
+			continue
 		}
-	}
-	for _, n := range list {
-		if r := t.record(n); r.extra != 0 {
+		list = append(list, n)
+		if r.extra != 0 {
 			t.conclude(r, t.extra(r))
 		}
 	}
 	if t.reused {
-		slices.SortFunc(list, func(a, b uint32) int {
-			return int(int64(t.record(a).frame) - int64(t.record(b).frame))
-		})
+		slices.SortFunc(list, func(a, b uint32) int { return cmp.Compare(t.record(a).frame, t.record(b).frame) })
 	}
 	first := t.settled
 	t.settle(func(yield func(*Flow) bool) {
@@ -771,12 +787,16 @@ func (t *Table) handOver(out func(*record) bool) uint64 {
 		}
 	})
 	t.settled += uint64(len(list))
+	return list
+}
+
+// giveBack makes the places of settled flows free for others.
+func (t *Table) giveBack(list []uint32) {
 	for _, n := range list {
 		r := t.record(n)
 		if r.extra != 0 {
-			x := t.extra(r)
 			*t.track(r) = tcpTrack{}
-			*x = extra{next: t.extraAt}
+			*t.extra(r) = extra{next: t.extraAt}
 			t.extraAt = r.extra
 			t.tracked--
 		}
@@ -787,7 +807,6 @@ func (t *Table) handOver(out func(*record) bool) uint64 {
 		t.free = append(t.free, n)
 	}
 	t.reindex()
-	return uint64(len(list))
 }
 
 // reindex makes the index anew from the flows that can still be found.
