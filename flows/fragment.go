@@ -50,7 +50,8 @@ type fragmentPart struct {
 
 // part takes a fragment. When it completes its datagram, s becomes the whole of
 // it. The completing frame counts as the datagram's packet, as in Zeek and
-// Wireshark; the frames of the other fragments are counted apart.
+// Wireshark; the frames of the other fragments are counted apart. Where the
+// snap length cut one of them, the frame with the transport header counts.
 func (t *Table) part(p *pcaps.Packet, s *segment) {
 	f := &t.parts
 	if f.open == nil {
@@ -91,7 +92,9 @@ func (t *Table) part(p *pcaps.Packet, s *segment) {
 	t.remove(d)
 	wire := s.wireLen
 	t.join(d, s)
-	s.wireLen, s.parts, s.partBytes = wire, d.frames-1, d.wire-wire
+	if len(t.parts.whole) >= d.total {
+		s.wireLen, s.partBytes = wire, d.wire-wire
+	}
 }
 
 // whole says whether the fragments cover the datagram.
