@@ -287,6 +287,20 @@ func compareVersions(a, b string) int {
 	return 0
 }
 
+// isVersion says whether s is dotted numbers.
+func isVersion(s string) bool {
+	if s == "" || s[0] == '.' {
+		return false
+	}
+	for s != "" {
+		var n int
+		if n, s = leadingNumber(s); n < 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // leadingNumber reads the number before the first dot: 0 of nothing, -1 of
 // what is no number below a million.
 func leadingNumber(s string) (n int, rest string) {
