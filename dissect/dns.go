@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
@@ -117,11 +118,21 @@ func probeDNS(b []byte) Match {
 		return Weak
 	}
 	q, err := p.Question()
+	if err == nil && isNetBIOSName(q.Name) {
+		return No // the NetBIOS name service, RFC 1002: the same header, other records
+	}
 	const zeroBit = 0x0040 // Z, RFC 1035: must be zero
 	if err != nil || flags&zeroBit != 0 || questions != 1 || !knownDNSType(q.Type) || !knownDNSClass(q.Class) {
 		return Weak
 	}
 	return Yes
+}
+
+// isNetBIOSName says whether a name begins with a NetBIOS name in its encoding
+// (RFC 1001 section 14.1): 32 letters from A to P.
+func isNetBIOSName(name dnsmessage.Name) bool {
+	label, _, _ := strings.Cut(name.String(), ".")
+	return len(label) == 32 && strings.Trim(label, "ABCDEFGHIJKLMNOP") == ""
 }
 
 func knownDNSType(t dnsmessage.Type) bool {
@@ -180,16 +191,37 @@ func parseDNS(b []byte, facts *Facts) error {
 			continue
 		}
 		facts.Add(DNSQType, []byte(dnsType(q.Type)))
-		name := q.Name.Data[:q.Name.Length]
-		if len(name) > 1 { // the root has no name to show
-			facts.Add(DNSQName, []byte(printable(name[:len(name)-1])))
+		name := []byte("<Root>")
+		if q.Name.Length > 1 {
+			name = []byte(printable(q.Name.Data[:q.Name.Length-1]))
 		}
+		facts.Add(DNSQName, name)
 	}
+	answers := dnsSection{p.AnswerHeader, p.SkipAnswer}
+	additionals := dnsSection{p.AdditionalHeader, p.SkipAdditional}
+	if readAddresses(&p, answers, facts) && p.SkipAllAuthorities() == nil {
+		readAddresses(&p, additionals, facts)
+	}
+	return nil
+}
+
+// dnsSection is how the records of one section are reached.
+type dnsSection struct {
+	header func() (dnsmessage.ResourceHeader, error)
+	skip   func() error
+}
+
+// readAddresses records the addresses of a section and says whether it came to
+// the section's end.
+func readAddresses(p *dnsmessage.Parser, section dnsSection, facts *Facts) bool {
 	for {
-		h, err := p.AnswerHeader()
+		h, err := section.header()
+		if err == dnsmessage.ErrSectionDone {
+			return true
+		}
 		if err != nil {
-			if err == dnsmessage.ErrSectionDone || p.SkipAnswer() != nil {
-				return nil
+			if section.skip() != nil {
+				return false
 			}
 			continue
 		}
@@ -197,18 +229,18 @@ func parseDNS(b []byte, facts *Facts) error {
 		case h.Type == dnsmessage.TypeA && h.Length == 4:
 			a, err := p.AResource()
 			if err != nil {
-				return nil
+				return false
 			}
 			addAddress(facts, netip.AddrFrom4(a.A))
 		case h.Type == dnsmessage.TypeAAAA && h.Length == 16:
 			a, err := p.AAAAResource()
 			if err != nil {
-				return nil
+				return false
 			}
 			addAddress(facts, netip.AddrFrom16(a.AAAA))
 		default:
-			if p.SkipAnswer() != nil {
-				return nil
+			if section.skip() != nil {
+				return false
 			}
 		}
 	}

@@ -197,7 +197,7 @@ var keys = [keyCount]KeyInfo{
 
 	DNSQName:  {"dns.qname", List, "names asked for"},
 	DNSQType:  {"dns.qtype", List, "types asked for"},
-	DNSAnswer: {"dns.answer", List, "A and AAAA addresses answered"},
+	DNSAnswer: {"dns.answer", List, "A and AAAA addresses answered, additional ones included"},
 	DNSRCode:  {"dns.rcode", List, "response codes"},
 
 	ICMPType: {"icmp.type", List, "type/code of both directions"},

@@ -139,7 +139,6 @@ type zmtpEnd struct {
 	mechanism string
 	asServer  bool
 	socket    string
-	hello     bool
 	ready     bool // READY was sent
 }
 
@@ -422,7 +421,15 @@ func (p *zmtpParser) frame(dir Dir, r *reader, facts *Facts, messages, heartbeat
 		return 0, ErrShort
 	}
 	body := r.within("command", waitFor)
-	name := body.bytes("command name", body.u8("command name size"))
+	nameSize := body.u8("command name size")
+	if nameSize == '^' && string(body.b[body.off:min(len(body.b), 5)]) == "RROR" {
+		// libzmq's PLAIN server writes "\x5ERROR" for "\x05" "ERROR", and the
+		// compiler reads the byte 5E.
+		body.off = 5
+		p.command(dir, "ERROR", &body, facts)
+		return whole, nil
+	}
+	name := body.bytes("command name", nameSize)
 	if err := body.err(); err != nil {
 		if p.complete && size > uint64(waitFor) {
 			return whole, nil // a longer name than any that is read
@@ -449,7 +456,6 @@ func (p *zmtpParser) command(dir Dir, name string, data *reader, facts *Facts) {
 	mechanism := e.mechanism
 	switch name {
 	case "HELLO":
-		e.hello = true
 		if mechanism == "PLAIN" {
 			facts.SetFlag(ZMTPCredentials, true)
 		}
@@ -462,7 +468,8 @@ func (p *zmtpParser) command(dir Dir, name string, data *reader, facts *Facts) {
 		if mechanism != "CURVE" {
 			p.metadata(e, data, facts)
 		}
-		if mechanism != "NULL" && (e.asServer || dir == ToClient) || p.end[dir.Other()].ready {
+		// Of PLAIN and CURVE it is the server's last word.
+		if mechanism != "NULL" || p.end[dir.Other()].ready {
 			p.done(facts)
 		}
 	case "ERROR":
