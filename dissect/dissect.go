@@ -101,9 +101,11 @@ type Parser interface {
 // Context is what the parsers of one run share. It belongs to one goroutine.
 type Context struct {
 	Fingerprints bool // compute JA3, JA3S and JA4
+
+	certificates map[[32]byte]*certificate // read before, by their SHA-256
 }
 
 // All is every protocol, in the order of preference.
 func All() []Dissector {
-	return []Dissector{ssh, http, smb, rpcTCP, rpc, zmtp, dnsTCP, dns, mdns, llmnr, icmp}
+	return []Dissector{tlsDissector, ssh, http, smb, rpcTCP, rpc, zmtp, dnsTCP, dns, mdns, llmnr, icmp}
 }
