@@ -44,7 +44,7 @@ func run(args []string) error {
 	only := flags.String("only", "", "these workloads, comma-separated (default all)")
 	scale := flags.Float64("scale", 1, "share of the packets and flows")
 	program := flags.String("bin", "bin/wirechart", "the program to measure")
-	words := flags.String("args", "audit --exit-zero", "what to run it with, before the file")
+	words := flags.String("args", "audit --exit-zero -q", "what to run it with, before the file")
 	dir := flags.String("dir", cacheDir(), "where the workloads are kept (also: BENCH_DIR)")
 	floor := flags.String("floor", "", "exit 1 above these: W1=4,W2=2.5,W3=30,W4=14 (times the limit), W3bytes=256 (per flow)")
 	cores := flags.Int("cores", 1, "GOMAXPROCS and cores to run on")
