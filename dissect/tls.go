@@ -338,9 +338,9 @@ func (p *tlsParser) readable(s *tlsSide, dir Dir, typ, length int) bool {
 		if p.serverHello == helloRead && p.tls13() {
 			return false
 		}
-		// A client that answers a HelloRetryRequest, or offers early data,
-		// sends its ChangeCipherSpec before its next hello.
-		return !s.ccs || dir == p.client && (p.helloRetry || p.offersEarly)
+		// Around a HelloRetryRequest both ends send their ChangeCipherSpec
+		// before their second hello, and a client with early data does.
+		return !s.ccs || p.helloRetry || dir == p.client && p.offersEarly
 	}
 	return false
 }

@@ -140,6 +140,9 @@ func (p *tlsParser) readClientHello(dir Dir, r *reader, facts *Facts) error {
 
 // cutClientHello takes in the beginning of a ClientHello whose end is lost.
 func (p *tlsParser) cutClientHello(dir Dir, r *reader, facts *Facts) {
+	if p.serverHello != helloMissing {
+		return
+	}
 	var h clientHello
 	h.read(r, true)
 	p.tookClientHello(dir, &h, facts, false)
