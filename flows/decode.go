@@ -2,6 +2,7 @@ package flows
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"net/netip"
 	"strconv"
 
@@ -102,7 +103,7 @@ type segment struct {
 	flags    uint8 // TCP
 	ttl      uint8
 	echo     echoKind // ICMP
-	seq, ack uint32   // TCP
+	seq, ack uint32   // TCP; seq also of ICMP echoes, and elsewhere a digest of the payload
 	window   uint16   // TCP, unscaled
 	checksum uint16   // of the transport header, as captured
 	ipID     uint32   // 0 when there is none, as in IPv6 without fragments
@@ -195,6 +196,7 @@ func (s *segment) decode(p *pcaps.Packet) {
 func (s *segment) reset(p *pcaps.Packet) {
 	s.srcPort, s.dstPort, s.proto, s.v6 = 0, 0, 0, false
 	s.flags, s.echo, s.ipID, s.checksum = 0, notEcho, 0, 0
+	s.seq, s.ack, s.window = 0, 0, 0
 	s.wireLen, s.cut, s.parts, s.partBytes = uint32(p.WireLen), max(p.WireLen-len(p.Data), 0), 0, 0
 	s.payload, s.payloadLen = nil, 0
 	s.isError = false
@@ -542,12 +544,20 @@ func (s *segment) network(t uint16, b []byte) Outcome {
 			t, b = binary.BigEndian.Uint16(b[4:]), b[6:]
 		case etherNSH:
 			return s.nsh(b)
-		case etherTEB:
-			return s.ethernet(b)
 		default:
 			return NotIP
 		}
 	}
+}
+
+// inner follows the protocol type of a tunnel's header: a whole Ethernet frame,
+// or what an Ethernet type leads to. Only tunnels carry frames in frames, and
+// each of them is counted, so that the nesting ends.
+func (s *segment) inner(t uint16, b []byte) Outcome {
+	if t == etherTEB {
+		return s.ethernet(b)
+	}
+	return s.network(t, b)
 }
 
 // nsh reads a network service header (RFC 8300 section 2).
@@ -628,21 +638,27 @@ func (s *segment) ipv6(b []byte) Outcome {
 	left := int(binary.BigEndian.Uint16(b[4:]))
 	next := b[6]
 	b = b[40:]
-	if left == 0 { // jumbogram or segmentation offload
+	if left == 0 && (next == protoHopOpts || next == ProtoTCP || next == ProtoUDP) { // jumbogram or segmentation offload
 		left = len(b) + s.cut
 	}
-	b = b[:min(left, len(b))]
+	return s.extensions(next, b[:min(left, len(b))], left)
+}
+
+// extensions passes over the extension headers of IPv6: left bytes by the IP
+// header, of which b were captured. Each takes 8 bytes at least, so the loop
+// ends with b.
+func (s *segment) extensions(next uint8, b []byte, left int) Outcome {
 	for {
 		var n int
 		switch next {
 		case protoHopOpts, protoRouting, protoDstOpts, protoMobility:
 			if len(b) < 8 {
-				return Truncated
+				return short(8, left)
 			}
 			n = 8 + int(b[1])*8
 		case protoFragment:
 			if len(b) < 8 {
-				return Truncated
+				return short(8, left)
 			}
 			off := binary.BigEndian.Uint16(b[2:])
 			s.fragment = fragment{id: binary.BigEndian.Uint32(b[4:]), offset: uint32(off &^ 7), more: off&1 != 0, proto: b[0]}
@@ -662,6 +678,15 @@ func (s *segment) ipv6(b []byte) Outcome {
 		}
 		next, b, left = b[0], b[n:], left-n
 	}
+}
+
+// short is the outcome of a header of need bytes that are not all there: the
+// capture cut them off, or the n bytes that the IP header leaves are too few.
+func short(need, n int) Outcome {
+	if n < need {
+		return Malformed
+	}
+	return Truncated
 }
 
 // part is a fragment with n bytes, of which b were captured.
@@ -687,12 +712,7 @@ func (s *segment) transport(proto uint8, b []byte, n int) Outcome {
 	case ProtoICMP, ProtoICMPv6:
 		return s.icmp(b, n)
 	case ProtoSCTP:
-		if len(b) < 12 {
-			return Truncated
-		}
-		s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-		s.rest(b[12:], n-12)
-		return Decoded
+		return s.sctp(b, n)
 	case protoGRE:
 		return s.tunnel(proto, b, n, (*segment).gre)
 	case protoIPIP, protoIPv6:
@@ -700,9 +720,10 @@ func (s *segment) transport(proto uint8, b []byte, n int) Outcome {
 	case protoEtherIP:
 		return s.tunnel(proto, b, n, (*segment).etherIP)
 	case protoAH:
-		return s.tunnel(proto, b, n, (*segment).ah)
+		return s.ah(b, n)
 	}
 	s.rest(b, n)
+	s.seq = digest(b)
 	return Decoded
 }
 
@@ -723,7 +744,24 @@ func (s *segment) tunnel(proto uint8, b []byte, n int, open func(*segment, []byt
 	*s = outer
 	s.proto = proto
 	s.rest(b, n)
+	s.seq = digest(b)
 	return Decoded
+}
+
+// digest tells apart payloads whose headers do not: three words of them, the
+// last one where encryption puts its tag.
+func digest(b []byte) uint32 {
+	if len(b) < 8 {
+		var h uint32
+		for _, c := range b {
+			h = h<<5 ^ h>>27 ^ uint32(c)
+		}
+		return h
+	}
+	x := binary.BigEndian.Uint64(b)
+	x = bits.RotateLeft64(x, 23) ^ binary.BigEndian.Uint64(b[(len(b)-8)/2:])
+	x = bits.RotateLeft64(x, 23) ^ binary.BigEndian.Uint64(b[len(b)-8:])
+	return uint32(x ^ x>>32)
 }
 
 // gre reads a GRE header (RFC 2784, 2890; version 1: RFC 2637) and, where it
@@ -746,8 +784,11 @@ func (s *segment) gre(b []byte) Outcome {
 	if flags&0x1000 != 0 {
 		n += 4
 	}
-	if flags&7 == 1 && flags&0x80 != 0 { // PPTP's acknowledgement number
-		n += 4
+	if flags&7 == 1 { // PPTP: the key is the payload's length and the call, and there may be an acknowledgement
+		key &= 0xffff
+		if flags&0x80 != 0 {
+			n += 4
+		}
 	}
 	if len(b) < n {
 		return Truncated
@@ -775,7 +816,7 @@ func (s *segment) gre(b []byte) Outcome {
 	if t == etherPPP {
 		return s.ppp(b)
 	}
-	return s.network(t, b)
+	return s.inner(t, b)
 }
 
 func (s *segment) erspan(b []byte, n int) Outcome {
@@ -784,6 +825,9 @@ func (s *segment) erspan(b []byte, n int) Outcome {
 	}
 	if !s.push(tagERSPAN, uint32(binary.BigEndian.Uint16(b[2:])&0x3ff)) {
 		return Malformed
+	}
+	if n >= 12 && b[10]>>2&0x1f == 2 { // type III, frame type IP
+		return s.rawIP(b[n:])
 	}
 	return s.ethernet(b[n:])
 }
@@ -806,33 +850,31 @@ func (s *segment) etherIP(b []byte) Outcome {
 }
 
 // ah passes over an authentication header (RFC 4302 section 2).
-func (s *segment) ah(b []byte) Outcome {
+func (s *segment) ah(b []byte, n int) Outcome {
 	if len(b) < 12 {
-		return Truncated
+		return short(12, n)
 	}
-	n := (int(b[1]) + 2) * 4
-	if n < 12 {
+	l := (int(b[1]) + 2) * 4
+	if l < 12 {
 		return Malformed
 	}
-	if n > len(b) {
-		return Truncated
+	if l > len(b) {
+		return short(l, n)
 	}
 	if !s.push(tagAH, binary.BigEndian.Uint32(b[4:])) {
 		return Malformed
 	}
-	next := b[0]
-	return s.transport(next, b[n:], len(b)-n)
+	return s.transport(b[0], b[l:], n-l)
 }
 
 // tcp reads a TCP header (RFC 9293 section 3.1).
 func (s *segment) tcp(b []byte, n int) Outcome {
-	if len(b) < 20 {
-		if len(b) >= 4 && n >= 20 { // the ports survived the cut
-			s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-		}
-		return Truncated
+	if len(b) >= 4 {
+		s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	}
-	s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	if len(b) < 20 {
+		return short(20, n)
+	}
 	s.seq, s.ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	s.flags = b[13]
 	s.window = binary.BigEndian.Uint16(b[14:])
@@ -848,7 +890,7 @@ func (s *segment) tcp(b []byte, n int) Outcome {
 // udp reads a UDP header (RFC 768) and the tunnels known by port.
 func (s *segment) udp(b []byte, n int) Outcome {
 	if len(b) < 8 {
-		return Truncated
+		return short(8, n)
 	}
 	s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	s.checksum = binary.BigEndian.Uint16(b[6:])
@@ -868,6 +910,22 @@ func (s *segment) udp(b []byte, n int) Outcome {
 		return s.tunnel(ProtoUDP, b, n, (*segment).gtp)
 	}
 	s.rest(b, n)
+	if s.ipID == 0 { // and the checksum may not be computed yet: datagrams of one size would look the same
+		s.seq = digest(b)
+	}
+	return Decoded
+}
+
+// sctp reads the SCTP common header (RFC 9260 section 3.1).
+func (s *segment) sctp(b []byte, n int) Outcome {
+	if len(b) >= 4 {
+		s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	}
+	if len(b) < 12 {
+		return short(12, n)
+	}
+	s.seq = binary.BigEndian.Uint32(b[8:]) // the checksum
+	s.rest(b[12:], n-12)
 	return Decoded
 }
 
@@ -923,7 +981,7 @@ func (s *segment) geneve(b []byte) Outcome {
 	if !s.push(tagGENEVE, binary.BigEndian.Uint32(b[4:])>>8) {
 		return Malformed
 	}
-	return s.network(binary.BigEndian.Uint16(b[2:]), b[n:])
+	return s.inner(binary.BigEndian.Uint16(b[2:]), b[n:])
 }
 
 // gtp reads a GTP-U header (3GPP TS 29.281 section 5.1) that carries a packet.
@@ -965,10 +1023,10 @@ func (s *segment) gtp(b []byte) Outcome {
 // icmp reads an ICMP or ICMPv6 message (RFC 792, RFC 4443). The ports of the
 // flow key hold the echo identifier in both, or type and code in the source's:
 // echoes of one identifier are one flow, other messages one flow for each type
-// and code.
+// and code; setKey keeps the two apart.
 func (s *segment) icmp(b []byte, n int) Outcome {
 	if len(b) < 4 {
-		return Truncated
+		return short(4, n)
 	}
 	t, code := b[0], b[1]
 	s.checksum = binary.BigEndian.Uint16(b[2:])
@@ -1011,7 +1069,7 @@ func (s *segment) decodeQuoted(e *segment) bool {
 	switch s.rawIP(e.payload[8:]) {
 	case Decoded:
 		return true
-	case Truncated: // often cut behind 8 bytes
+	case Truncated, Malformed: // often cut behind 8 bytes, and some devices correct the lengths to that
 		return s.srcPort != 0 || s.dstPort != 0
 	}
 	return false

@@ -19,7 +19,8 @@ type fragments struct {
 	open  map[fragmentKey]*datagram
 	order []*datagram // as they began
 	bytes int
-	whole []byte // the last datagram put together
+	whole []byte  // the last datagram put together
+	late  segment // the last one given up
 }
 
 type fragmentKey struct {
@@ -48,16 +49,18 @@ type fragmentPart struct {
 	data      []byte // captured of the n bytes
 }
 
-// part takes a fragment. When it completes its datagram, s becomes the whole of
-// it. The completing frame counts as the datagram's packet, as in Zeek and
+// part takes a fragment and says whether it completes its datagram: s then is
+// the whole of it. The completing frame counts as the datagram's packet, as in Zeek and
 // Wireshark; the frames of the other fragments are counted apart. Where the
 // snap length cut one of them, the frame with the transport header counts.
-func (t *Table) part(p *pcaps.Packet, s *segment) {
+func (t *Table) part(p *pcaps.Packet, s *segment) bool {
 	f := &t.parts
 	if f.open == nil {
 		f.open = map[fragmentKey]*datagram{}
 	}
-	for len(f.order) > 0 && (t.now-f.order[0].time > datagramExpiry || len(f.order) >= maxDatagrams || f.bytes > maxPartBytes) {
+	// The packet's own time, not the table's: one frame with a clock far ahead
+	// must not end reassembly for the rest of the capture.
+	for len(f.order) > 0 && (p.Time-f.order[0].time > datagramExpiry || len(f.order) >= maxDatagrams || f.bytes > maxPartBytes) {
 		t.giveUp(f.order[0])
 	}
 	k := fragmentKey{s.src, s.dst, s.fragment.id, s.fragment.proto, s.v6}
@@ -74,8 +77,8 @@ func (t *Table) part(p *pcaps.Packet, s *segment) {
 		d.first, d.headed = *s, true
 		d.first.payload = nil
 	}
-	d.frames++
-	d.wire += s.wireLen
+	d.frames += 1 + s.parts // a fragment may itself have come in fragments of a tunnel's packet
+	d.wire += s.wireLen + s.partBytes
 	if !s.fragment.more {
 		d.total = at + n
 	}
@@ -87,14 +90,15 @@ func (t *Table) part(p *pcaps.Packet, s *segment) {
 		}
 	}
 	if d.total == 0 || !d.whole() {
-		return
+		return false
 	}
-	t.remove(d)
 	wire := s.wireLen
 	t.join(d, s)
 	if len(t.parts.whole) >= d.total {
 		s.wireLen, s.partBytes = wire, d.wire-wire
 	}
+	t.remove(d)
+	return true
 }
 
 // whole says whether the fragments cover the datagram.
@@ -125,7 +129,11 @@ func (t *Table) join(d *datagram, s *segment) {
 	t.parts.whole = buf
 	*s = d.first
 	s.wireLen, s.parts, s.partBytes = d.first.wireLen, d.frames-1, d.wire-d.first.wireLen
-	s.outcome = s.transport(d.key.proto, buf, total)
+	if s.v6 {
+		s.outcome = s.extensions(d.key.proto, buf, total)
+	} else {
+		s.outcome = s.transport(d.key.proto, buf, total)
+	}
 }
 
 func (t *Table) remove(d *datagram) {
@@ -135,6 +143,7 @@ func (t *Table) remove(d *datagram) {
 	for _, p := range d.parts {
 		f.bytes -= len(p.data)
 	}
+	d.parts = nil // d itself stays in order until its turn comes
 	for len(f.order) > 0 && f.order[0].removed {
 		f.order = f.order[1:]
 	}
@@ -143,14 +152,13 @@ func (t *Table) remove(d *datagram) {
 // giveUp counts a datagram of which fragments are missing: for its flow, when
 // the fragment with the ports is there.
 func (t *Table) giveUp(d *datagram) {
-	t.remove(d)
 	t.stats.Partial++
-	if !d.headed {
-		return
+	s := &t.parts.late
+	if d.headed {
+		t.join(d, s)
 	}
-	s := &t.quoted // not in use between packets
-	t.join(d, s)
-	if s.outcome == Decoded {
+	t.remove(d)
+	if d.headed && s.outcome == Decoded {
 		s.setKey(t.seed)
 		t.count(d.frame, d.time, s)
 	}

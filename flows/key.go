@@ -24,6 +24,9 @@ func (s *segment) setKey(seed uint64) {
 		k.a, k.b, k.aPort, k.bPort = s.dst, s.src, s.dstPort, s.srcPort
 		s.fromB = true
 	}
+	if s.echo == notEcho && (s.proto == ProtoICMP || s.proto == ProtoICMPv6) {
+		k.bPort = ^k.bPort // no echo identifier is both a port and its complement
+	}
 	s.hash = k.hash(seed)
 }
 

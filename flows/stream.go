@@ -126,6 +126,7 @@ func (t *Table) release(r *record, x *extra, end int, force bool) {
 				return
 			}
 		}
+		x.held[end][0] = pending{} // or the array would keep what t.buffered no longer counts
 		x.held[end] = x.held[end][1:]
 		t.buffered -= len(p.data)
 		if int32(p.seq+p.n-c.stream[end]) > 0 {

@@ -131,10 +131,10 @@ type extra struct {
 }
 
 const (
-	chunkBits = 16 // records and extras in one allocation
-	chunkSize = 1 << chunkBits
-	batchSize = 32 // packets decoded, then looked up together: their cache misses overlap
-	maxErrors = 4  // ICMP errors kept of one flow
+	recordBits = 16 // records in one allocation
+	extraBits  = 12 // extras, which the garbage collector walks
+	batchSize  = 32 // packets decoded, then looked up together: their cache misses overlap
+	maxErrors  = 4  // ICMP errors kept of one flow
 )
 
 // Table finds the flow of every packet and keeps it up to date. It belongs to
@@ -264,7 +264,7 @@ func (t *Table) add(batch []pcaps.Packet) {
 	}
 	for i := range batch {
 		if n := t.extraOf[i]; n != 0 {
-			sum += uint64(t.tracks[(n-1)>>chunkBits][(n-1)&(chunkSize-1)].seen)
+			sum += uint64(t.tracks[(n-1)>>extraBits][(n-1)&(1<<extraBits-1)].seen)
 		}
 	}
 	t.touched += sum
@@ -278,7 +278,12 @@ func (t *Table) take(p *pcaps.Packet, s *segment) {
 	t.stats.Packets++
 	t.now = max(t.now, p.Time)
 	if s.outcome == Fragment {
-		t.part(p, s)
+		// The datagram may hold another one's fragment, in a tunnel.
+		for range maxDepth {
+			if s.outcome == Fragment && !t.part(p, s) {
+				break
+			}
+		}
 		if s.outcome == Fragment {
 			t.stats.Outcomes[Fragment]++
 			return
@@ -426,20 +431,20 @@ func (t *Table) timeout(r *record) time.Duration {
 	return l.Established
 }
 
-func (t *Table) record(n uint32) *record { return &t.records[n>>chunkBits][n&(chunkSize-1)] }
+func (t *Table) record(n uint32) *record { return &t.records[n>>recordBits][n&(1<<recordBits-1)] }
 
 // extra returns what is kept beside r, made when there is nothing yet.
 func (t *Table) extra(r *record) *extra {
 	if r.extra == 0 {
 		n := t.extraAt
 		if n != 0 {
-			x := &t.extras[(n-1)>>chunkBits][(n-1)&(chunkSize-1)]
+			x := &t.extras[(n-1)>>extraBits][(n-1)&(1<<extraBits-1)]
 			t.extraAt = x.next
 			*x = extra{}
 		} else {
-			if t.extraN>>chunkBits == len(t.extras) {
-				t.extras = append(t.extras, spread(make([]extra, chunkSize)))
-				t.tracks = append(t.tracks, spread(make([]tcpTrack, chunkSize)))
+			if t.extraN>>extraBits == len(t.extras) {
+				t.extras = append(t.extras, spread(make([]extra, 1<<extraBits)))
+				t.tracks = append(t.tracks, spread(make([]tcpTrack, 1<<extraBits)))
 			}
 			t.extraN++
 			n = uint32(t.extraN)
@@ -448,13 +453,13 @@ func (t *Table) extra(r *record) *extra {
 		r.extra = n
 	}
 	n := r.extra - 1
-	return &t.extras[n>>chunkBits][n&(chunkSize-1)]
+	return &t.extras[n>>extraBits][n&(1<<extraBits-1)]
 }
 
 // track returns the hot part of a TCP flow that has an extra.
 func (t *Table) track(r *record) *tcpTrack {
 	n := r.extra - 1
-	return &t.tracks[n>>chunkBits][n&(chunkSize-1)]
+	return &t.tracks[n>>extraBits][n&(1<<extraBits-1)]
 }
 
 // same says whether r is the flow of k.
@@ -521,8 +526,8 @@ func (t *Table) begin(slot uint32, frame pcaps.FrameID, now int64, s *segment) u
 		t.free = t.free[:l-1]
 		t.reused = true
 	} else {
-		if t.used>>chunkBits == len(t.records) {
-			t.records = append(t.records, spread(make([]record, chunkSize)))
+		if t.used>>recordBits == len(t.records) {
+			t.records = append(t.records, spread(make([]record, 1<<recordBits)))
 		}
 		n = uint32(t.used)
 		t.used++
