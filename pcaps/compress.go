@@ -11,7 +11,6 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/pierrec/lz4/v4"
-	"github.com/ulikunitz/xz"
 )
 
 const (
@@ -37,7 +36,7 @@ func compressionOf(b []byte) string {
 		return "zstd" // RFC 8878, section 3.1; a skippable frame may come first
 	case has("\x04\x22\x4d\x18"), has("\x02\x21\x4c\x18"):
 		return "lz4" // the frame format, and the one before it
-	case has("\xfd7zXZ\x00"):
+	case has(xzMagic):
 		return "xz"
 	case has("BZh") && len(b) >= 10 && string(b[4:10]) == "\x31\x41\x59\x26\x53\x59":
 		return "bzip2"
@@ -73,7 +72,7 @@ func newDecompressor(kind string, in io.Reader) (*decompressor, error) {
 	case "lz4":
 		d.out = lz4.NewReader(bufio.NewReaderSize(counted, blockSize))
 	case "xz":
-		d.out, err = xz.NewReader(bufio.NewReaderSize(counted, blockSize))
+		d.out = newXZReader(counted)
 	case "bzip2":
 		d.out = bzip2.NewReader(bufio.NewReaderSize(counted, blockSize))
 	}
@@ -85,19 +84,11 @@ func newDecompressor(kind string, in io.Reader) (*decompressor, error) {
 
 func (d *decompressor) Read(b []byte) (int, error) {
 	n, err := d.out.Read(b)
-	switch {
-	case err == io.EOF && d.kind == "xz" && string(d.in.last[:]) != xzFooter:
-		// The codec takes a stream that is cut between its parts for whole.
-		err = d.explain(io.ErrUnexpectedEOF)
-	case err != nil && err != io.EOF:
+	if err != nil && err != io.EOF {
 		err = d.explain(err)
 	}
 	return n, err
 }
-
-// xzFooter ends an xz stream (The .xz File Format, section 2.1.2). Zeros may
-// follow.
-const xzFooter = "YZ"
 
 // explain puts a codec's error in the words of a report.
 func (d *decompressor) explain(err error) error {
@@ -110,25 +101,17 @@ func (d *decompressor) explain(err error) error {
 	return fmt.Errorf("%s stream is corrupt: %w", d.kind, err)
 }
 
-// countingReader counts the bytes of a compressed file, and remembers the last
-// two that are not 0 and what ended it.
+// countingReader counts the bytes of a compressed file, and remembers what
+// ended it.
 type countingReader struct {
-	in   io.Reader
-	n    int64
-	last [2]byte
-	err  error
+	in  io.Reader
+	n   int64
+	err error
 }
 
 func (c *countingReader) Read(b []byte) (int, error) {
 	n, err := c.in.Read(b)
 	c.n += int64(n)
-	switch end := bytes.TrimRight(b[:n], "\x00"); len(end) {
-	case 0:
-	case 1:
-		c.last = [2]byte{c.last[1], end[0]}
-	default:
-		c.last = [2]byte(end[len(end)-2:])
-	}
 	if err != nil {
 		c.err = err
 	}

@@ -153,7 +153,7 @@ func TestCompressedTruncations(t *testing.T) {
 		want, _ := readAll(t, bytes.NewReader(original), 64)
 		path := filepath.Join(t.TempDir(), "x.pcap")
 		for cut := 12; cut < len(packed); cut++ {
-			if cut > 100 && cut < len(packed)-100 && cut%7 != 0 {
+			if cut > 100 && cut < len(packed)-100 && cut%29 != 0 {
 				continue // the middle is all alike
 			}
 			if err := os.WriteFile(path, packed[:cut], 0o600); err != nil {

@@ -101,7 +101,7 @@ type reader struct {
 	timed   bool    // stats.First and Last are set
 
 	pcapng bool
-	swap   bool // numbers are big-endian
+	endian endian
 
 	// Classic captures.
 	header  int // bytes of a record header
@@ -173,7 +173,7 @@ func newReader(in io.Reader, block int) (*reader, error) {
 		return r, nil
 	case magicMicro, magicNano, magicModified:
 	default:
-		r.swap = true
+		r.endian = bigEndian
 		magic = bits.ReverseBytes32(magic)
 	}
 	r.header, r.scale = classicRecord, 1000
@@ -203,7 +203,7 @@ func (r *reader) beginning() []byte { return r.buf[:min(r.end, 12)] }
 // classicHeader reads the file header of a classic capture, which is at hand.
 func (r *reader) classicHeader() error {
 	h := r.buf[:classicHeader]
-	major, minor := r.u16(h[4:]), r.u16(h[6:])
+	major, minor := r.endian.u16(h[4:]), r.endian.u16(h[6:])
 	switch {
 	case major == 543 && minor == 0, major == 2 && minor < 3:
 		r.lengths = originalFirst
@@ -212,12 +212,12 @@ func (r *reader) classicHeader() error {
 	case major != 2:
 		return fmt.Errorf("pcap version %d.%d is not supported", major, minor)
 	}
-	snap := r.u32(h[16:])
+	snap := r.endian.u32(h[16:])
 	r.stats.SnapLen = snap
 	r.limit = min(max(snap, maxCaptured), maxRecord)
 	// The upper half holds the length of a frame check sequence, which
 	// decoders never reach.
-	r.link = LinkType(r.u32(h[20:]))
+	r.link = LinkType(r.endian.u32(h[20:]))
 	r.at = classicHeader
 	return nil
 }
@@ -308,18 +308,33 @@ func (r *reader) close() {
 	r.done, r.in, r.buf, r.at, r.end = true, nil, nil, 0, 0
 }
 
-func (r *reader) u16(b []byte) uint16 {
-	if r.swap {
+// endian is the byte order of a capture's numbers.
+type endian bool
+
+const (
+	littleEndian endian = false
+	bigEndian    endian = true
+)
+
+func (e endian) u16(b []byte) uint16 {
+	if e == bigEndian {
 		return binary.BigEndian.Uint16(b)
 	}
 	return binary.LittleEndian.Uint16(b)
 }
 
-func (r *reader) u32(b []byte) uint32 {
-	if r.swap {
+func (e endian) u32(b []byte) uint32 {
+	if e == bigEndian {
 		return binary.BigEndian.Uint32(b)
 	}
 	return binary.LittleEndian.Uint32(b)
+}
+
+func (e endian) u64(b []byte) uint64 {
+	if e == bigEndian {
+		return binary.BigEndian.Uint64(b)
+	}
+	return binary.LittleEndian.Uint64(b)
 }
 
 // readRecords reads the whole classic records at hand:
@@ -329,7 +344,7 @@ func (r *reader) u32(b []byte) uint32 {
 //	captured bytes
 func (r *reader) readRecords(batch []Packet) int {
 	buf, at := r.buf[:r.end], r.at
-	header, swap, scale := r.header, r.swap, r.scale
+	header, swap, scale := r.header, r.endian == bigEndian, r.scale
 	first, last := r.bounds()
 	var wireBytes, cut uint64
 	n, excess := 0, uint32(0)
@@ -419,11 +434,11 @@ func (r *reader) readBlocks(batch []Packet) int {
 			r.want(12, "a block's header")
 			break
 		}
-		typ := r.u32(rest)
+		typ := r.endian.u32(rest)
 		if typ == blockSection && !r.sectionOrder(rest) {
 			break
 		}
-		total := r.u32(rest[4:])
+		total := r.endian.u32(rest[4:])
 		if total < 12 || total > maxRecord {
 			r.damage("block claims %d bytes", total)
 			break
@@ -433,7 +448,7 @@ func (r *reader) readBlocks(batch []Packet) int {
 			r.want(size, blockName(typ))
 			break
 		}
-		if again := r.u32(rest[size-4:]); again != total {
+		if again := r.endian.u32(rest[size-4:]); again != total {
 			r.damage("block claims %d bytes at its beginning and %d at its end", total, again)
 			break
 		}
@@ -441,12 +456,10 @@ func (r *reader) readBlocks(batch []Packet) int {
 		p := &batch[n]
 		framed := false
 		switch typ {
-		case blockEnhanced:
-			framed = r.enhanced(body, p)
+		case blockEnhanced, blockObsolete:
+			framed = r.packet(typ, body, p)
 		case blockSimple:
 			framed = r.simple(body, p)
-		case blockObsolete:
-			framed = r.obsolete(body, p)
 		case blockSection:
 			r.section(body)
 		case blockInterface:
@@ -492,9 +505,9 @@ func blockName(typ uint32) string {
 func (r *reader) sectionOrder(b []byte) bool {
 	switch binary.LittleEndian.Uint32(b[8:]) {
 	case byteOrderMagic:
-		r.swap = false
+		r.endian = littleEndian
 	case bits.ReverseBytes32(byteOrderMagic):
-		r.swap = true
+		r.endian = bigEndian
 	default:
 		r.damage("section header block has no byte-order magic: % x", b[8:12])
 		return false
@@ -512,8 +525,8 @@ func (r *reader) section(b []byte) {
 		r.damage("section header block of %d bytes is too short", len(b)+12)
 		return
 	}
-	if major := r.u16(b[4:]); major != 1 {
-		r.damage("section of pcapng version %d.%d, which is not supported", major, r.u16(b[6:]))
+	if major := r.endian.u16(b[4:]); major != 1 {
+		r.damage("section of pcapng version %d.%d, which is not supported", major, r.endian.u16(b[6:]))
 		return
 	}
 	r.ifaces = r.ifaces[:0]
@@ -533,8 +546,8 @@ func (r *reader) addInterface(b []byte) {
 		return
 	}
 	f := iface{
-		link:       LinkType(r.u16(b)),
-		snap:       r.u32(b[4:]),
+		link:       LinkType(r.endian.u16(b)),
+		snap:       r.endian.u32(b[4:]),
 		resolution: 6,
 	}
 	r.stats.SnapLen = max(r.stats.SnapLen, f.snap)
@@ -554,7 +567,7 @@ func (r *reader) addInterface(b []byte) {
 // what describes the clock goes to f if there is one.
 func (r *reader) options(b []byte, f *iface) {
 	for len(b) >= 4 {
-		code, size := r.u16(b), int(r.u16(b[2:]))
+		code, size := r.endian.u16(b), int(r.endian.u16(b[2:]))
 		b = b[4:]
 		if code == optEnd || size > len(b) {
 			return
@@ -567,13 +580,7 @@ func (r *reader) options(b []byte, f *iface) {
 		case f != nil && code == optResolution && size == 1:
 			f.resolution = value[0]
 		case f != nil && code == optOffset && size == 8:
-			// Of the two halves, the first in the file is the upper one only
-			// in a big-endian section: the offset is one 8-byte number.
-			if r.swap {
-				f.offset = int64(binary.BigEndian.Uint64(value))
-			} else {
-				f.offset = int64(binary.LittleEndian.Uint64(value))
-			}
+			f.offset = int64(r.endian.u64(value))
 		}
 	}
 }
@@ -594,39 +601,58 @@ func (r *reader) keepSecrets(b []byte) {
 	if len(b) < 8 {
 		return
 	}
-	size := int64(r.u32(b[4:]))
+	size := int64(r.endian.u32(b[4:]))
 	if size > int64(len(b)-8) || int(size) > maxSecretBytes-r.secretBytes {
 		return
 	}
 	r.secretBytes += int(size)
 	r.secrets = append(r.secrets, Secrets{
 		File: r.file.File(),
-		Type: r.u32(b),
+		Type: r.endian.u32(b),
 		Data: bytes.Clone(b[8 : 8+size]),
 	})
 }
 
-// enhanced reads an enhanced packet block:
+// packet reads an enhanced packet block:
 //
 //	interface (4) time, upper half (4) lower half (4)
 //	captured length (4) length on the wire (4) captured bytes, padded to 4; options
-func (r *reader) enhanced(b []byte, p *Packet) bool {
-	if len(b) < 20 {
-		r.damage("packet block of %d bytes is too short", len(b)+12)
-		return false
-	}
-	return r.packet(b, 20, r.u32(b), r.u32(b[4:]), r.u32(b[8:]), r.u32(b[12:]), r.u32(b[16:]), p)
-}
-
-// obsolete reads a packet block as pcapng once had it:
 //
-//	interface (2) drops (2), then as in an enhanced packet block
-func (r *reader) obsolete(b []byte, p *Packet) bool {
-	if len(b) < 20 {
+// or one as pcapng had it before, which begins
+//
+//	interface (2) drops (2)
+func (r *reader) packet(typ uint32, b []byte, p *Packet) bool {
+	const header = 20
+	if len(b) < header {
 		r.damage("packet block of %d bytes is too short", len(b)+12)
 		return false
 	}
-	return r.packet(b, 20, uint32(r.u16(b)), r.u32(b[4:]), r.u32(b[8:]), r.u32(b[12:]), r.u32(b[16:]), p)
+	e := r.endian
+	id := e.u32(b)
+	if typ == blockObsolete {
+		id = uint32(e.u16(b))
+	}
+	units := uint64(e.u32(b[4:]))<<32 | uint64(e.u32(b[8:]))
+	captured, wire := e.u32(b[12:]), e.u32(b[16:])
+	if uint64(id) >= uint64(len(r.ifaces)) {
+		r.damage("packet block names interface %d of %d", id, len(r.ifaces))
+		return false
+	}
+	if captured > uint32(len(b)-header) {
+		r.damage("packet block of %d bytes claims %d captured bytes", len(b)+12, captured)
+		return false
+	}
+	f := &r.ifaces[id]
+	t := int64(units * f.scale)
+	if units > f.plain {
+		t = f.time(units)
+	}
+	end := header + int(captured)
+	if options := (end + 3) &^ 3; options < len(b) && len(r.stats.Comments) < maxComments {
+		r.options(b[options:], nil)
+	}
+	r.frame(f, t, b[header:end:end], wire, p)
+	return true
 }
 
 // simple reads a simple packet block: length on the wire (4), captured bytes.
@@ -643,38 +669,12 @@ func (r *reader) simple(b []byte, p *Packet) bool {
 		return false
 	}
 	f := &r.ifaces[0]
-	wire := r.u32(b)
+	wire := r.endian.u32(b)
 	captured := min(wire, uint32(len(b)-4))
 	if f.snap != 0 {
 		captured = min(captured, f.snap)
 	}
 	r.frame(f, r.now, b[4:4+captured:4+captured], wire, p)
-	return true
-}
-
-// packet finishes the blocks that have a full header of the given size.
-func (r *reader) packet(b []byte, header int, id, upper, lower, captured, wire uint32, p *Packet) bool {
-	if id >= uint32(len(r.ifaces)) {
-		r.damage("packet block names interface %d of %d", id, len(r.ifaces))
-		return false
-	}
-	if captured > uint32(len(b)-header) {
-		r.damage("packet block of %d bytes claims %d captured bytes", len(b)+12, captured)
-		return false
-	}
-	f := &r.ifaces[id]
-	units := uint64(upper)<<32 | uint64(lower)
-	var t int64
-	if units <= f.plain {
-		t = int64(units * f.scale)
-	} else {
-		t = f.time(units)
-	}
-	end := header + int(captured)
-	if options := (end + 3) &^ 3; options < len(b) && len(r.stats.Comments) < maxComments {
-		r.options(b[options:], nil)
-	}
-	r.frame(f, t, b[header:end:end], wire, p)
 	return true
 }
 
@@ -688,10 +688,15 @@ func (r *reader) frame(f *iface, t int64, data []byte, wire uint32, p *Packet) {
 	p.WireLen = max(int(wire), len(data))
 	p.Link = f.link
 	if !f.seen {
-		f.seen = true
-		if i, known := slices.BinarySearch(r.stats.Links, f.link); !known {
-			r.stats.Links = slices.Insert(r.stats.Links, i, f.link)
-		}
+		r.see(f)
+	}
+}
+
+// see takes an interface's link type into the statistics.
+func (r *reader) see(f *iface) {
+	f.seen = true
+	if i, known := slices.BinarySearch(r.stats.Links, f.link); !known {
+		r.stats.Links = slices.Insert(r.stats.Links, i, f.link)
 	}
 }
 

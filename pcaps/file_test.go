@@ -285,13 +285,13 @@ func boundaries(t *testing.T, file []byte) map[int]int {
 			if binary.LittleEndian.Uint32(file[pos:]) == blockSection {
 				r.sectionOrder(file[pos:])
 			}
-			pos += int(r.u32(file[pos+4:]))
+			pos += int(r.endian.u32(file[pos+4:]))
 			at[pos] = 0
 		}
 	} else {
 		for pos := classicHeader; pos < len(file); {
 			at[pos] = 0
-			pos += r.header + int(r.u32(file[pos+8:]))
+			pos += r.header + int(r.endian.u32(file[pos+8:]))
 		}
 	}
 	for pos := range at {
