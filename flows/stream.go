@@ -73,7 +73,7 @@ func (t *Table) hush(r *record, x *extra) {
 			t.drop(x, end)
 		}
 	}
-	if r.quiet == 3 && x.state.Protocol(t.set) == "" {
+	if r.quiet == 3 && x.state.Protocol(t.set) == "" && !x.state.Lost() {
 		t.states = append(t.states, x.state)
 		x.state = nil
 	}

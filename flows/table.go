@@ -408,14 +408,21 @@ func (t *Table) tagSet(s *segment) uint16 {
 // reuses says whether the SYN s opens a new connection between ports that r
 // has used before.
 func (t *Table) reuses(r *record, s *segment, end int) bool {
-	if r.ended != CaptureEnd {
-		return true
+	if r.extra == 0 || t.track(r).seen == 0 { // a SYN, perhaps the RST that refused it, perhaps a copy of either
+		return r.ended != CaptureEnd && r.signature[end] != s.signature()
 	}
-	if r.extra == 0 {
-		return r.flags[1-end]&flagRST != 0
+	// A SYN of the same connection may come late: sent again, a mirror's copy,
+	// or behind what it opened, in a capture that is not in order.
+	c, d := t.track(r), &t.extra(r).tcp
+	switch {
+	case c.known[end] && c.late:
+		return d.opening[end]-s.seq-1 >= 1<<16
+	case c.known[end]:
+		return d.opening[end] != s.seq
+	case c.acking[1-end]:
+		return c.acked[1-end]-s.seq-1 >= 1<<16
 	}
-	c := t.track(r)
-	return c.seen > 0 && (!c.known[end] || t.extra(r).tcp.opening[end] != s.seq)
+	return true
 }
 
 func (t *Table) timeout(r *record) time.Duration {

@@ -43,8 +43,12 @@ type tcpDetail struct {
 	unansweredFrame [2]pcaps.FrameID
 	idleFrame       pcaps.FrameID
 	synackFrame     pcaps.FrameID
+	resetFrame      pcaps.FrameID // where the record's resetAfter is resetFar
 	dataFrame       [2]pcaps.FrameID
 }
+
+// resetFar says that the first RST is too many frames away to be counted.
+const resetFar = 1<<32 - 1
 
 // hole is a part of a stream that was skipped: [low, high).
 type hole struct{ low, high uint32 }
@@ -89,8 +93,11 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 	flags := s.flags & (flagFIN | flagSYN | flagRST | flagACK)
 	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
 		r.resetTTL = s.ttl
-		if after := uint64(frame) - uint64(r.frame); after < 1<<32 {
+		r.resetAfter = resetFar
+		if after := uint64(frame) - uint64(r.frame); after < resetFar {
 			r.resetAfter = uint32(after)
+		} else if r.extra != 0 { // in another file
+			t.extra(r).tcp.resetFrame = frame
 		}
 	}
 	simple := flags == flagSYN && s.payloadLen == 0 || flags&flagRST != 0
@@ -143,11 +150,16 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 
 // start takes over what the record knows of packets that were not followed.
 func (t *Table) start(r *record, c *tcpTrack, s *segment, end int) {
-	d := &t.extra(r).tcp
+	x := t.extra(r)
+	d := &x.tcp
 	client := r.client()
 	switch {
+	case r.flags[client]&(flagSYN|flagACK) == flagSYN|flagACK:
+		// Not followed until now for want of room, and so not from its start.
+		d.syns, c.late = 1, true
+		t.write(r, c, client, histSYN)
 	case r.flags[client]&flagSYN != 0:
-		d.syns = r.packets[client]
+		d.syns = r.packets[client] - x.copies[client]
 		if end == client {
 			d.syns--
 		}
@@ -188,8 +200,9 @@ func (t *Table) open(r *record, c *tcpTrack, s *segment, end int, frame pcaps.Fr
 			d.synackFrame = frame
 		}
 	}
+	d.opening[end] = s.seq
 	if !c.known[end] {
-		d.opening[end], c.next[end], c.known[end] = s.seq, s.seq+1, true
+		c.next[end], c.known[end] = s.seq+1, true
 		d.stream[end] = s.seq + 1
 	}
 }
@@ -258,6 +271,7 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 		c.next[end] = seq + n
 	case n == 0: // an old acknowledgement
 	case int32(seq+n-c.next[end]) > 0: // begins before what is new
+		t.fill(r, c, end, hole{seq, c.next[end]})
 		c.next[end] = seq + n
 	case n == 1 && ahead == -1: // keep-alive
 	default:
@@ -339,7 +353,8 @@ func (d *tcpDetail) gaps(end int) uint64 {
 }
 
 // state names how the connection went, as Zeek does.
-func connState(r *record, x *extra) ConnState {
+// replied says that the server acknowledged something other than by its RST.
+func connState(r *record, x *extra, replied bool) ConnState {
 	client := r.client()
 	c, s := r.flags[client], r.flags[1-client]
 	syn := c&flagSYN != 0
@@ -352,14 +367,14 @@ func connState(r *record, x *extra) ConnState {
 	switch {
 	case syn && !synack:
 		switch {
+		case replied: // the SYN-ACK is missing from the capture
+			return established(c, s, closed, resetFirst, client)
 		case s&flagRST != 0:
 			return StateREJ
 		case c&flagRST != 0:
 			return StateRSTOS0
 		case c&flagFIN != 0:
 			return StateSH
-		case s&flagACK != 0: // the SYN-ACK is missing from the capture
-			return established(c, s, closed, resetFirst, client)
 		}
 		return StateS0
 	case !syn && synack:
@@ -431,7 +446,7 @@ func (t *Table) history(r *record, x *extra) string {
 		for _, end := range [2]int{client, 1 - client} {
 			f := r.flags[end]
 			switch {
-			case f&(flagSYN|flagACK) == flagSYN|flagACK:
+			case f&(flagSYN|flagACK) == flagSYN|flagACK && end != client: // the client's ACK is its RST's
 				letter(histSYNACK, end)
 			case f&flagSYN != 0:
 				letter(histSYN, end)
@@ -465,7 +480,13 @@ func commonHistory(h []byte) string {
 func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
 	client := r.client()
 	c := &f.TCP
-	c.State = connState(r, x)
+	var replied bool
+	if x != nil && t.track(r).seen > 0 {
+		replied = t.track(r).acking[1-client]
+	} else {
+		replied = r.flags[1-client]&(flagACK|flagRST) == flagACK
+	}
+	c.State = connState(r, x, replied)
 	c.History = t.history(r, x)
 	if (r.flags[0]|r.flags[1])&flagRST != 0 {
 		c.ResetBy = ResetByServer
@@ -473,13 +494,21 @@ func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
 			c.ResetBy = ResetByClient
 		}
 		c.ResetTTL = r.resetTTL
-		c.ResetFrame = r.frame + pcaps.FrameID(r.resetAfter)
+		switch {
+		case r.resetAfter != resetFar:
+			c.ResetFrame = r.frame + pcaps.FrameID(r.resetAfter)
+		case x != nil:
+			c.ResetFrame = x.tcp.resetFrame
+		}
 	}
 	if x == nil || t.track(r).seen == 0 {
 		if r.flags[client]&flagSYN != 0 {
 			c.SYNs = r.packets[client]
 			if x != nil {
 				c.SYNs -= x.copies[client]
+			}
+			if r.flags[client]&flagRST != 0 {
+				c.SYNs = max(c.SYNs-1, 1)
 			}
 		}
 		return
