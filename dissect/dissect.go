@@ -70,6 +70,10 @@ type Dissector struct {
 	// bytes that it would accept.
 	Probe func(dir Dir, b []byte) Match
 
+	// Carrier says that the protocol only opens the way for another one: the
+	// flow is named after what it carries, where that is recognised.
+	Carrier bool
+
 	// New makes the Parser of one flow.
 	New func(*Context) Parser
 }
@@ -82,8 +86,9 @@ type Parser interface {
 	// dir arrive and something was left over or new bytes came.
 	//
 	// err is nil or ErrShort when more bytes are wanted, ErrDone when nothing
-	// more of this flow needs to be read, and a *Malformed when the bytes
-	// contradict the protocol.
+	// more of this flow needs to be read, ErrHandOver when both directions go
+	// on with another protocol behind the bytes consumed, and a *Malformed
+	// when the bytes contradict the protocol.
 	Parse(dir Dir, b []byte, facts *Facts) (n int, err error)
 
 	// Gap says that n bytes of dir, right behind those consumed and those in
@@ -107,5 +112,5 @@ type Context struct {
 
 // All is every protocol, in the order of preference.
 func All() []Dissector {
-	return []Dissector{tlsDissector, ssh, http, smb, rpcTCP, rpc, zmtp, dnsTCP, dns, mdns, llmnr, icmp}
+	return []Dissector{tlsDissector, ssh, http, socks, smb, rpcTCP, rpc, zmtp, dnsTCP, dns, mdns, llmnr, icmp}
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
@@ -78,14 +79,7 @@ func probeDNSStream(_ Dir, b []byte) Match {
 	if len(b) >= 2+size {
 		return probeDNS(b[2 : 2+size])
 	}
-	// More is to come: an incomplete message cannot be believed yet.
-	switch probeDNS(b[2:]) {
-	case No:
-		return No
-	case Weak:
-		return Weak
-	}
-	return Maybe
+	return probeDNS(b[2:])
 }
 
 // probeDNS judges one message. The header alone is weak evidence. One question
@@ -118,7 +112,7 @@ func probeDNS(b []byte) Match {
 		return Weak
 	}
 	q, err := p.Question()
-	if err == nil && isNetBIOSName(q.Name) {
+	if err == nil && isNetBIOSName(q) {
 		return No // the NetBIOS name service, RFC 1002: the same header, other records
 	}
 	const zeroBit = 0x0040 // Z, RFC 1035: must be zero
@@ -128,11 +122,12 @@ func probeDNS(b []byte) Match {
 	return Yes
 }
 
-// isNetBIOSName says whether a name begins with a NetBIOS name in its encoding
-// (RFC 1001 section 14.1): 32 letters from A to P.
-func isNetBIOSName(name dnsmessage.Name) bool {
-	label, _, _ := strings.Cut(name.String(), ".")
-	return len(label) == 32 && strings.Trim(label, "ABCDEFGHIJKLMNOP") == ""
+// isNetBIOSName says whether a question is one of NetBIOS: its types NB and
+// NBSTAT, and a name whose first label is of 32 letters (RFC 1002 section
+// 4.2.1.2).
+func isNetBIOSName(q dnsmessage.Question) bool {
+	label, _, _ := strings.Cut(q.Name.String(), ".")
+	return len(label) == 32 && (q.Type == 32 || q.Type == 33)
 }
 
 func knownDNSType(t dnsmessage.Type) bool {
@@ -193,7 +188,7 @@ func parseDNS(b []byte, facts *Facts) error {
 		facts.Add(DNSQType, []byte(dnsType(q.Type)))
 		name := []byte("<Root>")
 		if q.Name.Length > 1 {
-			name = []byte(printable(q.Name.Data[:q.Name.Length-1]))
+			name = dnsName(q.Name.Data[:q.Name.Length-1])
 		}
 		facts.Add(DNSQName, name)
 	}
@@ -203,6 +198,22 @@ func parseDNS(b []byte, facts *Facts) error {
 		readAddresses(&p, additionals, facts)
 	}
 	return nil
+}
+
+// dnsName is a name as Wireshark prints it: what is not printable as a
+// backslash and three octal digits, what is not UTF-8 as U+FFFD.
+func dnsName(b []byte) []byte {
+	name := make([]byte, 0, len(b))
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r < ' ' || r == 0x7f {
+			name = append(name, '\\', '0'+b[0]>>6, '0'+b[0]>>3&7, '0'+b[0]&7)
+		} else {
+			name = utf8.AppendRune(name, r)
+		}
+		b = b[n:]
+	}
+	return name
 }
 
 // dnsSection is how the records of one section are reached.
@@ -251,10 +262,13 @@ func addAddress(facts *Facts, a netip.Addr) {
 	facts.Add(DNSAnswer, a.AppendTo(text[:0]))
 }
 
-func (p *dnsParser) Gap(_ Dir, held []byte, n uint64, _ *Facts) (uint64, bool) {
+// Gap inside a message: what stands before it is read, and the message's
+// length tells where the next one begins.
+func (p *dnsParser) Gap(_ Dir, held []byte, n uint64, facts *Facts) (uint64, bool) {
 	if len(held) < 2 {
 		return 0, false
 	}
+	parseDNS(held[2:], facts) // too short for a header is no harm here
 	end := 2 + uint64(binary.BigEndian.Uint16(held))
 	lost := uint64(len(held)) + n
 	if lost > end {

@@ -72,6 +72,14 @@ func probeHTTP(_ Dir, b []byte) Match {
 			return No
 		}
 	}
+	// These methods are nobody else's, so that a path is enough: the line may
+	// be long, or cut by the capture.
+	switch string(method) {
+	case "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH":
+		if len(rest) > 0 && rest[0] == '/' {
+			return FromClient
+		}
+	}
 	if !complete {
 		if len(line) > 2048 {
 			return FromClient // a long target
@@ -79,11 +87,7 @@ func probeHTTP(_ Dir, b []byte) Match {
 		return Maybe
 	}
 	line = bytes.TrimRight(line, "\r ")
-	version := line[bytes.LastIndexByte(line, ' ')+1:]
-	switch {
-	case bytes.HasPrefix(version, []byte("HTTP/1.")):
-		return FromClient
-	case bytes.HasPrefix(version, []byte("HTTP/0.9")):
+	if bytes.HasPrefix(line[bytes.LastIndexByte(line, ' ')+1:], []byte("HTTP/1.")) {
 		return FromClient
 	}
 	return No // RTSP, SIP, HTTP/2 and others have such lines too
@@ -120,6 +124,7 @@ const (
 	httpChunkEnd // the line end behind a chunk's data
 	httpTrailer
 	httpToTheEnd
+	httpSearch // behind a gap: for the next start line
 )
 
 // httpEnd is one direction and the message that it is sending.
@@ -147,6 +152,8 @@ type httpParser struct {
 	first   int
 	waiting int
 	tunnel  bool // CONNECT was sent and not answered
+
+	requests int
 }
 
 func (p *httpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
@@ -159,6 +166,18 @@ func (p *httpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 		if e.state == httpToTheEnd {
 			const rest = 1 << 62
 			return rest, nil
+		}
+		if e.state == httpSearch {
+			// Messages begin with a segment as a rule, so that only the
+			// beginning of what is at hand is looked at.
+			switch m := probeHTTP(dir, b[at:]); {
+			case m == Maybe:
+				return at, ErrShort
+			case dir == ToServer && m == FromClient, dir == ToClient && m == FromServer:
+				e.state = httpStartLine
+			default:
+				return len(b), nil
+			}
 		}
 		line, n, err := httpLine(b[at:], e.state == httpHeaders)
 		if err != nil {
@@ -187,6 +206,9 @@ func (p *httpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 			if len(line) == 0 {
 				e.state = httpStartLine
 			}
+		}
+		if err == ErrHandOver {
+			return at + n, err
 		}
 		if err != nil {
 			return at, err
@@ -233,15 +255,12 @@ func (p *httpParser) startLine(dir Dir, line []byte, facts *Facts) error {
 		return &Malformed{"method", 0, "not a token and a blank"}
 	}
 	target := bytes.TrimLeft(rest, " ")
-	if blank := bytes.LastIndexByte(target, ' '); blank >= 0 {
-		if !bytes.Contains(target[blank:], []byte("HTTP/")) {
-			return &Malformed{"version", len(line) - len(target) + blank, "not HTTP"}
-		}
+	if blank := bytes.LastIndexByte(target, ' '); blank >= 0 && bytes.Contains(target[blank:], []byte("HTTP/")) {
 		target = target[:blank]
+	} else if p.requests > 0 || len(target) == 0 || target[0] != '/' {
+		return &Malformed{"version", len(line), "not HTTP"}
 	}
-	facts.Add(HTTPMethod, method)
-	facts.Count(HTTPRequests, 1)
-	noteJWT(facts, target, "url")
+	p.request(method, target, facts)
 	switch string(method) {
 	case "HEAD":
 		e.kind = httpHead
@@ -253,6 +272,14 @@ func (p *httpParser) startLine(dir Dir, line []byte, facts *Facts) error {
 		p.waiting++
 	}
 	return nil
+}
+
+// request records what a request line says.
+func (p *httpParser) request(method, target []byte, facts *Facts) {
+	p.requests++
+	facts.Add(HTTPMethod, method)
+	facts.Count(HTTPRequests, 1)
+	noteJWT(facts, target, "url")
 }
 
 func (p *httpParser) statusLine(e *httpEnd, line []byte, facts *Facts) error {
@@ -377,7 +404,7 @@ func (p *httpParser) body(dir Dir) (skip int, err error) {
 		}
 		switch {
 		case e.status == 101, e.kind == httpConnect && e.status/100 == 2:
-			return 0, ErrDone
+			return 0, ErrHandOver
 		case e.kind == httpHead, e.status/100 == 1, e.status == 204, e.status == 304:
 			return 0, nil
 		}
@@ -439,12 +466,45 @@ func isHTTPToken(b []byte) bool {
 }
 
 // Gap inside the body of a message is passed over by the count of its bytes,
-// which State keeps. Anywhere else the place in the message is lost.
-func (p *httpParser) Gap(dir Dir, held []byte, n uint64, facts *Facts) (uint64, bool) {
-	if p.end[dir].state == httpToTheEnd {
+// which State keeps. Anywhere else the place in the message is lost: what was
+// held of a line is read as far as it is certain, and the next message is
+// looked for.
+func (p *httpParser) Gap(dir Dir, held []byte, _ uint64, facts *Facts) (uint64, bool) {
+	e := &p.end[dir]
+	switch {
+	case e.state == httpToTheEnd:
 		return 0, true
+	case p.tunnel:
+		return 0, false
+	case e.state == httpHeaders:
+		whole := bytes.HasSuffix(held, []byte("\n"))
+		p.cutHeader(dir, bytes.TrimRight(held, "\r\n"), whole, facts)
+	case e.state == httpStartLine && dir == ToServer && len(held) > 0 && probeHTTP(dir, held) == FromClient:
+		if method, target, ok := bytes.Cut(held, []byte(" ")); ok {
+			p.request(method, target, facts)
+		}
 	}
-	return 0, false
+	e.state = httpSearch
+	p.waiting = 0
+	return 0, true
+}
+
+// cutHeader reads a header of which the end may be missing.
+func (p *httpParser) cutHeader(dir Dir, line []byte, whole bool, facts *Facts) {
+	name, value, ok := bytes.Cut(line, []byte(":"))
+	if !ok {
+		return
+	}
+	// Half a host name is another host's.
+	if !whole && isHeader(name, "host") {
+		return
+	}
+	// A scheme is whole where its value has begun.
+	if !whole && (isHeader(name, "authorization") || isHeader(name, "proxy-authorization")) &&
+		!bytes.Contains(bytes.TrimLeft(value, " "), []byte(" ")) {
+		return
+	}
+	p.header(dir, line, facts)
 }
 
 func (p *httpParser) Close(*Facts) {}

@@ -12,6 +12,10 @@ var ErrShort = errors.New("short")
 // ErrDone says that nothing more of the flow needs to be read.
 var ErrDone = errors.New("done")
 
+// ErrHandOver says that the stream goes on as another protocol: it is probed
+// anew.
+var ErrHandOver = errors.New("another protocol follows")
+
 // Malformed says that a message contradicts its own protocol.
 type Malformed struct {
 	Field  string // "cipher suites"

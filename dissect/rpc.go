@@ -80,8 +80,11 @@ func probeRPC(b []byte, size int) Match {
 			return Maybe
 		}
 		program, version, procedure := be.Uint32(b[12:]), be.Uint32(b[16:]), be.Uint32(b[20:])
-		credential := be.Uint32(b[28:])
-		if program < 99999 || program >= 0x60000000 || version > 1000 || procedure > 1000 || credential > maxRPCOpaque {
+		flavor, credential := be.Uint32(b[24:]), be.Uint32(b[28:])
+		if program < 99999 || program >= 0x60000000 || version == 0 && procedure != 0 || version > 1000 || procedure > 1000 {
+			return No
+		}
+		if flavor > 10 && (flavor < 200000 || flavor > 500000) || credential > maxRPCOpaque {
 			return No
 		}
 		return FromClient

@@ -89,7 +89,8 @@ type State struct {
 	skip    [2]uint64 // bytes still to be passed over
 
 	ruledOut  [2]uint32 // candidates that said No to what a direction sent
-	found     uint8     // 1 + index of the dissector; 0 while unknown
+	found     uint8     // 1 + index of the dissector that names the flow; 0 while unknown
+	reading   uint8     // 1 + index of the dissector whose Parser was made last
 	basis     Basis
 	phase     phase
 	datagrams uint8
@@ -160,6 +161,9 @@ func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented b
 	}
 	if s.phase == parsing {
 		s.parse(set, t, dir, b)
+		if s.phase == probing {
+			s.probeAnew(set, t, dir, ports)
+		}
 		return false
 	}
 
@@ -179,7 +183,7 @@ func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented b
 		}
 		return false
 	}
-	if !oriented && s.flipped(dir) {
+	if !oriented && s.found == s.reading && s.flipped(dir) {
 		flip = true
 		dir = dir.Other()
 		s.first = s.first.Other()
@@ -192,20 +196,33 @@ func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented b
 	// What the other direction sent so far waits, undecided. Where it cannot
 	// be this protocol, it would only break off the parsing of this direction.
 	o := dir.Other()
-	if len(s.waiting[o]) > 0 && s.ruledOut[o]&(1<<(s.found-1)) != 0 {
+	if len(s.waiting[o]) > 0 && s.ruledOut[o]&(1<<(s.reading-1)) != 0 {
 		s.abandon(set, o)
 	}
 	if len(s.waiting[o]) == 0 {
 		s.parse(set, t, dir, b)
-		return flip
-	}
-	s.keep(set, dir, b)
-	for _, d := range [...]Dir{s.first, s.first.Other()} {
-		if s.phase == parsing {
-			s.parse(set, t, d, s.waiting[d])
+	} else {
+		s.keep(set, dir, b)
+		for _, d := range [...]Dir{s.first, s.first.Other()} {
+			if s.phase == parsing {
+				s.parse(set, t, d, s.waiting[d])
+			}
 		}
 	}
+	if s.phase == probing {
+		s.probeAnew(set, t, dir, ports)
+	}
 	return flip
+}
+
+// probeAnew looks at what waits when one protocol has handed over to another,
+// that of dir last: the other direction's bytes are the older ones.
+func (s *State) probeAnew(set *Set, t Transport, dir Dir, ports [2]uint16) {
+	for _, d := range [...]Dir{dir.Other(), dir} {
+		if b := s.waiting[d]; len(b) > 0 && !s.dead[d] {
+			s.Data(set, t, d, ports, true, nil)
+		}
+	}
 }
 
 // probe asks the candidates, the one that is usual on the port first, and
@@ -244,12 +261,15 @@ func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
 			return false
 		}
 	}
-	s.found = found
-	s.basis = ByContent
-	if s.found == hint {
-		s.basis = ByBoth
+	s.reading = found
+	if s.found == 0 || set.list[s.found-1].Carrier {
+		s.found = found
+		s.basis = ByContent
+		if s.found == hint {
+			s.basis = ByBoth
+		}
+		s.sender = m
 	}
-	s.sender = m
 	s.phase = parsing
 	s.parser = set.list[i].New(set.context)
 	return true
@@ -276,6 +296,16 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 		}
 		if t != TCP {
 			return // a datagram is whole: one bad one says nothing of the next
+		}
+		if err == ErrHandOver {
+			s.keep(set, dir, b[n:])
+			if s.phase == parsing {
+				s.parser.Close(&s.Facts)
+				s.parser = nil
+				s.phase = probing
+				s.ruledOut = [2]uint32{1 << (s.reading - 1), 1 << (s.reading - 1)}
+			}
+			return
 		}
 		if m, ok := err.(*Malformed); ok {
 			s.broken = m
@@ -322,15 +352,21 @@ func (s *State) Gap(set *Set, dir Dir, n uint64) {
 	n -= s.skip[dir]
 	s.skip[dir] = 0
 	s.lost = true
-	if s.phase == parsing {
-		skip, ok := s.parser.Gap(dir, s.waiting[dir], n, &s.Facts)
-		if ok {
-			s.keep(set, dir, nil)
-			s.skip[dir] = skip
-			return
-		}
+	if s.phase == probing {
+		// Undecided so far, and what came before the gap is no beginning any
+		// more. Behind it may be one: a connection that idled, a capture that
+		// cuts every packet.
+		s.keep(set, dir, nil)
+		s.ruledOut[dir] = 0
+		return
 	}
-	s.abandon(set, dir)
+	skip, ok := s.parser.Gap(dir, s.waiting[dir], n, &s.Facts)
+	if !ok {
+		s.abandon(set, dir)
+		return
+	}
+	s.keep(set, dir, nil)
+	s.skip[dir] = skip
 }
 
 // Close ends the dissection: the flow is over.
