@@ -260,8 +260,12 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 		d.stream[end] = c.next[end]
 	}
 	if n > 0 && !c.spoke[end] {
+		d := &t.extra(r).tcp
 		c.spoke[end], c.dataSeq[end] = true, seq
-		t.extra(r).tcp.dataFrame[end] = frame
+		d.dataFrame[end] = frame
+		if c.late { // what came before is unknown anyway: this is where reading begins
+			c.next[end], d.stream[end] = seq, seq
+		}
 	}
 	switch ahead := int32(seq - c.next[end]); {
 	case ahead == 0:
