@@ -55,8 +55,9 @@ bench: build ## generate the four workloads and measure the audit beside the lim
 bench-record: build ## the same, and append the table to docs/benchmarks.md
 	$(GO) run ./cmd/benchmark run -bin bin/wirechart -record docs/benchmarks.md $(BENCH)
 
-golden: setup ## rewrite the expected report of every sample; review the diff
+golden: build ## rewrite the expected report of every sample, and README's; review the diff
 	$(GO) test ./cmd/wirechart -run TestSamples -count=1 -update
+	@.ci/readme $(SAMPLE)
 
 samples: ## record the site samples again, in network namespaces (needs root)
 	pcaps/samples/gen/site.sh
