@@ -52,7 +52,7 @@ func Open(paths []string, o Options) (Source, error) {
 		s.block = smallBlockSize
 	}
 	if err := s.begin(); err != nil {
-		s.Close()
+		s.closeAll()
 		return nil, err
 	}
 	if o.Filter != "" {
@@ -63,7 +63,7 @@ func Open(paths []string, o Options) (Source, error) {
 			}
 		}
 		if s.filter, err = newFilter(o.Filter, links); err != nil {
-			s.Close()
+			s.closeAll()
 			return nil, err
 		}
 	}
@@ -494,9 +494,13 @@ func (s *files) Secrets() []Secrets {
 
 // Close implements Source.
 func (s *files) Close() error {
+	s.closeAll()
+	return nil
+}
+
+func (s *files) closeAll() {
 	for _, c := range s.captures {
 		c.close()
 	}
 	s.open, s.next = nil, len(s.captures)
-	return nil
 }
