@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -86,7 +87,9 @@ func liveError(name string, err error, detail error) error {
 // live is an interface being captured through libpcap.
 type live struct {
 	handle *pcap.Handle
-	closed atomic.Bool
+	mu     sync.Mutex  // held to close the handle, and to ask it for kernel
+	kernel pcap.Stats  // what libpcap counted last
+	closed atomic.Bool // changes under mu
 	stats  FileStats
 	buf    []byte // what the frames of a batch are copied to
 }
@@ -156,23 +159,35 @@ func (l *live) Read(batch []Packet) (int, error) {
 	return n, nil
 }
 
+// count asks libpcap for its counters, with mu held.
+func (l *live) count() {
+	if k, err := l.handle.Stats(); err == nil {
+		l.kernel = *k
+	}
+}
+
 // Stats implements Source.
 func (l *live) Stats() Stats {
-	st := Stats{Files: []FileStats{l.stats}, Received: l.stats.Frames}
-	if l.closed.Load() {
-		return st
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed.Load() {
+		l.count()
 	}
-	if k, err := l.handle.Stats(); err == nil {
-		st.Received = uint64(k.PacketsReceived)
-		st.Dropped = uint64(k.PacketsDropped)
-		st.InterfaceDropped = uint64(k.PacketsIfDropped)
+	return Stats{
+		Files:            []FileStats{l.stats},
+		Received:         max(uint64(l.kernel.PacketsReceived), l.stats.Frames),
+		Dropped:          uint64(l.kernel.PacketsDropped),
+		InterfaceDropped: uint64(l.kernel.PacketsIfDropped),
 	}
-	return st
 }
 
 // Close implements Source.
 func (l *live) Close() error {
-	if !l.closed.Swap(true) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed.Load() {
+		l.count()
+		l.closed.Store(true)
 		l.handle.Close()
 	}
 	return nil

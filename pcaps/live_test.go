@@ -99,6 +99,26 @@ func TestLiveClose(t *testing.T) {
 	s.Stats()
 }
 
+// What the kernel dropped can still be asked when the capture is closed.
+func TestLiveStatsAfterClose(t *testing.T) {
+	listener, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	s := loopback(t, LiveOptions{Filter: "udp and dst port " + strings.TrimPrefix(listener.LocalAddr().String(), "127.0.0.1:")})
+	if _, err := listener.WriteTo([]byte("wirechart"), listener.LocalAddr()); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.ZeroCopyReadPacketData(); err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	if st := s.Stats(); st.Received == 0 || st.Files[0].Frames != 1 {
+		t.Errorf("statistics %+v", st)
+	}
+}
+
 func TestLiveErrors(t *testing.T) {
 	if _, err := OpenLive("none0", LiveOptions{}); err == nil || !strings.HasPrefix(err.Error(), "none0: ") {
 		t.Errorf("error %v", err)
