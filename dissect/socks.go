@@ -27,10 +27,19 @@ var socks = Dissector{
 const maxSOCKSName = 255 // bytes of a user name or host name of version 4
 
 // probeSOCKS knows the client's first message alone. It is short, and what it
-// looks like is not rare: it takes the message's exact length.
+// looks like is not rare: it takes the message's exact length. The proxy's
+// answer, two bytes that may be anything's, waits for it.
 func probeSOCKS(dir Dir, b []byte) Match {
-	if len(b) == 0 || dir == ToClient {
+	if len(b) == 0 {
 		return Maybe
+	}
+	if dir == ToClient {
+		method := b[0] == 5 && (len(b) == 1 || b[1] <= 9 || b[1] >= 0x80)
+		status := b[0] == 0 && (len(b) == 1 || b[1] >= 90 && b[1] <= 93)
+		if method || status {
+			return Maybe
+		}
+		return No
 	}
 	if b[0] == 5 {
 		if len(b) < 2 {
