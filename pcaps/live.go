@@ -27,7 +27,7 @@ type LiveOptions struct {
 	SnapLen       int    // bytes of each frame; 0 means all
 	Buffer        int    // bytes of the kernel's buffer; 0 means libpcap's choice
 	Filter        string // BPF expression, run in the kernel; empty takes every frame
-	NotPromiscous bool   // see only what the interface would receive anyway
+	NotPromiscuous bool   // see only what the interface would receive anyway
 }
 
 // OpenLive captures from a network interface. Read of the Source that it
@@ -44,7 +44,7 @@ func OpenLive(name string, o LiveOptions) (Source, error) {
 	if snap <= 0 {
 		snap = liveSnapLen
 	}
-	err = errors.Join(inactive.SetSnapLen(snap), inactive.SetPromisc(!o.NotPromiscous), inactive.SetTimeout(liveWait))
+	err = errors.Join(inactive.SetSnapLen(snap), inactive.SetPromisc(!o.NotPromiscuous), inactive.SetTimeout(liveWait))
 	if err == nil && o.Buffer > 0 {
 		err = inactive.SetBufferSize(o.Buffer)
 	}
