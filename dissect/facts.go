@@ -284,8 +284,16 @@ func (f *Facts) at(k Key) *Fact {
 			return &f.list[i]
 		}
 	}
-	f.list = append(f.list, Fact{Key: k, Frame: f.Frame})
+	f.add(Fact{Key: k, Frame: f.Frame})
 	return &f.list[len(f.list)-1]
+}
+
+// add appends a fact. Most flows that have one have about ten.
+func (f *Facts) add(x Fact) {
+	if f.list == nil {
+		f.list = make([]Fact, 0, 12)
+	}
+	f.list = append(f.list, x)
 }
 
 // SetText records v for k, over what was there. v is kept: the caller copies
@@ -340,7 +348,7 @@ func (f *Facts) Add(k Key, v []byte) {
 		}
 	}
 	if n < maxListed {
-		f.list = append(f.list, Fact{Key: k, Frame: f.Frame, Str: string(v)})
+		f.add(Fact{Key: k, Frame: f.Frame, Str: string(v)})
 	}
 }
 
@@ -356,7 +364,7 @@ func (f *Facts) AddNum(k Key, v int64) {
 		}
 	}
 	if n < maxListed {
-		f.list = append(f.list, Fact{Key: k, Frame: f.Frame, Num: v})
+		f.add(Fact{Key: k, Frame: f.Frame, Num: v})
 	}
 }
 
