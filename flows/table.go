@@ -132,7 +132,7 @@ type extra struct {
 
 const (
 	recordBits = 16 // records in one allocation
-	extraBits  = 12 // extras, which the garbage collector walks
+	extraBits  = 13 // extras, which the garbage collector walks
 	batchSize  = 32 // packets decoded, then looked up together: their cache misses overlap
 	maxErrors  = 4  // ICMP errors kept of one flow
 )
@@ -169,6 +169,7 @@ type Table struct {
 
 	states []*dissect.State // of flows that turned out to be nothing known: used again
 
+	shortest int64 // of the timeouts, nanoseconds
 	now      int64 // latest packet time
 	buffered int   // bytes in held segments
 	parts    fragments
@@ -192,13 +193,14 @@ type Table struct {
 // each Flow is good until the next one.
 func NewTable(config Config, set *dissect.Set, settle func(iter.Seq[*Flow])) *Table {
 	t := &Table{
-		config:  config,
-		set:     set,
-		settle:  settle,
-		seed:    rand.Uint64(),
-		tagSets: make([]tags, 1),
-		tagAt:   map[tags]uint16{{}: 0},
-		unknown: map[pcaps.LinkType]bool{},
+		config:   config,
+		set:      set,
+		settle:   settle,
+		seed:     rand.Uint64(),
+		tagSets:  make([]tags, 1),
+		tagAt:    map[tags]uint16{{}: 0},
+		unknown:  map[pcaps.LinkType]bool{},
+		shortest: int64(min(config.Opening, config.Established, config.Closing, config.Datagram)),
 	}
 	t.resize(1 << 10)
 	return t
@@ -316,7 +318,7 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment) {
 		r, fresh = t.record(n-1), true
 	} else {
 		r = t.record(n - 1)
-		idle := now-r.last > int64(t.timeout(r))
+		idle := now-r.last > t.shortest && now-r.last > int64(t.timeout(r))
 		if idle || s.proto == ProtoTCP && s.flags&(flagSYN|flagACK) == flagSYN && t.reuses(r, s, end) {
 			old := n
 			if idle && r.ended == CaptureEnd {
@@ -357,22 +359,30 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment) {
 
 // tally adds s to the counters of what end sent.
 func (t *Table) tally(r *record, s *segment, end int) {
-	before := [3]uint32{r.packets[end], r.bytes[end], r.payload[end]}
 	r.packets[end]++
 	r.bytes[end] += s.wireLen
 	r.payload[end] += s.payloadLen
-	if r.packets[end] < before[0] || r.bytes[end] < before[1] || r.payload[end] < before[2] {
-		x := t.extra(r)
-		for i, now := range [3]uint32{r.packets[end], r.bytes[end], r.payload[end]} {
-			if now < before[i] {
-				x.over[i][end]++
-			}
-		}
+	if r.packets[end] == 0 || r.bytes[end] < s.wireLen || r.payload[end] < s.payloadLen {
+		t.carry(r, s, end)
 	}
 	if s.parts > 0 {
 		x := t.extra(r)
 		x.parts[end] += s.parts
 		x.partBytes[end] += uint64(s.partBytes)
+	}
+}
+
+// carry counts the counters that ran over when s was added.
+func (t *Table) carry(r *record, s *segment, end int) {
+	x := t.extra(r)
+	if r.packets[end] == 0 {
+		x.over[0][end]++
+	}
+	if r.bytes[end] < s.wireLen {
+		x.over[1][end]++
+	}
+	if r.payload[end] < s.payloadLen {
+		x.over[2][end]++
 	}
 }
 

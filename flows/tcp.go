@@ -137,15 +137,24 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 			c.answered[other] = true
 		}
 	}
-	if idle := (now - r.last) / 1e6; idle > int64(c.idle) && c.spoke[0] && c.spoke[1] {
-		c.idle = uint32(min(idle, 1<<32-1))
+	if idle := now - r.last; idle > int64(c.idle)*1e6+1e6 && c.spoke[0] && c.spoke[1] {
+		c.idle = uint32(min(idle/1e6, 1<<32-1))
 		t.extra(r).tcp.idleFrame = frame
 	}
-	t.letter(r, c, s, flags, end)
+	// Most packets add no letter: data or an acknowledgement, again.
+	plain := uint16(1 << histACK)
+	if s.payloadLen > 0 {
+		plain = 1 << histData
+	}
+	if flags != flagACK || s.window == 0 || c.written[end]&plain == 0 {
+		t.letter(r, c, s, flags, end)
+	}
 	if flags&flagRST == 0 {
 		t.sequence(r, c, s, end, flags, frame, now)
 	}
-	t.ending(r, end, flags)
+	if flags&(flagFIN|flagRST) != 0 {
+		t.ending(r, end, flags)
+	}
 }
 
 // start takes over what the record knows of packets that were not followed.
