@@ -741,7 +741,7 @@ func (t *Table) makeRoom() {
 	}
 	flowsBelow := int64(math.MinInt64)
 	if len(t.free) == 0 && t.used >= t.config.MaxFlows {
-		flowsBelow = lowest(live, t.used/4-done)
+		flowsBelow = lowest(live, max(t.used/4, 1)-done)
 	}
 	trackedBelow := lowest(followed, tracked-t.config.MaxTracked*3/4)
 	list := t.handOver(func(r *record) bool {

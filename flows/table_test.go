@@ -1,0 +1,714 @@
+package flows
+
+import (
+	"fmt"
+	"io"
+	"iter"
+	"net/netip"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"weak"
+
+	"wirechart/dissect"
+	"wirechart/pcaps"
+)
+
+// The first three packets of most scripts.
+const handshake = `
+	0.000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+	0.010 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
+	0.030 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501
+`
+
+func TestTable(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		script string
+		want   string // flows
+		log    string // what the dissector was given, one line an event
+	}{
+		{"S0: a SYN, sent again", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			1.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			3.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S0 S syn capture_end 3/0 syns=3`, ``},
+		{"S1: open when the capture ends", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.050 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=106
+			0.060 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=106 data=world!`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADad syn capture_end 3/3 payload=5/6 rtt=30ms`,
+			`> hello
+			< world!`},
+		{"SF: closed by both", handshake + `
+			1.000 10.0.0.1:4000 > 10.0.0.2:80 FA seq=101 ack=501
+			1.010 10.0.0.2:80 > 10.0.0.1:4000 FA seq=501 ack=102
+			1.020 10.0.0.1:4000 > 10.0.0.2:80 A seq=102 ack=502`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp SF ShAFf syn closed 4/2 rtt=30ms`, ``},
+		{"REJ: refused", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=101 ttl=55`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 1/1 reset=server@2,ttl=55`, ``},
+		{"S2: the client closed", handshake + `
+			1.0 10.0.0.1:4000 > 10.0.0.2:80 FA seq=101 ack=501
+			1.1 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=102`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S2 ShAFa syn capture_end 3/2 rtt=30ms`, ``},
+		{"S3: the server closed", handshake + `
+			1.0 10.0.0.2:80 > 10.0.0.1:4000 FA seq=501 ack=101
+			1.1 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=502`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S3 ShAf syn capture_end 3/2 rtt=30ms`, ``},
+		{"RSTO: reset by the client", handshake + `
+			1.0 10.0.0.1:4000 > 10.0.0.2:80 R seq=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTO ShAR syn reset 3/1 rtt=30ms reset=client@4,ttl=64`, ``},
+		{"RSTR: reset by the server, then by the client too", handshake + `
+			1.0 10.0.0.2:80 > 10.0.0.1:4000 RA seq=501 ack=101 ttl=61
+			1.1 10.0.0.1:4000 > 10.0.0.2:80 R seq=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTR ShArR syn reset 3/2 rtt=30ms reset=server@4,ttl=61`, ``},
+		{"RSTOS0: the client gave up with a RST", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			1.0 10.0.0.1:4000 > 10.0.0.2:80 RA seq=101 ack=0`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTOS0 SR syn reset 2/0 reset=client@2,ttl=64`, ``},
+		{"RSTRH: SYN-ACK, then RST, and no SYN", `
+			0.0 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
+			1.0 10.0.0.2:80 > 10.0.0.1:4000 R seq=501`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTRH hr syn reset 0/2 reset=server@2,ttl=64`, ``},
+		{"SH: SYN, then FIN, and nothing from the server", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			1.0 10.0.0.1:4000 > 10.0.0.2:80 FA seq=101 ack=501`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp SH SF syn capture_end 2/0`, ``},
+		{"SHR: SYN-ACK, then FIN, and nothing from the client", `
+			0.0 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
+			1.0 10.0.0.2:80 > 10.0.0.1:4000 FA seq=501 ack=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp SHR hf syn capture_end 0/2`, ``},
+		{"OTH: midway", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:5000 A seq=100 ack=900
+			0.1 10.0.0.2:5000 > 10.0.0.1:4000 A seq=900 ack=100`,
+			`10.0.0.1:4000 > 10.0.0.2:5000 tcp OTH Aa first_packet capture_end 1/1 midway`, ``},
+		{"not REJ: data both ways, only the SYN-ACK was not captured", `
+			0.00 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.02 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.03 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=106 data=world
+			0.04 10.0.0.2:80 > 10.0.0.1:4000 R seq=506`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTR SDdr syn reset 2/2 payload=5/5 reset=server@4,ttl=64`,
+			`> hello
+			< world`},
+
+		{"orientation by port: documented before well-known", `
+			0.0 10.0.0.1:443 > 10.0.0.2:7780 A seq=100 ack=900
+			0.1 10.0.0.4:7780 > 10.0.0.3:443 A seq=100 ack=900
+			0.2 10.0.0.5:443 > 10.0.0.6:50000 A seq=100 ack=900`,
+			`10.0.0.1:443 > 10.0.0.2:7780 tcp OTH A port capture_end 1/0 midway
+			10.0.0.3:443 > 10.0.0.4:7780 tcp OTH a port capture_end 0/1 midway
+			10.0.0.6:50000 > 10.0.0.5:443 tcp OTH a port capture_end 0/1 midway`, ``},
+		{"orientation by protocol turns the ends", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:5000 PA seq=100 ack=900 data=SERVER
+			0.1 10.0.0.2:5000 > 10.0.0.1:4000 PA seq=900 ack=106 data=yes`,
+			`10.0.0.2:5000 > 10.0.0.1:4000 tcp OTH ^dD protocol capture_end 1/1 payload=3/6 midway`,
+			`< SERVER
+			> yes`},
+		{"orientation by protocol does not turn a SYN", handshake + `
+			1.0 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=SERVER`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 3/1 payload=6/0 rtt=30ms`, `> SERVER`},
+		{"orientation by protocol agrees with the port", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:443 PA seq=100 ack=900 data=CLIENT`,
+			`10.0.0.1:4000 > 10.0.0.2:443 tcp OTH D protocol capture_end 1/0 payload=6/0 midway`, `> CLIENT`},
+		{"the SYN comes behind its SYN-ACK", `
+			0.010 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
+			0.010 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.030 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 hSA syn capture_end 2/1 rtt=20ms`, ``},
+		{"the SYN comes behind the data that it opened", `
+			0.020 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.020 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.021 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
+			0.030 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=106`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 DSha syn capture_end 2/2 payload=5/0`, `> hello`},
+
+		{"a port used again begins a new flow", handshake + `
+			1.000 10.0.0.1:4000 > 10.0.0.2:80 FA seq=101 ack=501
+			1.010 10.0.0.2:80 > 10.0.0.1:4000 FA seq=501 ack=102
+			1.020 10.0.0.1:4000 > 10.0.0.2:80 A seq=102 ack=502
+			5.000 10.0.0.1:4000 > 10.0.0.2:80 S seq=7000
+			5.010 10.0.0.2:80 > 10.0.0.1:4000 SA seq=900 ack=7001`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp SF ShAFf syn closed 4/2 rtt=30ms
+			10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sh syn capture_end 1/1`, ``},
+		{"a port used again without an end before it", handshake + `
+			5.000 10.0.0.1:4000 > 10.0.0.2:80 S seq=7000`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShA syn capture_end 2/1 rtt=30ms
+			10.0.0.1:4000 > 10.0.0.2:80 tcp S0 S syn capture_end 1/0`, ``},
+		{"refused twice: two attempts", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA ack=101
+			1.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=9100
+			1.1 10.0.0.2:80 > 10.0.0.1:4000 RA ack=9101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 1/1 reset=server@2,ttl=64
+			10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 1/1 reset=server@4,ttl=64`, ``},
+		{"idle: opening after 3 minutes, datagrams too, established after 2 hours", `
+			0   10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0   10.0.0.3:5000 > 10.0.0.2:53 udp data=?a
+			181 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			179 10.0.0.3:5000 > 10.0.0.2:53 udp data=?b
+			359.1 10.0.0.3:5000 > 10.0.0.2:53 udp data=?c
+			400 10.0.0.5:4000 > 10.0.0.2:80 S seq=100
+			400 10.0.0.2:80 > 10.0.0.5:4000 SA seq=100 ack=101
+			400 10.0.0.5:4000 > 10.0.0.2:80 A seq=101 ack=101
+			7599 10.0.0.5:4000 > 10.0.0.2:80 A seq=101 ack=101
+			14800 10.0.0.5:4000 > 10.0.0.2:80 A seq=101 ack=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S0 S syn idle 1/0
+			10.0.0.3:5000 > 10.0.0.2:53 udp port idle 2/0 payload=4/0
+			10.0.0.1:4000 > 10.0.0.2:80 tcp S0 S syn idle 1/0
+			10.0.0.3:5000 > 10.0.0.2:53 udp port idle 1/0 payload=2/0
+			10.0.0.5:4000 > 10.0.0.2:80 tcp S1 ShA syn idle 3/1
+			10.0.0.5:4000 > 10.0.0.2:80 tcp OTH A syn capture_end 1/0 midway`, ``},
+
+		{"retransmission", handshake + `
+			0.1 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.4 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.5 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=106`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADTa syn capture_end 4/2 payload=10/0 again=1/0 rtt=30ms`, `> hello`},
+		{"sent into nothing", handshake + `
+			0.1 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.4 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			1.0 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADT syn capture_end 5/1 payload=15/0 again=2/0 rtt=30ms unanswered>2`, `> hello`},
+		{"out of order", handshake + `
+			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=501 data=world
+			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello
+			0.12 10.0.0.1:4000 > 10.0.0.2:80 A seq=111 ack=501 data=!`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 5/1 payload=11/0 late=1/0 rtt=30ms`,
+			`> hello
+			> world
+			> !`},
+		{"missing bytes are a gap", handshake + `
+			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello
+			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=116 ack=501 data=world`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 4/1 payload=10/0 missed=10/0 rtt=30ms lost`,
+			`> hello
+			> gap 10
+			> world`},
+		{"a hole filled in its middle, then from both sides", handshake + `
+			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=131 ack=501 len=10
+			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=111 ack=501 len=10
+			0.12 10.0.0.1:4000 > 10.0.0.2:80 A seq=96 ack=501 len=15
+			0.13 10.0.0.1:4000 > 10.0.0.2:80 A seq=121 ack=501 len=30`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 6/1 payload=65/0 late=2/0 rtt=30ms`,
+			`> xyzabcdefg
+			> hijklmnopq
+			> rstuvwxyzabcdefghijklmnopqrstu`},
+		{"a segment that repeats, fills a hole and goes on", handshake + `
+			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=5
+			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=110 ack=501 len=5
+			0.12 10.0.0.1:4000 > 10.0.0.2:80 A seq=103 ack=501 len=20`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 5/1 payload=30/0 rtt=30ms`,
+			`> xyzab
+			> cdefghijklmnopqrs`},
+		{"keep-alives are no retransmissions", handshake + `
+			1.0 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello
+			1.1 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=106
+			60 10.0.0.1:4000 > 10.0.0.2:80 A seq=105 ack=501
+			60.1 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=106
+			120 10.0.0.1:4000 > 10.0.0.2:80 A seq=105 ack=501 len=1
+			120.1 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=106`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADa syn capture_end 5/4 payload=6/0 rtt=30ms`, `> hello`},
+		{"sequence numbers wrap", `
+			0.000 10.0.0.1:4000 > 10.0.0.2:80 S seq=4294967290
+			0.010 10.0.0.2:80 > 10.0.0.1:4000 SA seq=4294967295 ack=4294967291
+			0.030 10.0.0.1:4000 > 10.0.0.2:80 A seq=4294967291 ack=0
+			0.1 10.0.0.1:4000 > 10.0.0.2:80 A seq=5 ack=0 data=cc
+			0.2 10.0.0.1:4000 > 10.0.0.2:80 A seq=4294967295 ack=0 data=bbbbbb
+			0.3 10.0.0.1:4000 > 10.0.0.2:80 A seq=4294967291 ack=0 data=aaaa
+			0.4 10.0.0.2:80 > 10.0.0.1:4000 FA seq=0 ack=7
+			0.5 10.0.0.1:4000 > 10.0.0.2:80 FA seq=7 ack=1`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp SF ShADfF syn closed 6/2 payload=12/0 late=2/0 rtt=30ms`,
+			`> aaaa
+			> bbbbbb
+			> cc`},
+		{"cut by the snap length", handshake + `
+			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello cut=2
+			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=501 data=world cut=5
+			0.12 10.0.0.1:4000 > 10.0.0.2:80 A seq=111 ack=501 data=!`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 5/1 payload=11/0 rtt=30ms lost`,
+			`> hel
+			> gap 2
+			> gap 5
+			> !`},
+		{"held and cut", handshake + `
+			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=501 data=world cut=4
+			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 4/1 payload=10/0 late=1/0 rtt=30ms lost`,
+			`> hello
+			> w
+			> gap 4`},
+		{"the longer of two held segments", handshake + `
+			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=501 len=5
+			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=501 len=9
+			0.12 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=5`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 5/1 payload=19/0 late=1/0 rtt=30ms`,
+			`> xyzab
+			> cdefghijk`},
+		{"the dissector has had enough", handshake + `
+			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=501 len=5
+			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=STOP!
+			0.12 10.0.0.1:4000 > 10.0.0.2:80 A seq=111 ack=501 len=5`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 5/1 payload=15/0 late=1/0 rtt=30ms`, ``},
+		{"data with the SYN", `
+			0.00 10.0.0.1:4000 > 10.0.0.2:80 S seq=100 data=hello
+			0.01 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=106
+			0.02 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=501 data=world`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 SDh syn capture_end 2/1 payload=10/0 rtt=20ms`,
+			`> hello
+			> world`},
+
+		{"a mirror's copies, each behind its packet", `
+			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0001 copy
+			0.0100 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
+			0.0101 copy
+			0.0300 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501
+			0.0301 copy
+			0.1000 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.1001 copy
+			0.2000 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello # sent again, with another identification
+			0.2001 copy`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADT syn capture_end 8/2 payload=20/0 again=1/0 copies=4/1 rtt=30ms unanswered>1`, `> hello`},
+		{"a mirror's copies, behind the answer", `
+			0.00000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.00010 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
+			0.00020 copy 1
+			0.00030 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501
+			0.00040 copy 2
+			0.00050 copy 4
+			0.00060 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=4
+			0.00070 10.0.0.1:4000 > 10.0.0.2:80 A seq=105 ack=501 len=4
+			0.00080 copy 7
+			0.00090 copy 8`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 8/2 payload=16/0 copies=4/1 rtt=300µs`,
+			`> xyza
+			> bcde`},
+		{"the copy of a refused SYN is no attempt", `
+			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0001 10.0.0.2:80 > 10.0.0.1:4000 RA ack=101
+			0.0002 copy 1
+			0.0003 copy 2`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 2/2 copies=1/1 reset=server@2,ttl=64`, ``},
+		{"without an identification only time tells a copy", `
+			0.0000 [fd00::1]:4000 > [fd00::2]:80 A seq=101 ack=501 data=hello
+			0.0005 copy
+			0.0300 copy`,
+			`[fd00::1]:4000 > [fd00::2]:80 tcp OTH DT port capture_end 3/0 payload=15/0 again=1/0 copies=1/0 unanswered>1 midway`, `> hello`},
+		{"copies of datagrams, and datagrams of one size", `
+			0.0000 [fd00::1]:4000 > [fd00::2]:53 udp data=a1
+			0.0001 copy
+			0.0002 [fd00::1]:4000 > [fd00::2]:53 udp data=a2
+			0.0003 copy
+			0.0004 10.0.0.1:4000 > 10.0.0.2:53 udp data=b1
+			0.0104 copy
+			0.2104 copy`,
+			`[fd00::1]:4000 > [fd00::2]:53 udp port capture_end 4/0 payload=8/0 copies=2/0
+			10.0.0.1:4000 > 10.0.0.2:53 udp port capture_end 3/0 payload=6/0 copies=1/0`,
+			`> a1
+			> a2
+			> b1
+			> b1`},
+		{"other protocols of one size are no copies", `
+			0.0000 [fd00::1]:0 > [fd00::2]:0 ip:50 data=spi1seq1cipher
+			0.0001 [fd00::1]:0 > [fd00::2]:0 ip:50 data=spi1seq2cipher
+			0.0002 copy`,
+			`[fd00::1]:0 > [fd00::2]:0 ip:50 first_packet capture_end 3/0 payload=42/0 copies=1/0`, ``},
+
+		{"ICMP errors belong to the flow that they quote", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.1 10.0.0.254:0 > 10.0.0.1:0 icmp:3/13 quote=1
+			0.2 10.0.0.1:4000 > 10.0.0.9:161 udp data=?
+			0.3 10.0.0.9:0 > 10.0.0.1:0 icmp:3/3 quote=3
+			0.4 10.0.0.1:0 > 10.0.0.9:0 icmp:8/0 echo=77 seq=1
+			0.5 10.0.0.254:0 > 10.0.0.1:0 icmp:11/0 quote=5
+			0.6 [fd00::1]:4000 > [fd00::2]:80 S seq=100
+			0.7 [fd00::ff]:0 > [fd00::1]:0 icmp:1/1 quote=7`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S0 S syn capture_end 1/0 icmp:3/13@10.0.0.254
+			10.0.0.254:0 > 10.0.0.1:0 icmp echo=0 first_packet capture_end 1/0 payload=36/0
+			10.0.0.1:4000 > 10.0.0.9:161 udp port capture_end 1/0 payload=1/0 icmp:3/3@10.0.0.9
+			10.0.0.9:0 > 10.0.0.1:0 icmp echo=0 first_packet capture_end 1/0 payload=36/0
+			10.0.0.1:0 > 10.0.0.9:0 icmp echo=77 syn capture_end 1/0 payload=8/0 icmp:11/0@10.0.0.254
+			10.0.0.254:0 > 10.0.0.1:0 icmp echo=0 first_packet capture_end 1/0 payload=36/0
+			[fd00::1]:4000 > [fd00::2]:80 tcp S0 S syn capture_end 1/0 icmp:1/1@fd00::ff
+			[fd00::ff]:0 > [fd00::1]:0 icmp echo=0 first_packet capture_end 1/0 payload=56/0`, ``},
+		{"echoes by identifier, the reply first", `
+			0.0 10.0.0.2:0 > 10.0.0.1:0 icmp:0/0 echo=7 seq=1
+			0.1 10.0.0.1:0 > 10.0.0.2:0 icmp:8/0 echo=7 seq=2
+			0.2 10.0.0.1:0 > 10.0.0.2:0 icmp:8/0 echo=8 seq=1`,
+			`10.0.0.1:0 > 10.0.0.2:0 icmp echo=7 syn capture_end 1/1 payload=8/8
+			10.0.0.1:0 > 10.0.0.2:0 icmp echo=8 syn capture_end 1/0 payload=8/0`, ``},
+		{"an echo identifier is no type and code", `
+			0.0 10.0.0.1:0 > 10.0.0.2:0 icmp:8/0 echo=769 seq=1
+			0.1 10.0.0.1:0 > 10.0.0.2:0 icmp:3/1
+			0.2 10.0.0.2:0 > 10.0.0.1:0 icmp:3/1`,
+			`10.0.0.1:0 > 10.0.0.2:0 icmp echo=769 syn capture_end 1/0 payload=8/0
+			10.0.0.1:0 > 10.0.0.2:0 icmp echo=0 first_packet capture_end 1/1 payload=8/8`, ``},
+
+		{"IPv6", `
+			0.000 [fd00::1]:4000 > [fd00::2]:80 S seq=100
+			0.010 [fd00::2]:80 > [fd00::1]:4000 SA seq=500 ack=101
+			0.030 [fd00::1]:4000 > [fd00::2]:80 A seq=101 ack=501
+			0.040 [fd00::1]:4000 > [fd00::2]:80 A seq=101 ack=501 data=hello
+			1.000 [fd00::2]:80 > [fd00::1]:4000 RA seq=501 ack=106`,
+			`[fd00::1]:4000 > [fd00::2]:80 tcp RSTR ShADr syn reset 3/2 payload=5/0 rtt=30ms reset=server@5,ttl=64`, `> hello`},
+		{"port 0", `
+			0.0 10.0.0.1:0 > 10.0.0.2:0 S seq=100
+			0.1 10.0.0.2:0 > 10.0.0.1:0 RA ack=101
+			0.2 10.0.0.1:0 > 10.0.0.2:0 udp data=x`,
+			`10.0.0.1:0 > 10.0.0.2:0 tcp REJ Sr syn reset 1/1 reset=server@2,ttl=64
+			10.0.0.1:0 > 10.0.0.2:0 udp first_packet capture_end 1/0 payload=1/0`, ``},
+		{"one address at both ends", `
+			0.000 127.0.0.1:4000 > 127.0.0.1:80 S seq=100
+			0.010 127.0.0.1:80 > 127.0.0.1:4000 SA seq=500 ack=101
+			0.030 127.0.0.1:4000 > 127.0.0.1:80 A seq=101 ack=501
+			0.040 127.0.0.1:4000 > 127.0.0.1:80 A seq=101 ack=501 data=hello
+			0.050 127.0.0.1:80 > 127.0.0.1:4000 A seq=501 ack=106 data=world`,
+			`127.0.0.1:4000 > 127.0.0.1:80 tcp S1 ShADd syn capture_end 3/2 payload=5/5 rtt=30ms`,
+			`> hello
+			< world`},
+		{"other protocols, and tags of both directions", `
+			0.0 10.0.0.1:0 > 10.0.0.2:0 ip:89 data=hello vlan=20
+			0.1 10.0.0.2:0 > 10.0.0.1:0 ip:89 data=hello vlan=30
+			0.2 10.0.0.2:0 > 10.0.0.1:0 ip:90 data=hello`,
+			`10.0.0.1:0 > 10.0.0.2:0 ip:89 first_packet capture_end 1/1 payload=5/5 vlan:20 vlan:30
+			10.0.0.2:0 > 10.0.0.1:0 ip:90 first_packet capture_end 1/0 payload=5/0`, ``},
+
+		{"fragments in order, reversed, repeated and overlapping", `
+			0.00 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=0+24 more
+			0.01 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=24+24
+			0.02 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=1 id=2 frag=24+24
+			0.03 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=1 id=2 frag=0+24 more
+			0.04 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=2 id=3 frag=0+24 more
+			0.05 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=2 id=3 frag=0+24 more
+			0.06 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=2 id=3 frag=16+24 more
+			0.07 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=2 id=3 frag=32+16`,
+			`10.0.0.1:4000 > 10.0.0.2:53 udp port capture_end 3/0 payload=120/0 parts=5/0`,
+			`> abcdefghijklmnopqrstuvwxyzabcdefghijklmn
+			> bcdefghijklmnopqrstuvwxyzabcdefghijklmno
+			> cdefghijklmnopqrstuvwxyzabcdefghijklmnop`},
+		{"fragments missing: the first stays a packet of its flow, others of none", `
+			0.00 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=0+24 more
+			0.02 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=1 id=2 frag=24+24
+			90.0 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=1 id=2 frag=0+24 more`,
+			`10.0.0.1:4000 > 10.0.0.2:53 udp port capture_end 2/0 payload=32/0`,
+			`> abcdefghijklmnop
+			> bcdefghijklmnopq`},
+		{"a fragmented ICMP error that stays incomplete", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.1 10.0.0.9:0 > 10.0.0.1:0 icmp:3/13 quote=1 frag=0+32 more
+			0.2 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S0 S syn capture_end 2/0 syns=2 icmp:3/13@10.0.0.9
+			10.0.0.9:0 > 10.0.0.1:0 icmp echo=0 first_packet capture_end 1/0 payload=32/0`, ``},
+		{"fragments of IPv6", `
+			0.00 [fd00::1]:4000 > [fd00::2]:80 PA len=40 seq=0 id=1 frag=40+20
+			0.01 [fd00::1]:4000 > [fd00::2]:80 PA len=40 seq=0 id=1 frag=0+40 more`,
+			`[fd00::1]:4000 > [fd00::2]:80 tcp OTH D port capture_end 1/0 payload=40/0 parts=1/0 midway`,
+			`> abcdefghijklmnopqrstuvwxyzabcdefghijklmn`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := play(t, frames(t, c.script), limits())
+			check(t, "flows", r.flows, c.want)
+			if c.log != "" {
+				check(t, "dissection", r.log, c.log)
+			}
+		})
+	}
+}
+
+func check(t *testing.T, what string, got []string, want string) {
+	t.Helper()
+	var lines []string
+	for _, l := range strings.Split(want, "\n") {
+		if l = strings.TrimSpace(l); l != "" {
+			lines = append(lines, l)
+		}
+	}
+	if !slices.Equal(got, lines) {
+		t.Errorf("%s:\n\t%s\nwant:\n\t%s", what, strings.Join(got, "\n\t"), strings.Join(lines, "\n\t"))
+	}
+}
+
+// A table that is full ends flows early: each is handed over once, numbered in
+// order, and none is lost.
+func TestTableFull(t *testing.T) {
+	const clients, packetsEach = 500, 3
+	var script strings.Builder
+	for round := range packetsEach {
+		for n := range clients {
+			fmt.Fprintf(&script, "%d.%03d 10.0.%d.%d:4000 > 10.1.0.1:9000 ", round, n, n>>8, n&255)
+			switch round {
+			case 0:
+				script.WriteString("S seq=100\n")
+			case 1:
+				script.WriteString("A seq=101 ack=501\n")
+			case 2:
+				script.WriteString("A seq=101 ack=501 data=hello\n")
+			}
+		}
+	}
+	packets := frames(t, script.String())
+	for _, l := range []struct{ flows, tracked int }{{1, 1}, {2, 1}, {3, 100}, {10, 10}, {64, 4}, {100, 1 << 16}, {600, 5}, {600, 600}} {
+		limits := limits()
+		limits.MaxFlows, limits.MaxTracked = l.flows, l.tracked
+		r := play(t, packets, limits)
+		consistent(t, fmt.Sprint(l), r, packets)
+		if got := len(r.table.records); got > 1 {
+			t.Errorf("%v: %d slabs of records", l, got)
+		}
+		if r.table.used > max(l.flows, 1) {
+			t.Errorf("%v: %d records in use", l, r.table.used)
+		}
+		if r.table.extraN > l.tracked+1 {
+			t.Errorf("%v: %d flows followed", l, r.table.extraN)
+		}
+		full := l.flows < clients // what is followed fills up only when all flows have begun
+		if full != (r.stats.Evicted > 0) || full != (r.stats.Early > 0) {
+			t.Errorf("%v: %d evicted, %d settled early", l, r.stats.Evicted, r.stats.Early)
+		}
+		if !full && len(r.flows) != clients {
+			t.Errorf("%v: %d flows, want %d", l, len(r.flows), clients)
+		}
+		evicted := uint64(0)
+		for _, f := range r.flows {
+			if strings.Contains(f, " evicted ") {
+				evicted++
+			}
+		}
+		if evicted != r.stats.Evicted {
+			t.Errorf("%v: %d flows say that they were evicted, the statistics %d", l, evicted, r.stats.Evicted)
+		}
+	}
+}
+
+// consistent holds what came out of a table against what was given to it.
+func consistent(t testing.TB, what string, r *result, packets []pcaps.Packet) {
+	t.Helper()
+	s := &r.stats
+	var outcomes, wire uint64
+	for _, n := range s.Outcomes {
+		outcomes += n
+	}
+	for i := range packets {
+		wire += uint64(uint32(packets[i].WireLen))
+	}
+	if s.Packets != uint64(len(packets)) || outcomes != s.Packets {
+		t.Errorf("%s: %d packets given, %d counted, %d with an outcome", what, len(packets), s.Packets, outcomes)
+	}
+	// A datagram that stayed incomplete is a packet of its flow, while each of
+	// its frames is a fragment by outcome.
+	if n := r.sum.Packets.Sum(); n < s.Outcomes[Decoded] || n > s.Outcomes[Decoded]+s.Partial {
+		t.Errorf("%s: %d packets in flows, %d decoded, %d datagrams incomplete", what, n, s.Outcomes[Decoded], s.Partial)
+	}
+	if n := r.sum.Packets.Sum() + r.sum.Fragments.Sum(); n > s.Outcomes[Decoded]+s.Outcomes[Fragment] {
+		t.Errorf("%s: %d packets and fragments in flows, %d decoded, %d fragments", what, n, s.Outcomes[Decoded], s.Outcomes[Fragment])
+	}
+	if n := r.sum.Bytes.Sum() + r.sum.FragmentBytes.Sum(); n > wire {
+		t.Errorf("%s: %d bytes in flows, %d on the wire", what, n, wire)
+	}
+	if uint64(len(r.flows)) != s.Flows {
+		t.Errorf("%s: %d flows handed over, %d begun", what, len(r.flows), s.Flows)
+	}
+	for i, id := range r.ids {
+		if id != uint64(i)+1 {
+			t.Errorf("%s: flow %d has the number %d", what, i+1, id)
+			break
+		}
+	}
+	if n := r.sum.Duplicate.Sum(); n > s.Copies {
+		t.Errorf("%s: %d copies in flows, %d recognised", what, n, s.Copies)
+	}
+}
+
+// A flood of one-packet flows must not grow the table past its limit, with or
+// without copies of each packet, tags that change, or data that is followed.
+func TestTableBounded(t *testing.T) {
+	const flood, most = 300_000, 10_000
+	for _, c := range []struct {
+		name   string
+		packet func(i int) header
+		twice  bool
+	}{
+		{"SYNs", func(i int) header { return header{kind: "S", seq: uint32(i)} }, false},
+		{"SYNs and copies", func(i int) header { return header{kind: "S", seq: uint32(i)} }, true},
+		{"data", func(i int) header { return header{kind: "PA", seq: uint32(i), data: []byte("?hello")} }, false},
+		{"tags", func(i int) header { return header{kind: "S", vlan: uint16(i % 4096)} }, false},
+		{"datagrams", func(i int) header { return header{kind: "udp", data: []byte("hello")} }, false},
+		{"fragments", func(i int) header {
+			return header{kind: "udp", id: uint16(i), size: 64, part: 32, more: true}
+		}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			limits := limits()
+			limits.MaxFlows, limits.MaxTracked = most, most/4
+			rec := &recorder{}
+			set := dissect.NewSet([]dissect.Dissector{rec.dissector()}, &dissect.Context{}, limits.MaxBuffered)
+			handed := uint64(0)
+			table := NewTable(Config{Limits: limits}, set, func(list iter.Seq[*Flow]) {
+				for range list {
+					handed++
+				}
+			})
+			began := time.Now()
+			server := netip.MustParseAddrPort("10.200.0.1:80")
+			var batch []pcaps.Packet
+			for i := range flood {
+				h := c.packet(i)
+				h.src = netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), uint16(1024+i%50000))
+				h.dst = server
+				if h.id == 0 {
+					h.id = 7
+				}
+				p := pcaps.Packet{Link: pcaps.LinkEthernet, Data: h.frame(), Time: epoch + int64(i)*1000, Frame: pcaps.FrameID(i + 1)}
+				p.WireLen = len(p.Data)
+				batch = append(batch, p)
+				if c.twice {
+					batch = append(batch, p)
+				}
+				if len(batch) >= 64 {
+					table.Add(batch)
+					batch = batch[:0]
+				}
+				rec.log = rec.log[:0]
+			}
+			table.Add(batch)
+			if table.used > most || table.extraN > most/4+batchSize || len(table.slots) > 4*most || len(table.tagSets) > 4097 {
+				t.Errorf("%d records, %d extras, %d slots, %d sets of tags", table.used, table.extraN, len(table.slots), len(table.tagSets))
+			}
+			if n := table.buffered + set.Held() + table.parts.bytes; n > limits.MaxBuffered+maxPartBytes {
+				t.Errorf("%d bytes of payload kept", n)
+			}
+			if n := len(table.parts.order); n > maxDatagrams {
+				t.Errorf("%d datagrams open", n)
+			}
+			table.Finish()
+			if s := table.Stats(); handed != s.Flows || handed < flood {
+				t.Errorf("%d flows handed over, %d begun, want at least %d", handed, s.Flows, flood)
+			}
+			// Some 0.3 s here, frames included. A table that makes room for every
+			// packet would take minutes.
+			if d := time.Since(began); d > 30*time.Second {
+				t.Errorf("took %s", d)
+			}
+		})
+	}
+}
+
+// A hole that is never filled costs a bounded number of bytes, and once it is
+// filled, what was held is not kept alive by what is still held behind it.
+func TestHeldBounded(t *testing.T) {
+	for _, size := range []int{1, 100, 1400} {
+		var script strings.Builder
+		script.WriteString(handshake)
+		for i := range 2000 {
+			fmt.Fprintf(&script, "1.%04d 10.0.0.1:4000 > 10.0.0.2:80 A seq=%d ack=501 len=%d\n", i, 1000+i*2*size, size)
+		}
+		r := play(t, frames(t, script.String()), limits())
+		consistent(t, fmt.Sprint(size), r, frames(t, script.String()))
+		gaps, bytes := 0, 0
+		for _, l := range r.log {
+			if strings.HasPrefix(l, "> gap") {
+				gaps++
+			} else {
+				bytes += len(l) - 2
+			}
+		}
+		// The gap before the first byte is not the parser's: there is none yet.
+		if gaps != 1999 || bytes != 2000*size {
+			t.Errorf("segments of %d bytes: %d gaps, %d bytes delivered, want 1999 and %d", size, gaps, bytes, 2000*size)
+		}
+	}
+
+	limits := limits()
+	table := NewTable(Config{Limits: limits}, dissect.NewSet([]dissect.Dissector{(&recorder{}).dissector()}, &dissect.Context{}, limits.MaxBuffered), func(iter.Seq[*Flow]) {})
+	packets := frames(t, handshake+`
+		1.1 10.0.0.1:4000 > 10.0.0.2:80 A seq=200 ack=501 len=1000
+		1.2 10.0.0.1:4000 > 10.0.0.2:80 A seq=1300 ack=501 len=10
+		1.3 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=99`)
+	table.Add(packets[:5])
+	x := table.extra(table.record(0))
+	first := weak.Make(&x.held[0][0].data[0])
+	table.Add(packets[5:])
+	runtime.GC()
+	if len(x.held[0]) != 1 || table.buffered != 10 || first.Value() != nil {
+		t.Errorf("%d segments, %d bytes held, want 1 and 10; what was delivered is kept: %t", len(x.held[0]), table.buffered, first.Value() != nil)
+	}
+}
+
+// Reordering that the window of the fragments cannot explain is still cheap:
+// descending segments are the worst order for a sorted list.
+func TestHeldDescending(t *testing.T) {
+	var script strings.Builder
+	script.WriteString(handshake)
+	for i := 200; i >= 0; i-- {
+		fmt.Fprintf(&script, "1.%04d 10.0.0.1:4000 > 10.0.0.2:80 A seq=%d ack=501 len=10\n", 200-i, 101+i*10)
+	}
+	r := play(t, frames(t, script.String()), limits())
+	if got, want := strings.ReplaceAll(strings.Join(r.log, ""), "> ", ""), string(placed(101, 2010)); got != want {
+		t.Errorf("delivered %q", got)
+	}
+}
+
+// Flows do not depend on the seed of the index, nor on how packets are batched.
+func TestDeterministic(t *testing.T) {
+	files := captures(t, "lab/site/*.pcap*", "lab/mtls-matrix/*.pcapng")
+	small := limits()
+	small.MaxFlows, small.MaxTracked, small.MaxBuffered = 40, 20, 8<<10
+	for _, file := range files {
+		packets := load(t, file)
+		for _, limits := range []Limits{limits(), small} {
+			first := play(t, packets, limits, dissect.All()...)
+			second := play(t, packets, limits, dissect.All()...)
+			if !slices.Equal(first.flows, second.flows) {
+				t.Errorf("%s: two runs differ", file)
+			}
+			consistent(t, file, first, packets)
+		}
+	}
+}
+
+// captures lists the captures of the shared set that a pattern names. Without
+// the set, the test is skipped.
+func captures(t testing.TB, patterns ...string) []string {
+	var list []string
+	for _, p := range patterns {
+		files, err := filepath.Glob(filepath.Join("../../shared", p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, files...)
+	}
+	if len(list) == 0 {
+		t.Skip("no ../../shared beside the repository: its captures are not tested")
+	}
+	return list
+}
+
+// load reads a whole capture, with whatever it holds up to its damage.
+func load(t testing.TB, file string) []pcaps.Packet {
+	source, err := pcaps.Open([]string{file}, pcaps.Options{})
+	if err != nil {
+		t.Logf("%s: %v", file, err)
+		return nil
+	}
+	defer source.Close()
+	var all []pcaps.Packet
+	batch := make([]pcaps.Packet, 64)
+	for {
+		n, err := source.Read(batch)
+		for _, p := range batch[:n] {
+			p.Data = slices.Clone(p.Data)
+			all = append(all, p)
+		}
+		if err == io.EOF {
+			return all
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+}
