@@ -87,6 +87,7 @@ type State struct {
 	parser  Parser
 	waiting [2][]byte // delivered and not consumed
 	skip    [2]uint64 // bytes still to be passed over
+	unseen  [2]uint64 // bytes lost while probing, before those that wait
 
 	ruledOut  [2]uint32 // candidates that said No to what a direction sent
 	found     uint8     // 1 + index of the dissector that names the flow; 0 while unknown
@@ -127,6 +128,14 @@ func (s *State) Spoke() bool { return s.spoke }
 
 // Done says that more bytes of dir will not be looked at.
 func (s *State) Done(dir Dir) bool { return s.phase == done || s.dead[dir] }
+
+// Skip returns how many bytes of dir need not be delivered, at most limit, and
+// takes them as passed over: the caller leaves them out.
+func (s *State) Skip(dir Dir, limit uint64) uint64 {
+	n := min(s.skip[dir], limit)
+	s.skip[dir] -= n
+	return n
+}
 
 // Oriented says that the bytes themselves told the client's from the server's.
 func (s *State) Oriented() bool { return s.sender == FromClient || s.sender == FromServer }
@@ -189,6 +198,7 @@ func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented b
 		s.first = s.first.Other()
 		s.waiting[0], s.waiting[1] = s.waiting[1], s.waiting[0]
 		s.skip[0], s.skip[1] = s.skip[1], s.skip[0]
+		s.unseen[0], s.unseen[1] = s.unseen[1], s.unseen[0]
 		s.dead[0], s.dead[1] = s.dead[1], s.dead[0]
 		s.ruledOut[0], s.ruledOut[1] = s.ruledOut[1], s.ruledOut[0]
 	}
@@ -198,6 +208,15 @@ func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented b
 	o := dir.Other()
 	if len(s.waiting[o]) > 0 && s.ruledOut[o]&(1<<(s.reading-1)) != 0 {
 		s.abandon(set, o)
+	}
+	// Where it began with a gap, the Parser is to know.
+	if n := s.unseen[o]; n > 0 && !s.dead[o] {
+		skip, ok := s.parser.Gap(o, nil, n, &s.Facts)
+		if ok && skip == 0 {
+			s.unseen[o] = 0
+		} else {
+			s.abandon(set, o)
+		}
 	}
 	if len(s.waiting[o]) == 0 {
 		s.parse(set, t, dir, b)
@@ -356,6 +375,7 @@ func (s *State) Gap(set *Set, dir Dir, n uint64) {
 		// Undecided so far, and what came before the gap is no beginning any
 		// more. Behind it may be one: a connection that idled, a capture that
 		// cuts every packet.
+		s.unseen[dir] += uint64(len(s.waiting[dir])) + n
 		s.keep(set, dir, nil)
 		s.ruledOut[dir] = 0
 		return

@@ -25,42 +25,44 @@ const (
 
 // deliver hands the payload of s, at seq in the stream of end, to the
 // dissection: now, when it is next, later, when something before it is still
-// missing. Bytes that were delivered before are not delivered again: the first
-// copy counts.
-func (t *Table) deliver(r *record, s *segment, seq uint32, end int, frame pcaps.FrameID, now int64) {
+// missing. Bytes that were delivered before, or that nobody asked for, are left
+// out: the first copy counts.
+func (t *Table) deliver(r *record, c *tcpTrack, s *segment, seq uint32, end int, frame pcaps.FrameID, now int64) {
 	x := t.extra(r)
 	if x.state == nil {
 		x.state = t.newState()
 	}
-	c := &x.tcp
-	switch ahead := int32(seq - c.stream[end]); {
-	case ahead > 0:
+	if int32(seq-c.stream[end]) > 0 {
 		t.hold(r, x, s, seq, end, frame, now)
-		return
-	case int32(seq+s.payloadLen-c.stream[end]) <= 0:
 		return
 	}
 	t.feed(r, x, end, pending{seq, s.payloadLen, s.payload, frame, now})
 	t.release(r, x, end, false)
 }
 
-// feed delivers p, which begins at or before the byte that is next.
+// maxSkip bounds how far ahead a stream is told to jump, so that sequence
+// numbers can still be compared.
+const maxSkip = 1 << 30
+
+// feed delivers p, which begins at or before the byte that is next and ends
+// behind it.
 func (t *Table) feed(r *record, x *extra, end int, p pending) {
-	c := &x.tcp
-	skip := c.stream[end] - p.seq
+	c := t.track(r)
+	had := c.stream[end] - p.seq
 	c.stream[end] = p.seq + p.n
 	state := x.state
 	state.Frame, state.Now = uint64(p.frame), p.time
 	lost := uint64(p.n) - uint64(len(p.data))
-	if int(skip) < len(p.data) {
-		flip := state.Data(t.set, dissect.TCP, r.dir(end), r.ports(), r.oriented == BySYN, p.data[skip:])
+	if int(had) < len(p.data) {
+		flip := state.Data(t.set, dissect.TCP, r.dir(end), r.ports(), r.oriented == BySYN, p.data[had:])
 		t.turn(r, state, flip)
 	} else {
-		lost = uint64(p.n - skip)
+		lost = uint64(p.n - had)
 	}
 	if lost > 0 {
 		state.Gap(t.set, r.dir(end), lost)
 	}
+	c.stream[end] += uint32(state.Skip(r.dir(end), maxSkip))
 	t.hush(r, x)
 }
 
@@ -112,7 +114,7 @@ func (t *Table) hold(r *record, x *extra, s *segment, seq uint32, end int, frame
 // release delivers held segments that are next. With force, what is missing
 // before them is given up.
 func (t *Table) release(r *record, x *extra, end int, force bool) {
-	c := &x.tcp
+	c := t.track(r)
 	for len(x.held[end]) > 0 {
 		p := x.held[end][0]
 		ahead := int32(p.seq - c.stream[end])
@@ -121,7 +123,7 @@ func (t *Table) release(r *record, x *extra, end int, force bool) {
 				return
 			}
 			x.state.Gap(t.set, r.dir(end), uint64(ahead))
-			c.stream[end] = p.seq
+			c.stream[end] = p.seq + uint32(x.state.Skip(r.dir(end), maxSkip))
 			if t.hush(r, x); r.quiet&(1<<end) != 0 {
 				return
 			}

@@ -11,6 +11,7 @@ type tcpTrack struct {
 	next       [2]uint32 // behind the highest byte sent
 	acked      [2]uint32 // highest acknowledgement sent by this end
 	dataSeq    [2]uint32 // where its payload began
+	stream     [2]uint32 // sequence number that the dissection waits for
 	unanswered [2]uint32 // retransmissions since the other end acknowledged something new
 	seen       uint32    // packets followed
 	idle       uint32    // longest silence since payload flowed both ways, milliseconds
@@ -22,14 +23,13 @@ type tcpTrack struct {
 	shook      bool      // the client acknowledged the SYN-ACK
 	late       bool      // the first packet was neither SYN nor SYN-ACK
 	copied     bool      // a mirror copied packets of this flow
-	_          [9]byte
+	_          [1]byte
 }
 
 // tcpDetail is the rest, which few packets touch.
 type tcpDetail struct {
 	opening [2]uint32 // sequence number of the SYN, or of the first byte seen
 	holes   [2][maxHoles]hole
-	stream  [2]uint32 // sequence number that the dissection waits for
 
 	missed                    [2]uint64 // bytes of holes that had to be forgotten
 	retransmitted, outOfOrder [2]uint32
@@ -175,7 +175,7 @@ func (t *Table) start(r *record, c *tcpTrack, s *segment, end int) {
 		t.write(r, c, client, histSYN)
 		if end != client && s.flags&(flagSYN|flagACK) == flagSYN|flagACK {
 			d.opening[client], c.next[client], c.known[client] = s.ack-1, s.ack, true
-			d.stream[client] = s.ack
+			c.stream[client] = s.ack
 		}
 	case s.flags&flagSYN == 0:
 		c.late = true
@@ -212,7 +212,7 @@ func (t *Table) open(r *record, c *tcpTrack, s *segment, end int, frame pcaps.Fr
 	d.opening[end] = s.seq
 	if !c.known[end] {
 		c.next[end], c.known[end] = s.seq+1, true
-		d.stream[end] = s.seq + 1
+		c.stream[end] = s.seq + 1
 	}
 }
 
@@ -266,14 +266,14 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 			// The SYN is missing from the capture; the other end told what it had received.
 			c.next[end] = c.acked[other]
 		}
-		d.stream[end] = c.next[end]
+		c.stream[end] = c.next[end]
 	}
 	if n > 0 && !c.spoke[end] {
 		d := &t.extra(r).tcp
 		c.spoke[end], c.dataSeq[end] = true, seq
 		d.dataFrame[end] = frame
 		if c.late { // what came before is unknown anyway: this is where reading begins
-			c.next[end], d.stream[end] = seq, seq
+			c.next[end], c.stream[end] = seq, seq
 		}
 	}
 	switch ahead := int32(seq - c.next[end]); {
@@ -293,8 +293,8 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 	if flags&flagFIN != 0 && c.next[end] == seq+n {
 		c.next[end]++
 	}
-	if n > 0 && r.quiet&(1<<end) == 0 {
-		t.deliver(r, s, seq, end, frame, now)
+	if n > 0 && r.quiet&(1<<end) == 0 && int32(seq+n-c.stream[end]) > 0 {
+		t.deliver(r, c, s, seq, end, frame, now)
 	}
 }
 
