@@ -329,6 +329,8 @@ func (t *text) prefix(n *yaml.Node, s string) (netip.Prefix, bool) {
 		t.wrong(n, "%q is no address and no prefix", shorten(s))
 	case p != p.Masked():
 		t.wrong(n, "prefix %q has bits set behind its length (meant %s?)", s, p.Masked())
+	case p.Addr().Is4In6():
+		t.wrong(n, "prefix %q: write IPv4 prefixes as such", s)
 	default:
 		return p, true
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -245,7 +246,18 @@ func (t *text) scalar(n *yaml.Node, what string) string {
 		t.wrong(n, "%s must be one value, not %s", what, shape(n))
 		return ""
 	}
-	return n.Value
+	return t.printable(n, what)
+}
+
+// printable is the value of n unless it would do something to a terminal.
+func (t *text) printable(n *yaml.Node, what string) string {
+	for _, c := range n.Value {
+		if !unicode.IsPrint(c) && c != '\n' {
+			t.wrong(n, "%s holds %q, which cannot be printed", what, c)
+			return ""
+		}
+	}
+	return strings.TrimSpace(n.Value)
 }
 
 // sentence reads a text, "" after a mistake.
@@ -254,7 +266,7 @@ func (t *text) sentence(n *yaml.Node, what string) string {
 		t.wrong(n, "%s must be a text, not %s", what, shape(n))
 		return ""
 	}
-	return strings.TrimSpace(n.Value)
+	return strings.Join(strings.Fields(t.printable(n, what)), " ")
 }
 
 // id reads the name of something: small letters, digits and hyphens.
