@@ -1,16 +1,52 @@
 package report
 
 import (
+	"encoding/json"
 	"io"
+	"net/netip"
+	"strconv"
+	"strings"
 
 	"wirechart/flows"
+	"wirechart/pcaps"
 	"wirechart/rules"
 )
 
 var jsonFormat = Format{
-	Name:  "json",
-	Doc:   "one JSON document",
+	Name: "json",
+	Doc:  "one JSON document; wirechart schema describes it",
+	Audit: func(w io.Writer, a *rules.Audit, o *Options) error {
+		return writeJSON(w, newAuditDoc(a, o))
+	},
+	Hosts: func(w io.Writer, hosts []rules.Host, o *Options) error {
+		return writeJSON(w, &hostsDoc{HostsSchema, hostDocs(hosts, o)})
+	},
 	Flows: func(w io.Writer, o *Options) FlowWriter { return &jsonFlows{w: w, r: newRecorder(o)} },
+}
+
+// writeJSON writes a document with escapes for what does something to a
+// terminal, as appendString does.
+func writeJSON(w io.Writer, doc any) error {
+	b, err := json.MarshalIndent(doc, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(escapeHostile(b), '\n'))
+	return err
+}
+
+// escapeHostile replaces what appendString would escape in a JSON text that is
+// valid and so has it in strings only.
+func escapeHostile(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for _, c := range string(text) {
+		if c != '\n' && hostile(c) {
+			out = appendEscape(out, c)
+		} else {
+			out = append(out, string(c)...)
+		}
+	}
+	return out
 }
 
 // jsonFlows writes all flows as one document, one flow on each line.
@@ -40,4 +76,389 @@ func (j *jsonFlows) Close() error {
 	}
 	_, err := io.WriteString(j.w, end)
 	return err
+}
+
+// The types below are the documents as they are written. The doc tags become
+// the descriptions of their JSON Schema (schema.go); members that are not
+// known are absent.
+
+type hostsDoc struct {
+	Schema string    `json:"schema"`
+	Hosts  []hostDoc `json:"hosts" doc:"hosts that play a part, or that a finding speaks of"`
+}
+
+type auditDoc struct {
+	Schema   string              `json:"schema"`
+	Result   Result              `json:"result" doc:"conforms, findings or undecided"`
+	Summary  string              `json:"summary" doc:"the result as a sentence"`
+	Diagram  *diagramDoc         `json:"diagram,omitempty" doc:"what the traffic was held against"`
+	Coverage coverageDoc         `json:"coverage" doc:"what the captures could have shown"`
+	Verdicts map[string]countDoc `json:"verdicts" doc:"flows and wire bytes by verdict; verdicts without flows are left out"`
+	Findings []findingDoc        `json:"findings" doc:"most serious first"`
+	Concerns []findingDoc        `json:"concerns" doc:"good practice of which the diagram does not speak, most serious first"`
+	Edges    []edgeDoc           `json:"edges" doc:"every edge of the diagram, in its order"`
+	Hosts    []hostDoc           `json:"hosts" doc:"hosts that play a part, or that a finding speaks of"`
+	Notes    []string            `json:"notes" doc:"what to know about the method or the limits met"`
+}
+
+type diagramDoc struct {
+	Name       string         `json:"name"`
+	Title      string         `json:"title,omitempty"`
+	Parts      []partDoc      `json:"parts" doc:"the files that the diagram was made of, the base first"`
+	Sources    []sourceDoc    `json:"sources" doc:"the documents that its statements come from"`
+	Components []componentDoc `json:"components"`
+}
+
+type partDoc struct {
+	File string `json:"file"`
+	Name string `json:"name"`
+}
+
+type sourceDoc struct {
+	ID      string `json:"id"`
+	Title   string `json:"title"`
+	URL     string `json:"url,omitempty"`
+	Product string `json:"product,omitempty"`
+	Read    string `json:"read,omitempty" doc:"when the document was read"`
+}
+
+type componentDoc struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+	Hosts int    `json:"hosts" doc:"hosts found that play it"`
+}
+
+type coverageDoc struct {
+	Captures         []captureDoc      `json:"captures" doc:"in the order in which frames came from them"`
+	First            string            `json:"first,omitempty" format:"date-time" doc:"time of the earliest frame"`
+	Last             string            `json:"last,omitempty" format:"date-time" doc:"time of the latest frame"`
+	Filtered         uint64            `json:"filtered" doc:"frames that the filter left out"`
+	Received         uint64            `json:"received,omitempty" doc:"live capture: frames that the kernel handed over"`
+	Dropped          uint64            `json:"dropped" doc:"live capture: frames lost for lack of buffers"`
+	InterfaceDropped uint64            `json:"interface_dropped" doc:"live capture: frames that the interface dropped"`
+	Packets          uint64            `json:"packets" doc:"frames given to the table of flows"`
+	Outcomes         map[string]uint64 `json:"outcomes" doc:"how far the headers of frames could be read, without those that never occurred"`
+	UnknownLinks     []string          `json:"unknown_links,omitempty" doc:"link types that are not understood"`
+	Copies           uint64            `json:"copies" doc:"frames recognised as copies made by the mirror"`
+	Partial          uint64            `json:"partial_datagrams" doc:"datagrams whose fragments were not all captured"`
+	Flows            uint64            `json:"flows"`
+	Evicted          uint64            `json:"evicted" doc:"flows ended early because the table was full"`
+	Early            uint64            `json:"judged_early" doc:"flows judged before the end of the captures to make room"`
+	OneSided         uint64            `json:"one_sided" doc:"TCP flows of which one direction was captured"`
+	LateStart        uint64            `json:"late_start" doc:"TCP flows that began before the capture did"`
+	Missed           uint64            `json:"missed_bytes" doc:"payload bytes known to be missing"`
+	Lossy            bool              `json:"lossy" doc:"so much is missing that verdicts rest on less than they should"`
+}
+
+type captureDoc struct {
+	File        string     `json:"file" doc:"as given on the command line"`
+	Format      string     `json:"format"`
+	Compression string     `json:"compression,omitempty"`
+	Frames      uint64     `json:"frames"`
+	Bytes       uint64     `json:"bytes" doc:"on the wire"`
+	First       string     `json:"first,omitempty" format:"date-time"`
+	Last        string     `json:"last,omitempty" format:"date-time"`
+	SnapLen     uint32     `json:"snap_length,omitempty" doc:"bytes"`
+	Cut         uint64     `json:"cut" doc:"frames shorter than they were on the wire"`
+	Links       []string   `json:"links" doc:"link types"`
+	Comments    []string   `json:"comments,omitempty"`
+	Secrets     int        `json:"secrets,omitempty" doc:"blocks of decryption secrets"`
+	Damage      *damageDoc `json:"damage,omitempty" doc:"why reading ended before the end of the file"`
+}
+
+type damageDoc struct {
+	Frame  uint64 `json:"frame" doc:"last frame that was read whole, 0 for none"`
+	Offset int64  `json:"offset" doc:"byte of the decompressed file where the damage begins"`
+	Reason string `json:"reason"`
+}
+
+type countDoc struct {
+	Flows uint64 `json:"flows"`
+	Bytes uint64 `json:"bytes"`
+}
+
+type edgeDoc struct {
+	ID           string              `json:"id"`
+	Title        string              `json:"title,omitempty"`
+	From         []string            `json:"from" doc:"components; empty where the document states no client"`
+	FromUnstated bool                `json:"from_unstated,omitempty" doc:"the document does not name the client"`
+	To           []string            `json:"to"`
+	Over         []string            `json:"over" doc:"transports and server ports"`
+	Optional     bool                `json:"optional,omitempty"`
+	OurReading   string              `json:"our_reading,omitempty" doc:"what is our reading of the document rather than its word"`
+	Source       string              `json:"source,omitempty" doc:"id of the document, and the place in it"`
+	At           string              `json:"at" doc:"file and line of the diagram"`
+	Status       string              `json:"status" doc:"seen, undecided, not_seen, blocked or violated"`
+	Verdicts     map[string]countDoc `json:"verdicts"`
+	Example      *exampleDoc         `json:"example,omitempty"`
+	CouldShow    *bool               `json:"could_show,omitempty" doc:"of an edge not seen: whether these captures could have shown it"`
+	Why          string              `json:"why,omitempty" doc:"why the edge is in this state"`
+}
+
+type exampleDoc struct {
+	Flow   string `json:"flow,omitempty" doc:"client > server"`
+	Client string `json:"client,omitempty" doc:"address and port"`
+	Server string `json:"server,omitempty" doc:"address and port"`
+	File   string `json:"file,omitempty"`
+	Frame  uint64 `json:"frame,omitempty"`
+	Says   string `json:"says,omitempty" doc:"what the frame shows"`
+}
+
+type findingDoc struct {
+	ID       string     `json:"id" doc:"the same in every audit that finds the same"`
+	Verdict  string     `json:"verdict"`
+	Severity string     `json:"severity" doc:"info, low, medium or high"`
+	Reason   string     `json:"reason"`
+	Edge     string     `json:"edge,omitempty"`
+	EdgeAt   string     `json:"edge_at,omitempty" doc:"file and line of the diagram"`
+	From     string     `json:"from" doc:"component, or address of a host without a part"`
+	To       string     `json:"to"`
+	Service  string     `json:"service,omitempty"`
+	Flows    uint64     `json:"flows"`
+	Bytes    uint64     `json:"bytes"`
+	First    string     `json:"first,omitempty" format:"date-time"`
+	Last     string     `json:"last,omitempty" format:"date-time"`
+	Clients  []string   `json:"clients" doc:"addresses, the first few"`
+	Servers  []string   `json:"servers" doc:"addresses, the first few"`
+	Example  exampleDoc `json:"example"`
+	Title    string     `json:"title" doc:"what was found"`
+	Do       string     `json:"do,omitempty" doc:"what to do next"`
+}
+
+type hostDoc struct {
+	Address     string    `json:"address"`
+	Name        string    `json:"name,omitempty" doc:"from the inventory, else from DNS, TLS or a certificate"`
+	Names       []string  `json:"names,omitempty" doc:"every name known"`
+	MAC         string    `json:"mac,omitempty"`
+	Roles       []roleDoc `json:"roles" doc:"most certain first; empty for a host without a part"`
+	Pinned      bool      `json:"pinned" doc:"the inventory says which roles it has"`
+	SourcePorts []uint16  `json:"source_ports,omitempty" doc:"lowest and highest source port seen"`
+	Sampled     int       `json:"source_ports_sampled,omitempty" doc:"how many ports that was learned from"`
+	Flows       uint64    `json:"flows"`
+	File        string    `json:"file,omitempty"`
+	Frame       uint64    `json:"frame,omitempty" doc:"where it was first seen"`
+}
+
+type roleDoc struct {
+	Role       string        `json:"role" doc:"id of a component"`
+	Confidence float64       `json:"confidence" doc:"0 to 1"`
+	Because    []evidenceDoc `json:"because" doc:"the strongest first"`
+}
+
+type evidenceDoc struct {
+	Weight float64 `json:"weight"`
+	Says   string  `json:"says"`
+	File   string  `json:"file,omitempty"`
+	Frame  uint64  `json:"frame,omitempty"`
+}
+
+func newAuditDoc(a *rules.Audit, o *Options) *auditDoc {
+	headline, sentence := answer(a)
+	doc := &auditDoc{
+		Schema:   AuditSchema,
+		Result:   ResultOf(a),
+		Summary:  headline + ": " + sentence,
+		Coverage: newCoverageDoc(&a.Coverage),
+		Verdicts: verdictCounts(a.Verdicts[:]),
+		Findings: findingDocs(a.Findings, o),
+		Concerns: findingDocs(a.Concerns, o),
+		Edges:    make([]edgeDoc, 0, len(a.Edges)),
+		Hosts:    hostDocs(a.Hosts, o),
+		Notes:    append([]string{}, a.Notes...),
+	}
+	if d := a.Diagram; d != nil {
+		doc.Diagram = newDiagramDoc(d, a.Hosts)
+	}
+	for i := range a.Edges {
+		doc.Edges = append(doc.Edges, newEdgeDoc(&a.Edges[i], o))
+	}
+	return doc
+}
+
+func newDiagramDoc(d *rules.Diagram, hosts []rules.Host) *diagramDoc {
+	doc := &diagramDoc{Name: d.Name, Title: d.Title, Parts: []partDoc{}, Sources: []sourceDoc{}, Components: []componentDoc{}}
+	for _, p := range d.Parts {
+		doc.Parts = append(doc.Parts, partDoc{p.File, p.Name})
+	}
+	for _, s := range d.Sources {
+		doc.Sources = append(doc.Sources, sourceDoc{s.ID, s.Title, s.URL, s.Product, s.Date})
+	}
+	for _, c := range d.Components {
+		n := 0
+		for i := range hosts {
+			for _, r := range hosts[i].Roles {
+				if r.Component == c {
+					n++
+				}
+			}
+		}
+		doc.Components = append(doc.Components, componentDoc{c.ID, c.Title, n})
+	}
+	return doc
+}
+
+func newCoverageDoc(c *rules.Coverage) coverageDoc {
+	doc := coverageDoc{
+		Captures:         make([]captureDoc, 0, len(c.Captures.Files)),
+		First:            optionalTime(c.First),
+		Last:             optionalTime(c.Last),
+		Filtered:         c.Captures.Filtered,
+		Received:         c.Captures.Received,
+		Dropped:          c.Captures.Dropped,
+		InterfaceDropped: c.Captures.InterfaceDropped,
+		Packets:          c.Decoded.Packets,
+		Outcomes:         map[string]uint64{},
+		Copies:           c.Decoded.Copies,
+		Partial:          c.Decoded.Partial,
+		Flows:            c.Flows,
+		Evicted:          c.Decoded.Evicted,
+		Early:            c.Decoded.Early,
+		OneSided:         c.OneSided,
+		LateStart:        c.LateStart,
+		Missed:           c.Missed,
+		Lossy:            c.Lossy,
+	}
+	for i := range c.Captures.Files {
+		f := &c.Captures.Files[i]
+		x := captureDoc{File: f.Name, Format: f.Format, Compression: f.Compression, Frames: f.Frames, Bytes: f.Bytes,
+			First: optionalTime(f.First), Last: optionalTime(f.Last), SnapLen: f.SnapLen, Cut: f.Cut,
+			Links: linkNames(f.Links), Comments: f.Comments, Secrets: f.Secrets}
+		if d := f.Damage; d != nil {
+			x.Damage = &damageDoc{d.Frame, d.Offset, d.Reason}
+		}
+		doc.Captures = append(doc.Captures, x)
+	}
+	for outcome, n := range c.Decoded.Outcomes {
+		if n > 0 {
+			doc.Outcomes[identifier(flows.Outcome(outcome).String())] = n
+		}
+	}
+	if len(c.Decoded.Unknown) > 0 {
+		doc.UnknownLinks = linkNames(c.Decoded.Unknown)
+	}
+	return doc
+}
+
+func linkNames(links []pcaps.LinkType) []string {
+	names := make([]string, 0, len(links))
+	for _, l := range links {
+		names = append(names, l.String())
+	}
+	return names
+}
+
+// identifier is a phrase as a name in documents: "not seen" is not_seen.
+func identifier(phrase string) string { return strings.ReplaceAll(strings.ToLower(phrase), " ", "_") }
+
+func optionalTime(ns int64) string {
+	if ns == 0 {
+		return ""
+	}
+	return timestamp(ns)
+}
+
+func verdictCounts(counts []rules.Count) map[string]countDoc {
+	doc := map[string]countDoc{}
+	for k, c := range counts {
+		if c.Flows > 0 {
+			doc[rules.Kind(k).String()] = countDoc{c.Flows, c.Bytes}
+		}
+	}
+	return doc
+}
+
+func newEdgeDoc(e *rules.EdgeState, o *Options) edgeDoc {
+	doc := edgeDoc{
+		ID: e.Edge.ID, Title: e.Edge.Title, From: ids(e.Edge.From), FromUnstated: e.Edge.FromUnstated, To: ids(e.Edge.To),
+		Over: serviceNames(e.Edge), Optional: e.Edge.Optional, OurReading: e.Edge.OurReading,
+		Source: e.Edge.Source, At: edgeAt(e.Edge), Status: identifier(e.Status.String()),
+		Verdicts: verdictCounts(e.Verdicts[:]), Why: e.Why,
+	}
+	if e.Edge.Where != "" {
+		doc.Source += ", " + e.Edge.Where
+	}
+	if e.First.Number() > 0 || e.Example != "" {
+		doc.Example = &exampleDoc{Flow: e.Example, File: o.file(e.First), Frame: e.First.Number()}
+	}
+	if e.Status == rules.EdgeNotSeen {
+		doc.CouldShow = &e.CouldShow
+	}
+	return doc
+}
+
+// edgeAt is where the diagram states an edge.
+func edgeAt(e *rules.Edge) string {
+	return e.File + ":" + strconv.Itoa(e.Line)
+}
+
+func ids(list []*rules.Component) []string {
+	names := make([]string, 0, len(list))
+	for _, c := range list {
+		names = append(names, c.ID)
+	}
+	return names
+}
+
+func findingDocs(list []rules.Finding, o *Options) []findingDoc {
+	docs := make([]findingDoc, 0, len(list))
+	for i := range list {
+		f := &list[i]
+		doc := findingDoc{
+			ID: f.ID, Verdict: f.Kind.String(), Severity: f.Severity.String(), Reason: f.Reason.String(),
+			From: f.From, To: f.To, Service: f.Service, Flows: f.Flows, Bytes: f.Bytes,
+			First: optionalTime(f.First), Last: optionalTime(f.Last), Clients: addresses(f.Clients), Servers: addresses(f.Servers),
+			Example: exampleDoc{Client: end(f.Example.Client), Server: end(f.Example.Server), Says: f.Example.Says},
+			Title:   f.Title, Do: f.Do,
+		}
+		if f.Example.Frame.Number() > 0 {
+			doc.Example.File, doc.Example.Frame = o.file(f.Example.Frame), f.Example.Frame.Number()
+		}
+		if f.Edge != nil {
+			doc.Edge, doc.EdgeAt = f.Edge.ID, edgeAt(f.Edge)
+		}
+		docs = append(docs, doc)
+	}
+	return docs
+}
+
+func addresses(list []netip.Addr) []string {
+	names := make([]string, 0, len(list))
+	for _, a := range list {
+		names = append(names, a.String())
+	}
+	return names
+}
+
+func hostDocs(hosts []rules.Host, o *Options) []hostDoc {
+	docs := make([]hostDoc, 0, len(hosts))
+	for i := range hosts {
+		docs = append(docs, newHostDoc(&hosts[i], o))
+	}
+	return docs
+}
+
+func newHostDoc(h *rules.Host, o *Options) hostDoc {
+	doc := hostDoc{Address: h.Addr.String(), Name: h.Name, Names: h.Names, Roles: make([]roleDoc, 0, len(h.Roles)),
+		Pinned: h.Pinned, Sampled: h.Sampled, Flows: h.Flows}
+	if h.MAC != (flows.MAC{}) {
+		doc.MAC = string(appendMAC(nil, h.MAC))
+	}
+	if h.Sampled > 0 {
+		doc.SourcePorts = h.Ports[:]
+	}
+	if h.FirstSee.Number() > 0 {
+		doc.File, doc.Frame = o.file(h.FirstSee), h.FirstSee.Number()
+	}
+	for _, r := range h.Roles {
+		role := roleDoc{Role: r.Component.ID, Confidence: r.Confidence, Because: make([]evidenceDoc, 0, len(r.Because))}
+		for _, e := range r.Because {
+			x := evidenceDoc{Weight: e.Weight, Says: e.Says}
+			if e.Frame.Number() > 0 {
+				x.File, x.Frame = o.file(e.Frame), e.Frame.Number()
+			}
+			role.Because = append(role.Because, x)
+		}
+		doc.Roles = append(doc.Roles, role)
+	}
+	return doc
 }

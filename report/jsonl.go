@@ -1,6 +1,7 @@
 package report
 
 import (
+	"encoding/json"
 	"io"
 
 	"wirechart/flows"
@@ -8,9 +9,82 @@ import (
 )
 
 var jsonlFormat = Format{
-	Name:  "jsonl",
-	Doc:   "one JSON object per line",
+	Name: "jsonl",
+	Doc:  "one JSON object per line: a flow, a host, or a finding, concern or edge",
+	Audit: func(w io.Writer, a *rules.Audit, o *Options) error {
+		doc := newAuditDoc(a, o)
+		if err := writeLine(w, summaryLine{AuditSchema, "summary", doc.Result, doc.Summary, doc.Coverage, doc.Verdicts, doc.Notes}); err != nil {
+			return err
+		}
+		for i := range doc.Findings {
+			if err := writeLine(w, findingLine{AuditSchema, "finding", doc.Findings[i]}); err != nil {
+				return err
+			}
+		}
+		for i := range doc.Concerns {
+			if err := writeLine(w, findingLine{AuditSchema, "concern", doc.Concerns[i]}); err != nil {
+				return err
+			}
+		}
+		for i := range doc.Edges {
+			if err := writeLine(w, edgeLine{AuditSchema, "edge", doc.Edges[i]}); err != nil {
+				return err
+			}
+		}
+		for i := range doc.Hosts {
+			if err := writeLine(w, hostLine{AuditSchema, "host", doc.Hosts[i]}); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+	Hosts: func(w io.Writer, hosts []rules.Host, o *Options) error {
+		for i := range hosts {
+			if err := writeLine(w, hostLine{HostsSchema, "host", newHostDoc(&hosts[i], o)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
 	Flows: func(w io.Writer, o *Options) FlowWriter { return &jsonlFlows{w: w, r: newRecorder(o)} },
+}
+
+// The lines of an audit: what is one array in the document is a line for each
+// element here, told apart by "is".
+type (
+	summaryLine struct {
+		Schema   string              `json:"schema"`
+		Is       string              `json:"is"`
+		Result   Result              `json:"result"`
+		Summary  string              `json:"summary"`
+		Coverage coverageDoc         `json:"coverage"`
+		Verdicts map[string]countDoc `json:"verdicts"`
+		Notes    []string            `json:"notes"`
+	}
+	findingLine struct {
+		Schema string `json:"schema"`
+		Is     string `json:"is"`
+		findingDoc
+	}
+	edgeLine struct {
+		Schema string `json:"schema"`
+		Is     string `json:"is"`
+		edgeDoc
+	}
+	hostLine struct {
+		Schema string `json:"schema"`
+		Is     string `json:"is"`
+		hostDoc
+	}
+)
+
+func writeLine(w io.Writer, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(escapeHostile(b), '\n'))
+	return err
 }
 
 type jsonlFlows struct {

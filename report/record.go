@@ -114,6 +114,9 @@ func (r *recorder) record(f *flows.Flow, v *rules.Verdict) []byte {
 		}
 	}
 	b = r.known(b, f.Facts)
+	if v != nil {
+		b = r.verdict(b, f, v)
+	}
 	r.buf = append(b, '}')
 	return r.buf
 }
@@ -231,6 +234,50 @@ func appendFact(b []byte, kind dissect.Kind, same []dissect.Fact) []byte {
 		}
 	}
 	return append(b, ']')
+}
+
+// verdict appends what was judged, with the evidence of each reason.
+func (r *recorder) verdict(b []byte, f *flows.Flow, v *rules.Verdict) []byte {
+	b = append(append(append(b, `,"verdict":"`...), v.Kind.String()...), '"')
+	if v.Edge != nil {
+		b = appendString(append(b, `,"edge":`...), v.Edge.ID)
+	}
+	b = append(b, `,"reasons":[`...)
+	for i, why := range v.Reasons {
+		b = appendString(comma(b, i), why.Reason.String())
+	}
+	b = append(b, `],"concerns":[`...)
+	for i, why := range v.Concerns {
+		b = append(comma(b, i), `{"reason":"`...)
+		b = append(append(b, why.Reason.String()...), `","severity":"`...)
+		b = append(append(b, why.Reason.Severity().String()...), '"', '}')
+	}
+	b = append(b, `],"evidence":[`...)
+	n := 0
+	for _, list := range [][]rules.Because{v.Reasons, v.Concerns} {
+		for _, why := range list {
+			b = append(comma(b, n), '{')
+			if why.Frame.Number() > 0 {
+				b = strconv.AppendUint(append(b, `"frame":`...), why.Frame.Number(), 10)
+				if why.Frame.File() != f.Frame.File() {
+					b = appendString(append(b, `,"file":`...), r.o.file(why.Frame))
+				}
+				b = append(b, ',')
+			}
+			b = append(appendString(append(b, `"says":`...), says(why)), '}')
+			n++
+		}
+	}
+	return append(b, ']')
+}
+
+// says is one reason as a phrase, with what was seen.
+func says(why rules.Because) string {
+	s := why.Reason.Explain()
+	if why.Saw != "" {
+		s += ": " + why.Saw
+	}
+	return s
 }
 
 // time appends ns, nanoseconds since 1970, as RFC 3339 in UTC with nine

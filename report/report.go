@@ -80,7 +80,7 @@ type Format struct {
 
 // All is every format, the default first.
 func All() []Format {
-	return []Format{jsonFormat, jsonlFormat}
+	return []Format{table, wide, jsonFormat, jsonlFormat, csvFormat, markdown}
 }
 
 // Named finds a format.

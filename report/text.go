@@ -1,6 +1,11 @@
 package report
 
 import (
+	"strconv"
+	"time"
+
+	"github.com/clipperhouse/displaywidth"
+
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -47,4 +52,140 @@ func Clean(s string) string {
 		}
 	}
 	return b.String()
+}
+
+// style is how a piece of text looks on a terminal that has colours. What it
+// says never depends on it.
+type style string
+
+// The styles, as the parameters of SGR (ECMA-48 section 8.3.117).
+const (
+	plain  style = ""
+	bold   style = "1"
+	dim    style = "2"
+	red    style = "1;31"
+	green  style = "32"
+	yellow style = "33"
+	cyan   style = "36"
+)
+
+// paint is s in a style, and s alone when colours are off.
+func (o *Options) paint(st style, s string) string {
+	if !o.Color || st == plain || s == "" {
+		return s
+	}
+	return "\x1b[" + string(st) + "m" + s + "\x1b[0m"
+}
+
+// cells is how many columns of a terminal s takes. The width of ambiguous
+// characters is 1 whatever the locale, so that output does not depend on it.
+func cells(s string) int { return displaywidth.String(s) }
+
+// wrap breaks s, which is clean, into lines of at most width columns, between
+// words where it can. The lines behind the first are indented.
+func wrap(s string, width, indent int) []string {
+	width = max(width, 8)
+	indent = min(indent, width/2)
+	var lines []string
+	line, used := "", 0
+	lead := ""
+	flush := func() {
+		lines = append(lines, line)
+		lead = strings.Repeat(" ", indent)
+		line, used = lead, indent
+	}
+	for _, word := range strings.Fields(s) {
+		n := cells(word)
+		if line != lead && used+1+n > width {
+			flush()
+		}
+		for used+n > width && line == lead { // longer than a line: cut it
+			head, rest := cut(word, width-used)
+			if rest == "" {
+				break
+			}
+			line += head
+			flush()
+			word, n = rest, cells(rest)
+		}
+		if line != lead {
+			line += " "
+			used++
+		}
+		line += word
+		used += n
+	}
+	return append(lines, line)
+}
+
+// cut splits s where it has taken width columns, at least one character.
+func cut(s string, width int) (head, rest string) {
+	used := 0
+	for i, c := range s {
+		n := cells(string(c))
+		if used+n > width && i > 0 {
+			return s[:i], s[i:]
+		}
+		used += n
+	}
+	return s, ""
+}
+
+// clip is s in at most width columns, with an ellipsis where it was longer.
+func clip(s string, width int) string {
+	if cells(s) <= width {
+		return s
+	}
+	head, _ := cut(s, width-1)
+	return head + "…"
+}
+
+// count is n things: "1 flow", "12,345 flows".
+func count(n uint64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return number(n) + " " + thing
+}
+
+// number is n with its thousands apart.
+func number(n uint64) string {
+	s := strconv.FormatUint(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// size is a number of bytes for people.
+func size(n uint64) string {
+	if n < 1000 {
+		return count(n, "byte")
+	}
+	v, unit := float64(n)/1000, 0
+	for v >= 999.5 && unit < 5 {
+		v, unit = v/1000, unit+1
+	}
+	digits := 1
+	if v >= 99.95 {
+		digits = 0
+	}
+	return strconv.FormatFloat(v, 'f', digits, 64) + " " + [...]string{"kB", "MB", "GB", "TB", "PB", "EB"}[unit]
+}
+
+// span is a length of time for people.
+func span(ns int64) string {
+	d := time.Duration(ns)
+	switch {
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	case d < time.Minute:
+		return d.Round(100 * time.Millisecond).String()
+	}
+	s := d.Round(time.Second).String() // "26h3m0s"
+	if h := int64(d / (24 * time.Hour)); h > 0 {
+		s = strconv.FormatInt(h, 10) + "d" + (d % (24 * time.Hour)).Round(time.Minute).String()
+		s = strings.TrimSuffix(s, "0s")
+	}
+	return s
 }

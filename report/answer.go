@@ -1,0 +1,124 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+
+	"wirechart/rules"
+)
+
+// Result is the answer of an audit in one word.
+type Result string
+
+// The results.
+const (
+	Conforms  Result = "conforms"
+	Findings  Result = "findings"
+	Undecided Result = "undecided"
+)
+
+// failing are the verdicts that speak against conformance.
+var failing = [...]rules.Kind{rules.Violation, rules.Undocumented, rules.Blocked}
+
+// ResultOf answers whether the traffic of a conforms. It is undecided when
+// nothing speaks against it and yet nothing speaks for it: flows that the
+// captures could not decide, captures with too much missing, or no flow of the
+// diagram at all.
+func ResultOf(a *rules.Audit) Result {
+	for _, k := range failing {
+		if a.Verdicts[k].Flows > 0 {
+			return Findings
+		}
+	}
+	if a.Verdicts[rules.Indeterminate].Flows > 0 || a.Verdicts[rules.Documented].Flows == 0 || a.Coverage.Lossy {
+		return Undecided
+	}
+	return Conforms
+}
+
+// judged is the number of flows that the diagram has something to say about.
+func judged(a *rules.Audit) uint64 {
+	n := a.Verdicts[rules.Documented].Flows + a.Verdicts[rules.Indeterminate].Flows
+	for _, k := range failing {
+		n += a.Verdicts[k].Flows
+	}
+	return n
+}
+
+// answer is the result as a headline and the sentence behind it.
+func answer(a *rules.Audit) (headline, sentence string) {
+	n := judged(a)
+	var parts []string
+	for _, k := range [...]rules.Kind{rules.Violation, rules.Undocumented, rules.Blocked, rules.Indeterminate, rules.Documented} {
+		if c := a.Verdicts[k].Flows; c > 0 {
+			parts = append(parts, number(c)+" "+kindWord(k))
+		}
+	}
+	of := count(n, "flow") + " of its components: " + strings.Join(parts, ", ")
+	switch ResultOf(a) {
+	case Findings:
+		bad := uint64(0)
+		for _, k := range failing {
+			bad += a.Verdicts[k].Flows
+		}
+		return "DOES NOT CONFORM", fmt.Sprintf("%s of %s, %s.",
+			number(bad), count(n, "flow"), count(uint64(len(a.Findings)), "kind")+" of finding")
+	case Conforms:
+		return "CONFORMS", fmt.Sprintf("%s between components, as documented.", count(n, "flow"))
+	}
+	switch {
+	case n == 0:
+		return "UNDECIDED", "nothing in these captures belongs to the diagram."
+	case a.Verdicts[rules.Indeterminate].Flows > 0:
+		return "UNDECIDED", "nothing speaks against the diagram, but these captures cannot decide all: " + of + "."
+	case a.Verdicts[rules.Documented].Flows == 0:
+		return "UNDECIDED", "no documented connection was seen: " + of + "."
+	}
+	return "UNDECIDED", "nothing speaks against the diagram, but too much is missing from these captures: " + of + "."
+}
+
+// kindWord is a verdict for people.
+func kindWord(k rules.Kind) string {
+	switch k {
+	case rules.Indeterminate:
+		return "undecided"
+	case rules.OutOfScope:
+		return "out of scope"
+	}
+	return k.String()
+}
+
+// kinds are all verdicts, the most serious first.
+var kinds = [...]rules.Kind{
+	rules.Violation, rules.Undocumented, rules.Blocked, rules.Indeterminate,
+	rules.Documented, rules.Ambient, rules.OutOfScope,
+}
+
+// VerdictNamed says whether there is a verdict of that name.
+func VerdictNamed(name string) bool {
+	for _, k := range kinds {
+		if k.String() == name {
+			return true
+		}
+	}
+	return false
+}
+
+// VerdictNames are the names of all verdicts, for messages.
+func VerdictNames() string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, k.String())
+	}
+	return strings.Join(names, ", ")
+}
+
+// SeverityNamed finds a severity by its name.
+func SeverityNamed(name string) (rules.Severity, bool) {
+	for s := rules.Info; s <= rules.High; s++ {
+		if s.String() == name {
+			return s, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,705 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"wirechart/flows"
+	"wirechart/pcaps"
+	"wirechart/rules"
+)
+
+var table = Format{
+	Name:  "table",
+	Doc:   "for people, at the width of the terminal",
+	Audit: func(w io.Writer, a *rules.Audit, o *Options) error { return writeAudit(w, a, o, short) },
+	Hosts: func(w io.Writer, hosts []rules.Host, o *Options) error { return writeHosts(w, hosts, o, short) },
+	Flows: func(w io.Writer, o *Options) FlowWriter { return newFlowTable(w, o, short) },
+}
+
+var wide = Format{
+	Name:  "wide",
+	Doc:   "for people, with everything",
+	Audit: func(w io.Writer, a *rules.Audit, o *Options) error { return writeAudit(w, a, o, full) },
+	Hosts: func(w io.Writer, hosts []rules.Host, o *Options) error { return writeHosts(w, hosts, o, full) },
+	Flows: func(w io.Writer, o *Options) FlowWriter { return newFlowTable(w, o, full) },
+}
+
+// extent is how many of a kind are shown before the rest is only counted.
+type extent struct {
+	captures, hosts, findings, concerns, evidence int
+}
+
+var (
+	short = extent{captures: 8, hosts: 4, findings: 20, concerns: 10, evidence: 1}
+	full  = extent{captures: 1 << 30, hosts: 1 << 30, findings: 1 << 30, concerns: 1 << 30, evidence: 8}
+)
+
+// page is a report for people while it is written: the first error stays and
+// ends it.
+type page struct {
+	w   io.Writer
+	o   *Options
+	err error
+}
+
+func (p *page) print(s string) {
+	if p.err == nil {
+		_, p.err = io.WriteString(p.w, s)
+	}
+}
+
+// heading begins a section.
+func (p *page) heading(title, more string) {
+	if more != "" {
+		more = "  " + p.o.paint(dim, Clean(more))
+	}
+	p.print("\n" + p.o.paint(bold, title) + more + "\n")
+}
+
+// mark begins a paragraph with a sign of its own and wraps the rest under it.
+func (p *page) mark(indent int, sign string, st style, s string) {
+	lead := strings.Repeat(" ", indent)
+	for i, line := range wrap(Clean(s), p.o.width()-indent-2, 0) {
+		if i == 0 {
+			p.print(lead + p.o.paint(st, sign) + " " + line + "\n")
+		} else {
+			p.print(lead + "  " + line + "\n")
+		}
+	}
+}
+
+// para writes s wrapped and indented.
+func (p *page) para(indent int, st style, s string) {
+	lead := strings.Repeat(" ", indent)
+	for _, line := range wrap(Clean(s), p.o.width()-indent, 0) {
+		p.print(lead + p.o.paint(st, line) + "\n")
+	}
+}
+
+func (p *page) grid(indent int, columns []column, rows [][]cell) {
+	if p.err == nil && len(rows) > 0 {
+		p.err = writeGrid(p.w, p.o, indent, columns, rows)
+	}
+}
+
+func writeAudit(w io.Writer, a *rules.Audit, o *Options, x extent) error {
+	p := &page{w: w, o: o}
+	headline, sentence := answer(a)
+	st := map[Result]style{Conforms: bold, Findings: red, Undecided: yellow}[ResultOf(a)]
+	sign := map[Result]string{Conforms: "✓", Findings: "✗", Undecided: "?"}[ResultOf(a)]
+	for i, line := range wrap(sign+" "+headline+": "+sentence, o.width(), 2) {
+		if i == 0 {
+			head := sign + " " + headline
+			if rest, ok := strings.CutPrefix(line, head); ok {
+				line = o.paint(st, head) + rest
+			}
+		}
+		p.print(line + "\n")
+	}
+	p.para(2, dim, "Diagram: "+diagramTitle(a.Diagram))
+	p.captures(&a.Coverage, x)
+	p.findings(a, x)
+	p.edges(a, x)
+	p.components(a, x)
+	p.concerns(a, x)
+	p.totals(a)
+	p.next(a, x)
+	return p.err
+}
+
+func diagramTitle(d *rules.Diagram) string {
+	if d == nil {
+		return "none"
+	}
+	if d.Title == "" {
+		return d.Name
+	}
+	return d.Title + " (" + d.Name + ")"
+}
+
+func (p *page) captures(c *rules.Coverage, x extent) {
+	files := c.Captures.Files
+	var frames, bytes, cut uint64
+	for i := range files {
+		frames += files[i].Frames
+		bytes += files[i].Bytes
+		cut += files[i].Cut
+	}
+	title := "Capture"
+	if len(files) > 1 {
+		title = "Captures"
+	}
+	more := ""
+	if len(files) > 1 {
+		more = fmt.Sprintf("%d files, %s, %s", len(files), count(frames, "frame"), size(bytes))
+		if c.Last > c.First {
+			more += ", " + span(c.Last-c.First)
+		}
+	}
+	p.heading(title, more)
+	var rows [][]cell
+	for i := range files {
+		if i == x.captures {
+			rows = append(rows, []cell{{fmt.Sprintf("and %s more", number(uint64(len(files)-i))), dim}, {}, {}, {}, {}})
+			break
+		}
+		f := &files[i]
+		kind := f.Format
+		if f.Compression != "" {
+			kind += ", " + f.Compression
+		}
+		when := "no packets"
+		if f.Frames > 0 {
+			when = minute(f.First) + ", " + span(f.Last-f.First)
+		}
+		rows = append(rows, []cell{cellOf(tail(Clean(f.Name), max(20, p.o.width()-62))), cellOf(count(f.Frames, "frame")),
+			cellOf(size(f.Bytes)), cellOf(kind), cellOf(when)})
+	}
+	p.grid(2, []column{{}, {right: true}, {right: true}, {}, {}}, rows)
+
+	trouble := false
+	warn := func(format string, args ...any) {
+		trouble = true
+		p.mark(2, "!", yellow, fmt.Sprintf(format, args...))
+	}
+	for i := range files {
+		f := &files[i]
+		if d := f.Damage; d != nil {
+			where := fmt.Sprintf("read up to frame %d, byte %d", d.Frame, d.Offset)
+			if d.Frame == 0 {
+				where = fmt.Sprintf("not a frame could be read, byte %d", d.Offset)
+			}
+			warn("%s is damaged: %s: %s", tail(f.Name, 40), where, d.Reason)
+		}
+	}
+	if s := c.Captures; s.Dropped+s.InterfaceDropped > 0 {
+		warn("%s lost while capturing: %s for lack of buffers, %s by the interface",
+			count(s.Dropped+s.InterfaceDropped, "frame"), number(s.Dropped), number(s.InterfaceDropped))
+	}
+	if cut > 0 {
+		warn("%s of %s cut by the snap length%s: what was behind is not known", number(cut), count(frames, "frame"), snapLengths(files))
+	}
+	if c.OneSided > 0 {
+		warn("%s captured in one direction only", count(c.OneSided, "TCP flow"))
+	}
+	if c.LateStart > 0 {
+		warn("%s began before the capture did: how they were opened is not known", count(c.LateStart, "TCP flow"))
+	}
+	if c.Missed > 0 {
+		warn("%s of payload never reached the capture", size(c.Missed))
+	}
+	d := &c.Decoded
+	for outcome, n := range d.Outcomes {
+		switch kind := flows.Outcome(outcome); {
+		case n == 0 || kind == flows.Decoded || kind == flows.NotIP || kind == flows.Fragment:
+		case kind == flows.UnknownLink:
+			var links []string
+			for _, l := range d.Unknown {
+				links = append(links, l.String())
+			}
+			warn("%s of a link type that is not understood: %s", count(n, "frame"), strings.Join(links, ", "))
+		case kind == flows.Truncated:
+			warn("%s cut inside a header, not counted in any flow", count(n, "frame"))
+		default:
+			warn("%s with headers that contradict themselves, not counted in any flow", count(n, "frame"))
+		}
+	}
+	if d.Partial > 0 {
+		warn("%s of which not all fragments were captured", count(d.Partial, "datagram"))
+	}
+	if d.Evicted > 0 {
+		warn("%s ended early because the table of flows was full (--max-flows)", count(d.Evicted, "flow"))
+	}
+	if d.Early > 0 {
+		warn("%s judged before the end of the captures to make room (--max-flows): parts seen later did not count for them", count(d.Early, "flow"))
+	}
+	if c.Lossy {
+		warn("so much is missing that the verdicts rest on less than they should")
+	}
+	if !trouble && frames > 0 {
+		p.mark(2, "✓", green, "whole frames, nothing missing, both directions")
+	}
+	note := func(n uint64, format string, args ...any) {
+		if n > 0 {
+			p.mark(2, "·", dim, fmt.Sprintf(format, args...))
+		}
+	}
+	note(d.Copies, "%s copies made by the mirror, counted apart", count(d.Copies, "frame"))
+	note(d.Outcomes[flows.NotIP], "%s not IP (ARP and the like)", count(d.Outcomes[flows.NotIP], "frame"))
+	note(c.Captures.Filtered, "%s left out by the filter", count(c.Captures.Filtered, "frame"))
+}
+
+// snapLengths says what the snap lengths of cut captures are.
+func snapLengths(files []pcaps.FileStats) string {
+	var lengths []string
+	for i := range files {
+		if f := &files[i]; f.Cut > 0 && f.SnapLen > 0 {
+			s := number(uint64(f.SnapLen)) + " bytes"
+			if len(lengths) == 0 || lengths[len(lengths)-1] != s {
+				lengths = append(lengths, s)
+			}
+		}
+	}
+	if len(lengths) == 0 || len(lengths) > 3 {
+		return ""
+	}
+	return " (" + strings.Join(lengths, ", ") + ")"
+}
+
+// minute is a point of time for people.
+func minute(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// tail is the end of a path in at most width columns.
+func tail(path string, width int) string {
+	for cells(path) > width {
+		_, rest, ok := strings.Cut(strings.TrimPrefix(path, "…/"), "/")
+		if !ok {
+			return clip(path, width)
+		}
+		path = "…/" + rest
+	}
+	return path
+}
+
+// kindStyle is how a verdict looks.
+func kindStyle(k rules.Kind) style {
+	switch k {
+	case rules.Violation, rules.Undocumented:
+		return red
+	case rules.Blocked, rules.Indeterminate:
+		return yellow
+	case rules.Documented:
+		return green
+	}
+	return dim
+}
+
+func (p *page) findings(a *rules.Audit, x extent) {
+	if len(a.Findings) == 0 {
+		return
+	}
+	p.heading("Findings", fmt.Sprintf("%s, most serious first", count(uint64(len(a.Findings)), "kind")))
+	for i := range a.Findings {
+		if i == x.findings {
+			var rest uint64
+			for _, f := range a.Findings[i:] {
+				rest += f.Flows
+			}
+			p.print("\n")
+			p.mark(2, "·", dim, fmt.Sprintf("and %s more of %s: -o wide shows them all",
+				count(uint64(len(a.Findings)-i), "kind"), count(rest, "flow")))
+			return
+		}
+		p.finding(i+1, &a.Findings[i])
+	}
+}
+
+// finding writes one finding as a paragraph: what and where; the flow that
+// proves it; what to do.
+func (p *page) finding(n int, f *rules.Finding) {
+	lead := fmt.Sprintf("%3d ", n)
+	word := strings.ToUpper(kindWord(f.Kind))
+	ends := Clean(f.From + " → " + f.To)
+	if f.Service != "" {
+		ends += "  " + Clean(f.Service)
+	}
+	times := count(f.Flows, "flow")
+	room := p.o.width() - len(lead) - len(word) - 2
+	if gap := room - cells(ends) - cells(times); gap >= 2 {
+		p.print("\n" + lead + p.o.paint(kindStyle(f.Kind), word) + "  " + p.o.paint(bold, ends) + strings.Repeat(" ", gap) + times + "\n")
+	} else {
+		p.print("\n" + lead + p.o.paint(kindStyle(f.Kind), word) + "  " + times + "\n")
+		p.para(4, bold, ends)
+	}
+	p.para(4, plain, f.Title)
+	example := p.flow(f.Example.Client, f.Example.Server)
+	if at := p.o.place(f.Example.Frame); at != "" {
+		example += ", " + at
+	}
+	if f.Example.Says != "" {
+		example += ": " + f.Example.Says
+	}
+	p.para(4, dim, example)
+	if f.Do != "" {
+		p.mark(4, "→", cyan, f.Do)
+	}
+}
+
+// flow is the ends of a flow as tcpdump writes them.
+func (p *page) flow(client, server netip.AddrPort) string {
+	return end(client) + " > " + end(server)
+}
+
+func end(ap netip.AddrPort) string {
+	switch {
+	case !ap.Addr().IsValid():
+		return "?"
+	case ap.Port() == 0:
+		return ap.Addr().String()
+	}
+	return ap.String()
+}
+
+// edgeMark is the sign of an edge's state, and how it looks.
+func edgeMark(s rules.EdgeStatus) (string, style) {
+	switch s {
+	case rules.EdgeSeen:
+		return "✓", green
+	case rules.EdgeViolated:
+		return "✗", red
+	case rules.EdgeBlocked:
+		return "⊘", yellow
+	case rules.EdgeUndecided:
+		return "?", yellow
+	}
+	return "·", dim
+}
+
+func (p *page) edges(a *rules.Audit, x extent) {
+	var states [rules.EdgeViolated + 1]uint64
+	for i := range a.Edges {
+		states[a.Edges[i].Status]++
+	}
+	var parts []string
+	for s := rules.EdgeSeen; s <= rules.EdgeViolated; s++ {
+		if states[s] > 0 {
+			parts = append(parts, number(states[s])+" "+s.String())
+		}
+	}
+	p.heading("Edges of the diagram", strings.Join(parts, ", "))
+	roomy := p.o.width() >= 110
+	var rows [][]cell
+	columns := []column{{}, {}, {}, {right: true}, {wide: true}}
+	for i := range a.Edges {
+		e := &a.Edges[i]
+		if e.Status == rules.EdgeNotSeen {
+			continue
+		}
+		sign, st := edgeMark(e.Status)
+		row := []cell{{sign + " " + e.Status.String(), st}, cellOf(e.Edge.ID), cellOf(services(e.Edge))}
+		if roomy {
+			row = append(row, cellOf(ends(e.Edge)))
+		}
+		rows = append(rows, append(row, cellOf(number(edgeFlows(e))), cellOf(p.edgeSays(e))))
+	}
+	if roomy {
+		columns = []column{{}, {}, {}, {}, {right: true}, {wide: true}}
+	}
+	p.grid(2, columns, rows)
+
+	// Edges that were not seen for the same reason share its sentence.
+	type group struct {
+		couldShow bool
+		why       string
+	}
+	var order []group
+	members := map[group][]string{}
+	for i := range a.Edges {
+		e := &a.Edges[i]
+		if e.Status != rules.EdgeNotSeen {
+			continue
+		}
+		g := group{e.CouldShow, e.Why}
+		if members[g] == nil {
+			order = append(order, g)
+		}
+		name := e.Edge.ID
+		if s := services(e.Edge); s != "" {
+			name += " (" + s + ")"
+		}
+		if e.Edge.Optional {
+			name += " (optional)"
+		}
+		members[g] = append(members[g], name)
+	}
+	for _, could := range []bool{true, false} {
+		for _, g := range order {
+			if g.couldShow != could {
+				continue
+			}
+			p.mark(2, "·", dim, "not seen: "+strings.Join(members[g], ", "))
+			why := g.why
+			if why == "" {
+				why = "these captures could have shown it"
+				if !could {
+					why = "these captures could not have shown it"
+				}
+			}
+			p.para(6, dim, why)
+		}
+	}
+}
+
+func edgeFlows(e *rules.EdgeState) (n uint64) {
+	for _, c := range e.Verdicts {
+		n += c.Flows
+	}
+	return n
+}
+
+// edgeSays is what there is to say of an edge that was seen.
+func (p *page) edgeSays(e *rules.EdgeState) string {
+	var parts []string
+	for _, k := range kinds {
+		if n := e.Verdicts[k].Flows; n > 0 && k != rules.Documented {
+			parts = append(parts, number(n)+" "+kindWord(k))
+		}
+	}
+	if at := p.o.place(e.First); at != "" {
+		parts = append(parts, at)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// services are the transports and ports of an edge, the first few.
+func services(e *rules.Edge) string {
+	list := serviceNames(e)
+	if len(list) > 3 {
+		list = append(list[:2], "…")
+	}
+	return strings.Join(list, " ")
+}
+
+// serviceNames are the transports and ports of an edge: "tcp/445",
+// "tcp/49152-65535", "icmp", "tcp/any".
+func serviceNames(e *rules.Edge) []string {
+	list := make([]string, 0, len(e.Over))
+	for i := range e.Over {
+		s := &e.Over[i]
+		name := protoName(s.Proto)
+		switch {
+		case s.AnyPort():
+			name += "/any"
+		case s.Ports.High > s.Ports.Low:
+			name += fmt.Sprintf("/%d-%d", s.Ports.Low, s.Ports.High)
+		case s.Ports.Low > 0:
+			name += "/" + strconv.Itoa(int(s.Ports.Low))
+		}
+		list = append(list, name)
+	}
+	return list
+}
+
+// ends are the components that an edge joins.
+func ends(e *rules.Edge) string {
+	from := "anyone"
+	if len(e.From) > 0 {
+		from = componentIDs(e.From)
+	}
+	return from + " → " + componentIDs(e.To)
+}
+
+func componentIDs(list []*rules.Component) string {
+	return strings.Join(ids(list), ", ")
+}
+
+// hostName is a host for people: its address, and its name where there is one.
+func hostName(h *rules.Host) string {
+	if h.Name == "" {
+		return h.Addr.String()
+	}
+	return h.Addr.String() + " " + Clean(h.Name)
+}
+
+func (p *page) components(a *rules.Audit, x extent) {
+	var rows [][]cell
+	var missing []string
+	found := 0
+	if a.Diagram == nil {
+		return
+	}
+	for _, c := range a.Diagram.Components {
+		n := 0
+		for i := range a.Hosts {
+			h := &a.Hosts[i]
+			for k := range h.Roles {
+				r := &h.Roles[k]
+				if r.Component != c {
+					continue
+				}
+				if n++; n > x.hosts {
+					continue
+				}
+				name := c.ID
+				if n > 1 {
+					name = ""
+				}
+				rows = append(rows, []cell{{Clean(name), bold}, cellOf(clip(hostName(h), max(18, p.o.width()/3))), cellOf(percent(h, r)), cellOf(p.because(r, x.evidence))})
+			}
+		}
+		if n > x.hosts {
+			rows = append(rows, []cell{{}, {"and " + count(uint64(n-x.hosts), "host") + " more", dim}, {}, {}})
+		}
+		if n == 0 {
+			missing = append(missing, c.ID)
+		} else {
+			found++
+		}
+	}
+	p.heading("Components", fmt.Sprintf("%d of %d found", found, len(a.Diagram.Components)))
+	p.grid(2, []column{{}, {}, {right: true}, {wide: true}}, rows)
+	if len(missing) > 0 {
+		p.mark(2, "·", dim, "no host found for: "+strings.Join(missing, ", "))
+	}
+}
+
+// percent is how sure a role is.
+func percent(h *rules.Host, r *rules.Role) string {
+	if h.Pinned {
+		return "given"
+	}
+	return strconv.Itoa(int(r.Confidence*100+0.5)) + "%"
+}
+
+// because is the strongest evidence of a role, at most n pieces.
+func (p *page) because(r *rules.Role, n int) string {
+	var parts []string
+	for i, e := range r.Because {
+		if i == n {
+			break
+		}
+		s := e.Says
+		if at := p.o.place(e.Frame); at != "" {
+			s += " (" + at + ")"
+		}
+		parts = append(parts, s)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// severityStyle is how a severity looks.
+func severityStyle(s rules.Severity) style {
+	switch s {
+	case rules.High:
+		return red
+	case rules.Medium:
+		return yellow
+	}
+	return dim
+}
+
+func (p *page) concerns(a *rules.Audit, x extent) {
+	if len(a.Concerns) == 0 {
+		return
+	}
+	p.heading("Concerns", "good practice of which the diagram does not speak; they change no verdict")
+	var rows [][]cell
+	for i := range a.Concerns {
+		if i == x.concerns {
+			break
+		}
+		f := &a.Concerns[i]
+		says := f.Title + ": " + p.flow(f.Example.Client, f.Example.Server)
+		if at := p.o.place(f.Example.Frame); at != "" {
+			says += ", " + at
+		}
+		rows = append(rows, []cell{{f.Severity.String(), severityStyle(f.Severity)}, cellOf(count(f.Flows, "flow")), cellOf(Clean(says))})
+	}
+	p.grid(2, []column{{}, {right: true}, {wide: true}}, rows)
+	if n := len(a.Concerns) - x.concerns; n > 0 {
+		p.mark(2, "·", dim, fmt.Sprintf("and %s more: -o wide shows them all", count(uint64(n), "kind")))
+	}
+}
+
+func (p *page) totals(a *rules.Audit) {
+	p.heading("Flows", count(a.Coverage.Flows, "flow")+" in all")
+	var rows [][]cell
+	for _, k := range kinds {
+		c := a.Verdicts[k]
+		if c.Flows == 0 {
+			continue
+		}
+		rows = append(rows, []cell{cellOf(number(c.Flows)), {kindWord(k), kindStyle(k)}, cellOf(size(c.Bytes)), {kindMeans(k), dim}})
+	}
+	p.grid(2, []column{{right: true}, {}, {right: true}, {wide: true}}, rows)
+	for _, note := range a.Notes {
+		p.mark(2, "·", dim, note)
+	}
+}
+
+// kindMeans is a verdict in a few words.
+func kindMeans(k rules.Kind) string {
+	return [...]string{
+		rules.Indeterminate: "these captures cannot decide",
+		rules.Documented:    "as the diagram says",
+		rules.Violation:     "an edge exists, and the traffic contradicts it",
+		rules.Undocumented:  "no edge joins the two",
+		rules.Blocked:       "an edge exists, and the connection did not get through",
+		rules.Ambient:       "ordinary infrastructure (DNS, NTP, ...)",
+		rules.OutOfScope:    "neither end is a component",
+	}[k]
+}
+
+// next says what to do with the report.
+func (p *page) next(a *rules.Audit, x extent) {
+	var steps []string
+	capture := "CAPTURE"
+	if len(p.o.Files) == 1 {
+		capture = p.o.Files[0]
+	}
+	if len(a.Findings) > 0 {
+		steps = append(steps, "Look at a finding's proof: frame numbers are Wireshark's.",
+			"See every flow with its verdict: wirechart flows "+capture)
+	}
+	inferred := false
+	for i := range a.Hosts {
+		inferred = inferred || len(a.Hosts[i].Roles) > 0 && !a.Hosts[i].Pinned
+	}
+	switch {
+	case judged(a) == 0:
+		steps = append(steps, "Check that the capture was taken where the components talk, or name the hosts in an inventory (--inventory).")
+	case inferred:
+		steps = append(steps, "Is a part wrong? wirechart hosts "+capture+" says what it rests on; an inventory (--inventory) overrules it.")
+	}
+	if a.Coverage.OneSided > 0 && a.Coverage.OneSided*10 > a.Coverage.Flows {
+		steps = append(steps, "Mirror both directions (receive and transmit): much of this capture has one.")
+	}
+	if len(steps) == 0 {
+		return
+	}
+	p.heading("Next", "")
+	for _, s := range steps {
+		p.mark(2, "→", cyan, s)
+	}
+}
+
+func writeHosts(w io.Writer, hosts []rules.Host, o *Options, x extent) error {
+	p := &page{w: w, o: o}
+	var rows [][]cell
+	without := 0
+	for i := range hosts {
+		h := &hosts[i]
+		if len(h.Roles) == 0 {
+			without++
+			if x == short {
+				continue
+			}
+		}
+		for k := range max(1, len(h.Roles)) {
+			row := []cell{cellOf(clip(hostName(h), max(18, o.width()/3))), {"no part", dim}, {}, {}}
+			if k > 0 {
+				row[0] = cell{}
+			}
+			if k < len(h.Roles) {
+				r := &h.Roles[k]
+				row[1] = cell{Clean(r.Component.ID), bold}
+				row[2] = cellOf(percent(h, r))
+				row[3] = cellOf(Clean(p.because(r, x.evidence)))
+			}
+			rows = append(rows, row)
+		}
+	}
+	p.grid(0, []column{{head: "host"}, {head: "part"}, {head: "sure", right: true}, {head: "because", wide: true}}, rows)
+	if len(rows) == 0 {
+		p.print("no host plays a part of the diagram\n")
+	}
+	if without > 0 && x == short {
+		p.mark(0, "·", dim, count(uint64(without), "host")+" without a part: -o wide shows them")
+	}
+	return p.err
+}
