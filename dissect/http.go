@@ -495,8 +495,9 @@ func (p *httpParser) cutHeader(dir Dir, line []byte, whole bool, facts *Facts) {
 	if !ok {
 		return
 	}
-	// Half a host name is another host's.
-	if !whole && isHeader(name, "host") {
+	// Half a host name is another host's. Where its port has begun it is
+	// whole, though the port may not be.
+	if colon := bytes.IndexByte(value, ':'); !whole && isHeader(name, "host") && (colon < 0 || colon == len(value)-1) {
 		return
 	}
 	// A scheme is whole where its value has begun.

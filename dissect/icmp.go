@@ -47,12 +47,14 @@ type echo struct {
 }
 
 type icmpParser struct {
+	in     reader
 	echoes [maxEchoes]echo
 	next   int
 }
 
 func (p *icmpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
-	r := newReader(b)
+	r := &p.in
+	r.reset(b)
 	kind := r.u8("type")
 	code := r.u8("code")
 	if r.err() != nil {

@@ -43,9 +43,15 @@ type reader struct {
 
 // newReader starts an outermost reader over b.
 func newReader(b []byte) *reader {
-	r := &reader{b: b}
-	r.fail = &r.first
+	r := &reader{}
+	r.reset(b)
 	return r
+}
+
+// reset makes r an outermost reader over b. A Parser that reads many messages
+// keeps its reader and resets it: a new one is an allocation.
+func (r *reader) reset(b []byte) {
+	*r = reader{b: b, fail: &r.first}
 }
 
 // err is the first failure, or nil.

@@ -107,6 +107,7 @@ func probeRPC(b []byte, size int) Match {
 
 type rpcParser struct {
 	stream bool
+	in     reader
 	inside [2]bool // the next fragment goes on with a record
 	calls  int
 	null   uint32 // NFS version of a call of the null procedure
@@ -116,7 +117,8 @@ func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	if !p.stream {
 		return len(b), p.message(b, len(b), facts)
 	}
-	r := newReader(b)
+	r := &p.in
+	r.reset(b)
 	mark := r.be32("record mark")
 	if r.err() != nil {
 		return 0, r.err()
@@ -148,8 +150,8 @@ func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 
 // message reads b, the beginning of a message of size bytes.
 func (p *rpcParser) message(b []byte, size int, facts *Facts) error {
-	m := newReader(b)
-	r := m.within("message", len(b))
+	p.in.reset(b)
+	r := p.in.within("message", len(b))
 	r.be32("xid")
 	kind := r.be32("message type")
 	if kind != 0 {

@@ -113,6 +113,7 @@ func probeNetBIOS(b []byte) Match {
 }
 
 type smbParser struct {
+	in       reader
 	dialects [maxSMBDialects]string // offered in SMB1's NEGOTIATE
 	offered  int
 
@@ -127,7 +128,8 @@ type smbParser struct {
 }
 
 func (p *smbParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
-	r := newReader(b)
+	r := &p.in
+	r.reset(b)
 	kind := r.u8("session message type")
 	size := r.be24("session message length")
 	if r.err() != nil {

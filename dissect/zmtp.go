@@ -143,6 +143,7 @@ type zmtpEnd struct {
 }
 
 type zmtpParser struct {
+	in       reader
 	end      [2]zmtpEnd
 	complete bool
 	over     bool // rejected
@@ -154,7 +155,8 @@ func (p *zmtpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	at := 0
 	var err error
 	for at < len(b) && err == nil && !p.over {
-		r := newReader(b[at:])
+		r := &p.in
+		r.reset(b[at:])
 		n := 0
 		switch e.state {
 		case zmtpStart:
