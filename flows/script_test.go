@@ -406,3 +406,5 @@ func text(f *Flow) string {
 	}
 	return b.String()
 }
+
+func mustPorts(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
