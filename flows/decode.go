@@ -316,6 +316,9 @@ func (s *segment) ethernet(b []byte) Outcome {
 // llc reads an IEEE 802.2 header; only SNAP leads to IP.
 func (s *segment) llc(b []byte) Outcome {
 	if len(b) < 3 {
+		if s.cut > 0 {
+			return Truncated
+		}
 		return NotIP
 	}
 	if b[0] == 6 && b[1] == 6 {
