@@ -39,9 +39,9 @@ type recent [2]struct {
 // isCopy says whether s is a copy of an earlier packet of its end, and counts
 // it when it is.
 func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint32) bool {
-	var x *extra
+	var x *rare
 	if r.extra != 0 && t.track(r).copied {
-		x = t.extra(r)
+		x = t.extra(r).rarely()
 	}
 	window := copyWindowNoIPID
 	if s.ipID != 0 {
@@ -67,7 +67,7 @@ func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint
 		if r.extra == 0 && t.tracked >= t.config.MaxTracked {
 			return true
 		}
-		x = t.extra(r)
+		x = t.extra(r).rarely()
 		t.track(r).copied = true
 		x.recent = new(recent)
 		for end := range x.recent {

@@ -95,7 +95,8 @@ func (t *Table) newState() *dissect.State {
 
 // hold keeps s until what is before it arrives.
 func (t *Table) hold(r *record, x *extra, s *segment, seq uint32, end int, frame pcaps.FrameID, now int64) {
-	held := x.held[end]
+	odd := x.rarely()
+	held := odd.held[end]
 	at, found := slices.BinarySearchFunc(held, seq, func(p pending, seq uint32) int { return int(int32(p.seq - seq)) })
 	if found && held[at].n >= s.payloadLen {
 		return
@@ -104,9 +105,9 @@ func (t *Table) hold(r *record, x *extra, s *segment, seq uint32, end int, frame
 	for i := range held {
 		bytes += len(held[i].data)
 	}
-	x.held[end] = slices.Insert(held, at, pending{seq, s.payloadLen, slices.Clone(s.payload), frame, now})
+	odd.held[end] = slices.Insert(held, at, pending{seq, s.payloadLen, slices.Clone(s.payload), frame, now})
 	t.buffered += len(s.payload)
-	if len(x.held[end]) > maxHeld || bytes > maxHeldBytes || t.buffered+t.set.Held() > t.config.MaxBuffered {
+	if len(odd.held[end]) > maxHeld || bytes > maxHeldBytes || t.buffered+t.set.Held() > t.config.MaxBuffered {
 		t.release(r, x, end, true)
 	}
 }
@@ -114,9 +115,13 @@ func (t *Table) hold(r *record, x *extra, s *segment, seq uint32, end int, frame
 // release delivers held segments that are next. With force, what is missing
 // before them is given up.
 func (t *Table) release(r *record, x *extra, end int, force bool) {
+	odd := x.rare
+	if odd == nil {
+		return
+	}
 	c := t.track(r)
-	for len(x.held[end]) > 0 {
-		p := x.held[end][0]
+	for len(odd.held[end]) > 0 {
+		p := odd.held[end][0]
 		ahead := int32(p.seq - c.stream[end])
 		if ahead > 0 {
 			if !force {
@@ -128,22 +133,25 @@ func (t *Table) release(r *record, x *extra, end int, force bool) {
 				return
 			}
 		}
-		x.held[end][0] = pending{} // or the array would keep what t.buffered no longer counts
-		x.held[end] = x.held[end][1:]
+		odd.held[end][0] = pending{} // or the array would keep what t.buffered no longer counts
+		odd.held[end] = odd.held[end][1:]
 		t.buffered -= len(p.data)
 		if int32(p.seq+p.n-c.stream[end]) > 0 {
 			t.feed(r, x, end, p)
 		}
 	}
-	x.held[end] = nil
+	odd.held[end] = nil
 }
 
 // drop forgets what is held of end.
 func (t *Table) drop(x *extra, end int) {
-	for i := range x.held[end] {
-		t.buffered -= len(x.held[end][i].data)
+	if x.rare == nil {
+		return
 	}
-	x.held[end] = nil
+	for _, p := range x.rare.held[end] {
+		t.buffered -= len(p.data)
+	}
+	x.rare.held[end] = nil
 }
 
 // conclude delivers what is still held and ends the dissection.
@@ -153,7 +161,7 @@ func (t *Table) conclude(r *record, x *extra) {
 	}
 	// The earlier of the two directions first, as far as that can be told.
 	first := 0
-	if len(x.held[0]) > 0 && len(x.held[1]) > 0 && x.held[1][0].frame < x.held[0][0].frame {
+	if held := &x.seldom().held; len(held[0]) > 0 && len(held[1]) > 0 && held[1][0].frame < held[0][0].frame {
 		first = 1
 	}
 	t.release(r, x, first, true)

@@ -115,20 +115,50 @@ func (r *record) ports() [2]uint16 {
 // extra is what is kept beside a record when its payload or its TCP state is
 // followed, or when something rare happened to it.
 type extra struct {
-	state     *dissect.State
+	state   *dissect.State
+	rare    *rare
+	mac     [2]MAC
+	tags    uint16 // of the first packet of the other direction
+	hasTags bool
+	next    uint32 // free list: 1 + index
+	tcp     tcpDetail
+}
+
+// rare is what few flows have anything of.
+type rare struct {
 	icmp      []ICMPError
 	held      [2][]pending // segments ahead of the stream
-	mac       [2]MAC
-	tags      uint16 // of the first packet of the other direction
-	hasTags   bool
+	recent    *recent      // once a copy was seen
 	over      [3][2]uint32 // how often packets, bytes and payload of the record ran over
 	copies    [2]uint32    // made by the mirror
-	recent    *recent      // once a copy was seen
 	parts     [2]uint32    // fragments beyond the one that completed each datagram
 	partBytes [2]uint64    // on the wire
-	next      uint32       // free list: 1 + index
-	tcp       tcpDetail
+
+	holes           [2][maxHoles]hole
+	missed          [2]uint64 // bytes of holes that had to be forgotten
+	retransmitted   [2]uint32
+	outOfOrder      [2]uint32
+	unansweredFrame [2]pcaps.FrameID
+	idleFrame       pcaps.FrameID
 }
+
+// rarely returns what is rare about the flow, to be changed.
+func (x *extra) rarely() *rare {
+	if x.rare == nil {
+		x.rare = new(rare)
+	}
+	return x.rare
+}
+
+// seldom returns what is rare about the flow, to be read.
+func (x *extra) seldom() *rare {
+	if x.rare == nil {
+		return &nothingRare
+	}
+	return x.rare
+}
+
+var nothingRare rare // never changed
 
 const (
 	recordBits = 16 // records in one allocation
@@ -366,7 +396,7 @@ func (t *Table) tally(r *record, s *segment, end int) {
 		t.carry(r, s, end)
 	}
 	if s.parts > 0 {
-		x := t.extra(r)
+		x := t.extra(r).rarely()
 		x.parts[end] += s.parts
 		x.partBytes[end] += uint64(s.partBytes)
 	}
@@ -374,7 +404,7 @@ func (t *Table) tally(r *record, s *segment, end int) {
 
 // carry counts the counters that ran over when s was added.
 func (t *Table) carry(r *record, s *segment, end int) {
-	x := t.extra(r)
+	x := t.extra(r).rarely()
 	if r.packets[end] == 0 {
 		x.over[0][end]++
 	}
@@ -694,7 +724,7 @@ func (t *Table) blame(e *segment, frame pcaps.FrameID) {
 	if r.extra == 0 && t.tracked >= t.config.MaxTracked {
 		return
 	}
-	x := t.extra(r)
+	x := t.extra(r).rarely()
 	if len(x.icmp) < maxErrors {
 		x.icmp = append(x.icmp, ICMPError{
 			Type: e.payload[0], Code: e.payload[1], From: e.src.netip(e.v6), Frame: frame,

@@ -1,6 +1,8 @@
 package flows
 
 import (
+	"time"
+
 	"wirechart/dissect"
 	"wirechart/pcaps"
 )
@@ -28,23 +30,16 @@ type tcpTrack struct {
 
 // tcpDetail is the rest, which few packets touch.
 type tcpDetail struct {
-	opening [2]uint32 // sequence number of the SYN, or of the first byte seen
-	holes   [2][maxHoles]hole
-
-	missed                    [2]uint64 // bytes of holes that had to be forgotten
-	retransmitted, outOfOrder [2]uint32
-
+	opening       [2]uint32 // sequence number of the SYN, or of the first byte seen
 	syns, synacks uint32
 	rtt           int64
 
 	history [24]byte // index into historyLetters, | 0x80 for end b
 	letters uint8
 
-	unansweredFrame [2]pcaps.FrameID
-	idleFrame       pcaps.FrameID
-	synackFrame     pcaps.FrameID
-	resetFrame      pcaps.FrameID // where the record's resetAfter is resetFar
-	dataFrame       [2]pcaps.FrameID
+	synackFrame pcaps.FrameID
+	resetFrame  pcaps.FrameID // where the record's resetAfter is resetFar
+	dataFrame   [2]pcaps.FrameID
 }
 
 // resetFar says that the first RST is too many frames away to be counted.
@@ -53,7 +48,10 @@ const resetFar = 1<<32 - 1
 // hole is a part of a stream that was skipped: [low, high).
 type hole struct{ low, high uint32 }
 
-const maxHoles = 3
+const (
+	maxHoles  = 3
+	leastIdle = int64(time.Second) // a silence that is worth remembering
+)
 
 // The letters of Zeek's history, capital when the client sent it.
 const historyLetters = "shadfrgtwiq"
@@ -137,9 +135,9 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 			c.answered[other] = true
 		}
 	}
-	if idle := now - r.last; idle > int64(c.idle)*1e6+1e6 && c.spoke[0] && c.spoke[1] {
+	if idle := now - r.last; idle > max(int64(c.idle)*1e6, leastIdle) && c.spoke[0] && c.spoke[1] {
 		c.idle = uint32(min(idle/1e6, 1<<32-1))
-		t.extra(r).tcp.idleFrame = frame
+		t.extra(r).rarely().idleFrame = frame
 	}
 	// Most packets add no letter: data or an acknowledgement, again.
 	plain := uint16(1 << histACK)
@@ -168,7 +166,7 @@ func (t *Table) start(r *record, c *tcpTrack, s *segment, end int) {
 		d.syns, c.late = 1, true
 		t.write(r, c, client, histSYN)
 	case r.flags[client]&flagSYN != 0:
-		d.syns = r.packets[client] - x.copies[client]
+		d.syns = r.packets[client] - x.seldom().copies[client]
 		if end == client {
 			d.syns--
 		}
@@ -301,7 +299,7 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 // repeat takes payload that lies behind the highest byte seen: it fills a hole,
 // and came late, or it was sent again.
 func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.FrameID) {
-	d := &t.extra(r).tcp
+	d := t.extra(r).rarely()
 	if t.fill(r, c, end, h) {
 		d.outOfOrder[end]++
 		return
@@ -316,7 +314,7 @@ func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.Fram
 
 // dig records bytes that were passed over.
 func (t *Table) dig(r *record, c *tcpTrack, end int, h hole) {
-	d := &t.extra(r).tcp
+	d := t.extra(r).rarely()
 	holes := &d.holes[end]
 	for i := range holes {
 		if holes[i].low == holes[i].high {
@@ -332,7 +330,7 @@ func (t *Table) dig(r *record, c *tcpTrack, end int, h hole) {
 
 // fill takes the bytes of h out of the holes and says whether there were any.
 func (t *Table) fill(r *record, c *tcpTrack, end int, h hole) bool {
-	holes := &t.extra(r).tcp.holes[end]
+	holes := &t.extra(r).rarely().holes[end]
 	filled := false
 	for i := range holes {
 		o := &holes[i]
@@ -357,7 +355,7 @@ func (t *Table) fill(r *record, c *tcpTrack, end int, h hole) bool {
 }
 
 // gaps is how many bytes of end are missing.
-func (d *tcpDetail) gaps(end int) uint64 {
+func (d *rare) gaps(end int) uint64 {
 	n := d.missed[end]
 	for _, h := range d.holes[end] {
 		n += uint64(h.high - h.low)
@@ -518,7 +516,7 @@ func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
 		if r.flags[client]&flagSYN != 0 {
 			c.SYNs = r.packets[client]
 			if x != nil {
-				c.SYNs -= x.copies[client]
+				c.SYNs -= x.seldom().copies[client]
 			}
 			if r.flags[client]&flagRST != 0 {
 				c.SYNs = max(c.SYNs-1, 1)
@@ -526,21 +524,21 @@ func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
 		}
 		return
 	}
-	d, k := &x.tcp, t.track(r)
+	d, k, odd := &x.tcp, t.track(r), x.seldom()
 	c.SYNs, c.SYNACKs, c.Acked, c.RTT = d.syns, d.synacks, k.shook, d.rtt
 	c.SYNACKFrame = d.synackFrame
-	c.LongestIdle, c.LongestIdleFrame = int64(k.idle)*1e6, d.idleFrame
+	c.LongestIdle, c.LongestIdleFrame = int64(k.idle)*1e6, odd.idleFrame
 	for end := range 2 {
 		dir := r.dir(end)
 		c.DataFrame[dir] = d.dataFrame[end]
 		c.AckedData[dir] = k.answered[end]
 		c.Unanswered[dir] = k.unanswered[end]
-		if k.unanswered[end] > 0 && (c.UnansweredFrame == 0 || d.unansweredFrame[end] < c.UnansweredFrame) {
-			c.UnansweredFrame = d.unansweredFrame[end]
+		if k.unanswered[end] > 0 && (c.UnansweredFrame == 0 || odd.unansweredFrame[end] < c.UnansweredFrame) {
+			c.UnansweredFrame = odd.unansweredFrame[end]
 		}
-		f.Missed[dir] = d.gaps(end)
-		f.Retransmitted[dir] = uint64(d.retransmitted[end])
-		f.OutOfOrder[dir] = uint64(d.outOfOrder[end])
+		f.Missed[dir] = odd.gaps(end)
+		f.Retransmitted[dir] = uint64(odd.retransmitted[end])
+		f.OutOfOrder[dir] = uint64(odd.outOfOrder[end])
 	}
 	f.Dissect.Late = k.late
 }

@@ -40,8 +40,10 @@ func (t *Table) view(r *record, f *Flow) {
 	f.Client, f.Server = ends[client], ends[1-client]
 
 	var x *extra
+	odd := &nothingRare
 	if r.extra != 0 {
 		x = t.extra(r)
+		odd = x.seldom()
 	}
 	for end := range 2 {
 		d := r.dir(end)
@@ -49,11 +51,11 @@ func (t *Table) view(r *record, f *Flow) {
 		f.Bytes[d] = uint64(r.bytes[end])
 		f.Payload[d] = uint64(r.payload[end])
 		if x != nil {
-			f.Packets[d] += uint64(x.over[0][end]) << 32
-			f.Bytes[d] += uint64(x.over[1][end]) << 32
-			f.Payload[d] += uint64(x.over[2][end]) << 32
-			f.Duplicate[d] = uint64(x.copies[end])
-			f.Fragments[d], f.FragmentBytes[d] = uint64(x.parts[end]), x.partBytes[end]
+			f.Packets[d] += uint64(odd.over[0][end]) << 32
+			f.Bytes[d] += uint64(odd.over[1][end]) << 32
+			f.Payload[d] += uint64(odd.over[2][end]) << 32
+			f.Duplicate[d] = uint64(odd.copies[end])
+			f.Fragments[d], f.FragmentBytes[d] = uint64(odd.parts[end]), odd.partBytes[end]
 		}
 	}
 	vlans, tunnel = t.viewTags(r.tags, vlans, tunnel)
@@ -62,7 +64,7 @@ func (t *Table) view(r *record, f *Flow) {
 			vlans, tunnel = t.viewTags(x.tags, vlans, tunnel)
 		}
 		f.ClientMAC, f.ServerMAC = x.mac[client], x.mac[1-client]
-		icmp = append(icmp, x.icmp...)
+		icmp = append(icmp, odd.icmp...)
 	}
 	f.VLANs, f.Tunnel, f.ICMP = vlans, tunnel, icmp
 	if r.proto == ProtoTCP {
