@@ -16,6 +16,7 @@ func (b Basis) String() string { return [...]string{"", "content", "port", "both
 const (
 	maxProbe      = 4 << 10  // bytes of one direction after which probing ends
 	maxDatagrams  = 4        // datagrams after which probing ends
+	maxSpare      = 64       // buffers kept for the next direction that waits
 	maxUnconsumed = 64 << 10 // bytes of one direction that a Parser may leave waiting
 )
 
@@ -28,6 +29,7 @@ type Set struct {
 	context *Context
 
 	held    int // bytes waiting in all States
+	spare   [][]byte
 	maxHeld int
 }
 
@@ -55,6 +57,24 @@ func NewSet(list []Dissector, context *Context, maxHeld int) *Set {
 		}
 	}
 	return s
+}
+
+// buffer returns an empty buffer, one that was given back when there is one:
+// most messages that wait for their end wait for one segment.
+func (s *Set) buffer() []byte {
+	l := len(s.spare)
+	if l == 0 {
+		return nil
+	}
+	b := s.spare[l-1]
+	s.spare = s.spare[:l-1]
+	return b
+}
+
+func (s *Set) giveBack(b []byte) {
+	if cap(b) > 0 && len(s.spare) < maxSpare {
+		s.spare = append(s.spare, b[:0])
+	}
 }
 
 // Held is the number of bytes that wait in all flows.
@@ -297,6 +317,7 @@ func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
 // abandon gives up one direction; with both given up, the flow is done.
 func (s *State) abandon(set *Set, dir Dir) {
 	set.held -= len(s.waiting[dir])
+	set.giveBack(s.waiting[dir])
 	s.waiting[dir] = nil
 	s.skip[dir] = 0
 	s.dead[dir] = true
@@ -352,8 +373,12 @@ func (s *State) keep(set *Set, dir Dir, b []byte) {
 		set.held -= len(b) - len(old) // as abandon expects it
 		s.lost = true
 		s.abandon(set, dir)
-	case len(b) == 0 && cap(old) > 4<<10:
+	case len(b) == 0:
+		set.giveBack(old)
 		s.waiting[dir] = nil
+	case cap(old) < len(b):
+		s.waiting[dir] = append(set.buffer(), b...)
+		set.giveBack(old)
 	default:
 		s.waiting[dir] = append(old[:0], b...)
 	}
@@ -404,6 +429,7 @@ func (s *State) finish(set *Set) {
 	}
 	for d := range s.waiting {
 		set.held -= len(s.waiting[d])
+		set.giveBack(s.waiting[d])
 		s.waiting[d] = nil
 	}
 	s.phase = done
