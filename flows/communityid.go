@@ -40,8 +40,8 @@ func (f *Flow) CommunityID() string {
 // a request and its reply are one flow, other messages keep their code and
 // their direction.
 func (f *Flow) icmpPorts() (src, dst uint16, oneWay bool) {
-	answers := [...][2]uint16{{8, 0}, {13, 14}, {15, 16}, {17, 18}, {10, 9}}
-	answers6 := [...][2]uint16{{128, 129}, {133, 134}, {135, 136}, {130, 131}, {144, 145}}
+	answers := [][2]uint16{{8, 0}, {10, 9}, {13, 14}, {15, 16}, {17, 18}}
+	answers6 := [][2]uint16{{128, 129}, {130, 131}, {133, 134}, {135, 136}, {139, 140}, {144, 145}}
 	if f.Proto == ProtoICMPv6 {
 		answers = answers6
 	}

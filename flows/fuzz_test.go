@@ -70,9 +70,7 @@ func FuzzTable(f *testing.F) {
 			if n := first.table.used; n > limits.MaxFlows {
 				t.Errorf("%d records, %d allowed", n, limits.MaxFlows)
 			}
-			// As often as a packet of each batch may need an extra after the last
-			// flow began.
-			if n := first.table.tracked; n > limits.MaxTracked+limits.MaxFlows {
+			if n := first.table.tracked; n > limits.MaxTracked {
 				t.Errorf("%d flows followed, %d allowed", n, limits.MaxTracked)
 			}
 			second := play(t, packets, limits, list...)

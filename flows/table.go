@@ -395,7 +395,7 @@ func (t *Table) tally(r *record, s *segment, end int) {
 	if r.packets[end] == 0 || r.bytes[end] < s.wireLen || r.payload[end] < s.payloadLen {
 		t.carry(r, s, end)
 	}
-	if s.parts > 0 {
+	if s.parts > 0 && !t.full(r) {
 		x := t.extra(r).rarely()
 		x.parts[end] += s.parts
 		x.partBytes[end] += uint64(s.partBytes)
@@ -422,7 +422,7 @@ func (t *Table) firstOf(r *record, s *segment, end int) {
 		r.tags = t.tagSet(s)
 		return
 	}
-	if n := t.tagSet(s); n != r.tags {
+	if n := t.tagSet(s); n != r.tags && !t.full(r) {
 		x := t.extra(r)
 		x.tags, x.hasTags = n, true
 	}
@@ -479,6 +479,9 @@ func (t *Table) timeout(r *record) time.Duration {
 }
 
 func (t *Table) record(n uint32) *record { return &t.records[n>>recordBits][n&(1<<recordBits-1)] }
+
+// full says that r has no extra and that there is no room for one.
+func (t *Table) full(r *record) bool { return r.extra == 0 && t.tracked >= t.config.MaxTracked }
 
 // extra returns what is kept beside r, made when there is nothing yet.
 func (t *Table) extra(r *record) *extra {
