@@ -272,9 +272,10 @@ func (p *tlsParser) readServerHello(dir Dir, typ int, r *reader, facts *Facts) e
 		return r.err()
 	}
 	p.serverHello = helloRead
-	if p.tls13() {
+	switch {
+	case p.tls13():
 		p.resumed = h.hasPSK
-	} else {
+	case p.version <= versionTLS12:
 		// The server names the session that the client asked to resume
 		// (RFC 5246 section 7.4.1.3); in TLS 1.3 the echo means nothing.
 		n := int(p.sessionIDLength)
