@@ -33,33 +33,42 @@ func (m *Malformed) Error() string {
 // dry is Malformed: the sender's lengths contradict each other. After a failure
 // every read returns zero values.
 type reader struct {
-	b      []byte
-	off    int  // next byte of b
-	base   int  // offset of b in the outermost message, for messages
-	nested bool // inside a declared length
-	fail   *error
-	first  error
+	b       []byte
+	off     int     // next byte of b
+	base    int     // offset of b in the outermost message, for messages
+	outer   *reader // the outermost reader, for one inside a declared length; else nil
+	failure error   // of the outermost reader: the first of all
 }
 
-// newReader starts an outermost reader over b.
-func newReader(b []byte) *reader {
-	r := &reader{}
-	r.reset(b)
-	return r
-}
+// newReader starts an outermost reader over b. It does not leave the stack of a
+// function that keeps it to itself.
+func newReader(b []byte) *reader { return &reader{b: b} }
 
 // reset makes r an outermost reader over b. A Parser that reads many messages
-// keeps its reader and resets it: a new one is an allocation.
-func (r *reader) reset(b []byte) {
-	*r = reader{b: b, fail: &r.first}
-}
+// keeps its reader and resets it: a new one may be an allocation.
+func (r *reader) reset(b []byte) { *r = reader{b: b} }
 
 // err is the first failure, or nil.
-func (r *reader) err() error { return *r.fail }
+func (r *reader) err() error {
+	if r.outer != nil {
+		return r.outer.failure
+	}
+	return r.failure
+}
+
+// fail records err, unless something failed before.
+func (r *reader) fail(err error) {
+	if r.outer != nil {
+		r = r.outer
+	}
+	if r.failure == nil {
+		r.failure = err
+	}
+}
 
 // left is the number of bytes not yet read; 0 after a failure.
 func (r *reader) left() int {
-	if *r.fail != nil {
+	if r.err() != nil {
 		return 0
 	}
 	return len(r.b) - r.off
@@ -67,25 +76,23 @@ func (r *reader) left() int {
 
 // need makes sure that n more bytes are there.
 func (r *reader) need(field string, n int) bool {
-	if *r.fail != nil {
+	if r.err() != nil {
 		return false
 	}
 	if n >= 0 && n <= len(r.b)-r.off {
 		return true
 	}
-	if r.nested {
-		*r.fail = &Malformed{field, r.base + r.off, fmt.Sprintf("need %d bytes, enclosing length leaves %d", n, len(r.b)-r.off)}
+	if r.outer != nil {
+		r.fail(&Malformed{field, r.base + r.off, fmt.Sprintf("need %d bytes, enclosing length leaves %d", n, len(r.b)-r.off)})
 	} else {
-		*r.fail = ErrShort
+		r.fail(ErrShort)
 	}
 	return false
 }
 
 // malformed records that field, just read, has a value that cannot be.
 func (r *reader) malformed(field, reason string) {
-	if *r.fail == nil {
-		*r.fail = &Malformed{field, r.base + r.off, reason}
-	}
+	r.fail(&Malformed{field, r.base + r.off, reason})
 }
 
 func (r *reader) u8(field string) int {
@@ -164,8 +171,12 @@ func (r *reader) bytes(field string, n int) []byte {
 // within returns a reader of the next n bytes, a part whose length the message
 // declares. It shares the failure of r.
 func (r *reader) within(field string, n int) reader {
+	outer := r
+	if r.outer != nil {
+		outer = r.outer
+	}
 	start := r.base + r.off
-	return reader{b: r.bytes(field, n), base: start, nested: true, fail: r.fail}
+	return reader{b: r.bytes(field, n), base: start, outer: outer}
 }
 
 // empty makes sure that nothing is left of a part whose length was declared.

@@ -284,7 +284,6 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 			return len(b), nil
 		}
 		r := reader{b: b, off: n}
-		r.fail = &r.first
 		typ := r.u8("content type")
 		version := r.be16("record version")
 		length := r.be16("record length")
@@ -374,7 +373,6 @@ func (p *tlsParser) handshake(dir Dir, fragment []byte, facts *Facts) error {
 	}
 	for len(b) > 0 && !p.settled {
 		r := reader{b: b}
-		r.fail = &r.first
 		typ := r.u8("message type")
 		length := r.be24("message length")
 		if r.err() == nil && (!wanted(typ) || length > maxMessage) {
