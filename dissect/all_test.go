@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -41,10 +42,14 @@ type conversation struct {
 	now   int64
 }
 
+// testSet is shared by the conversations, which come one after the other: its
+// tables are large.
+var testSet = sync.OnceValue(func() *Set { return NewSet(All(), &Context{Fingerprints: true}, testHeld) })
+
 func converse(t testing.TB, s *sample) *conversation {
 	return &conversation{
 		t:     t,
-		set:   NewSet(All(), &Context{Fingerprints: true}, testHeld),
+		set:   testSet(),
 		over:  s.over,
 		ports: s.ports,
 		sure:  true,

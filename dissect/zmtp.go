@@ -134,6 +134,7 @@ type zmtpEnd struct {
 	version   int  // as in the greeting: 0 is 1.0, 1 and 2 are 2.0, 3 and more are 3.x
 	minor     int  //
 	known     bool // version is known
+	bare      bool // the end began with a 1.0 frame, without a signature
 	framing1  bool // frames are those of 1.0
 	idSize    int  // size of the identity, from the signature
 	mechanism string
@@ -192,7 +193,7 @@ func (p *zmtpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 
 func (p *zmtpParser) start(e *zmtpEnd, r *reader) (int, error) {
 	if r.u8("first byte") != 0xff {
-		e.known, e.framing1 = true, true
+		e.known, e.bare, e.framing1 = true, true, true
 		e.state = zmtpIdentity
 		return 0, nil
 	}
@@ -202,7 +203,7 @@ func (p *zmtpParser) start(e *zmtpEnd, r *reader) (int, error) {
 		return 0, r.err()
 	}
 	if last&1 == 0 { // a long identity of 1.0
-		e.known, e.framing1 = true, true
+		e.known, e.bare, e.framing1 = true, true, true
 		e.state = zmtpIdentity
 		return 0, nil
 	}
@@ -213,12 +214,9 @@ func (p *zmtpParser) start(e *zmtpEnd, r *reader) (int, error) {
 	return r.off, nil
 }
 
-// unversioned says that the end began with a 1.0 frame.
-func (e *zmtpEnd) unversioned() bool { return e.known && e.version == 0 && e.framing1 }
-
 func (p *zmtpParser) version(dir Dir, r *reader, facts *Facts) (int, error) {
 	e := &p.end[dir]
-	if p.end[dir.Other()].unversioned() {
+	if p.end[dir.Other()].bare {
 		// The signature was this end's identity frame: the rest of it, then
 		// the frames of 1.0.
 		id := r.bytes("identity", e.idSize)
@@ -263,6 +261,9 @@ func (p *zmtpParser) rest(dir Dir, r *reader, facts *Facts) (int, error) {
 			return 0, &Malformed{"mechanism", 12, "not a name"}
 		}
 		e.version = 2 // as far as this flow goes
+		if other := &p.end[dir.Other()]; other.known {
+			e.version = min(e.version, other.version)
+		}
 		p.agree(facts)
 		r.off--
 	}

@@ -1,0 +1,101 @@
+package dissect
+
+import (
+	"strings"
+	"testing"
+)
+
+// ask delivers datagrams to and from a name server in turns.
+func ask(t *testing.T, port uint16, says ...string) (string, *conversation) {
+	t.Helper()
+	c := converse(t, &sample{over: UDP, ports: [2]uint16{50000, port}})
+	for i, b := range says {
+		c.say(Dir(i&1), unhex(b))
+	}
+	return c.end(), c
+}
+
+const (
+	queryHeader = "1234 0100 0001 0000 0000 0000"
+	wwwExample  = "03777777 07657861 6d706c65 00"
+)
+
+func TestDNSMessages(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		says []string
+		want string
+	}{
+		{"question", []string{queryHeader + wwwExample + "0001 0001"},
+			"dns.qtype A\ndns.qname www.example\n"},
+		{"no such name", []string{queryHeader + wwwExample + "0041 0001", "1234 8183 0001 0000 0000 0000" + wwwExample + "0041 0001"},
+			"dns.qtype HTTPS\ndns.qname www.example\ndns.rcode NXDOMAIN\n"},
+		{"root", []string{queryHeader + "00 0002 0001"},
+			"dns.qtype NS\ndns.qname <Root>\n"},
+		{"odd names", []string{queryHeader + "05 61011b7fc3 04 c3a42062 00" + "0010 0001"},
+			"dns.qtype TXT\ndns.qname a\\001\\033\\177\uFFFD.ä b\n"},
+		{"a dot in a label", []string{"1234 0100 0002 0000 0000 0000" + "03 612e62 00 0001 0001" + wwwExample + "001c 0001"},
+			"dns.qtype AAAA\ndns.qname www.example\n"}, // one question is passed over
+		{"type without a name", []string{queryHeader + wwwExample + "ff55 0001"},
+			"dns.qtype TYPE65365\ndns.qname www.example\n"},
+		{"answer, authority and additional", []string{
+			queryHeader + wwwExample + "0001 0001",
+			"1234 8180 0001 0002 0001 0002" + wwwExample + "0001 0001" +
+				"c00c 0005 0001 0000003c 0004 016ec00c" + // CNAME n.www.example
+				"c027 0001 0001 0000003c 0004 c0000201" +
+				"c00c 0002 0001 0000003c 0002 c00c" + // NS
+				"00 0029 1000 00000000 0000" + // EDNS
+				"c00c 001c 0001 0000003c 0010 20010db8000000000000000000000002"},
+			"dns.qtype A\ndns.qname www.example\ndns.rcode NOERROR\ndns.answer 192.0.2.1\ndns.answer 2001:db8::2\n"},
+		{"cut behind the first answer", []string{
+			queryHeader + wwwExample + "0001 0001",
+			"1234 8380 0001 0002 0000 0000" + wwwExample + "0001 0001" +
+				"c00c 0001 0001 0000003c 0004 c0000201" + "c00c 0001 0001 0000"},
+			"dns.qtype A\ndns.qname www.example\ndns.rcode NOERROR\ndns.answer 192.0.2.1\n"},
+		{"dynamic update", []string{
+			"1234 2800 0001 0000 0001 0000" + wwwExample + "0006 0001" + "c00c 0001 0001 0000003c 0004 c0000201",
+			"1234 a805 0001 0000 0000 0000" + wwwExample + "0006 0001"},
+			"dns.qtype SOA\ndns.qname www.example\ndns.rcode REFUSED\n"},
+		{"a pointer to itself", []string{queryHeader + "c00c 0001 0001"}, ""},
+		{"header alone", []string{"1234 8182 0000 0000 0000 0000"},
+			"dns.rcode SERVFAIL\n"},
+	} {
+		facts, conversation := ask(t, 53, c.says...)
+		if facts != c.want {
+			t.Errorf("%s:\n%swant:\n%s", c.name, facts, c.want)
+		}
+		if got := conversation.state.Protocol(conversation.set); got != "dns" {
+			t.Errorf("%s: protocol %q", c.name, got)
+		}
+	}
+}
+
+func TestDNSElsewhere(t *testing.T) {
+	for _, c := range []struct{ name, b, want string }{
+		{"a question", queryHeader + wwwExample + "0001 0001", "dns"},
+		{"a header alone", "1234 8182 0000 0000 0000 0000", ""},
+		{"an unknown class", queryHeader + wwwExample + "0001 0777", ""},
+		{"NetBIOS", "1234 0110 0001 0000 0000 0000" + "20" + strings.Repeat("43", 32) + "00 0020 0001", ""},
+		{"random bytes", "6c092761bbd36600e669f22fe855c79d7150babc2f1fa4c1", ""},
+		{"too many", "1234 0100 0001 4000 0000 0000" + wwwExample + "0001 0001", ""},
+	} {
+		_, conversation := ask(t, 4000, c.b)
+		if got := conversation.state.Protocol(conversation.set); got != c.want {
+			t.Errorf("%s: protocol %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestDNSOverTCPWithGaps(t *testing.T) {
+	answer := "1234 8180 0001 0002 0000 0000" + wwwExample + "0001 0001" +
+		"c00c 0001 0001 0000003c 0004 c0000201" + "c00c 0001 0001 0000003c 0004 c0000202"
+	whole := append([]byte{0, byte(len(unhex(answer)))}, unhex(answer)...)
+	c := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 53}})
+	c.say(ToClient, whole[:len(whole)-10]) // the second answer is cut
+	c.state.Gap(c.set, ToClient, 10)
+	c.say(ToClient, append([]byte{0, 12}, unhex("1235 8183 0000 0000 0000 0000")...))
+	want := "dns.rcode NOERROR\ndns.qtype A\ndns.qname www.example\ndns.answer 192.0.2.1\ndns.rcode NXDOMAIN\n"
+	if got := c.end(); got != want {
+		t.Errorf("facts:\n%swant:\n%s", got, want)
+	}
+}
