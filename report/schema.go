@@ -1,0 +1,219 @@
+package report
+
+import (
+	"encoding/json"
+	"reflect"
+	"strings"
+
+	"wirechart/dissect"
+)
+
+// Schema is the JSON Schema (draft 2020-12) of what the JSON formats write:
+// "flow", "audit" and "hosts" are the kinds. They are made from what writes the
+// documents: the keys of facts, and the document types of json.go.
+func Schema(kind string) ([]byte, bool) {
+	var s schema
+	switch kind {
+	case "flow":
+		s = flowSchema()
+	case "audit":
+		s = documentSchema(AuditSchema, "An audit", auditDoc{})
+	case "hosts":
+		s = documentSchema(HostsSchema, "Hosts and the parts they play", hostsDoc{})
+	default:
+		return nil, false
+	}
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		panic(err) // made of strings, lists and maps
+	}
+	return append(b, '\n'), true
+}
+
+// schema is a JSON Schema, or a part of one.
+type schema map[string]any
+
+const draft = "https://json-schema.org/draft/2020-12/schema"
+
+func object(doc string, required []string, properties schema) schema {
+	s := schema{"type": "object", "properties": properties}
+	if doc != "" {
+		s["description"] = doc
+	}
+	if len(required) > 0 {
+		s["required"] = required
+	}
+	return s
+}
+
+func typed(kind, doc string) schema { return schema{"type": kind, "description": doc} }
+
+func listOf(items schema, doc string) schema {
+	return schema{"type": "array", "items": items, "description": doc}
+}
+
+func oneOf(doc string, values ...string) schema {
+	return schema{"type": "string", "enum": values, "description": doc}
+}
+
+func whole(doc string) schema {
+	return schema{"type": "integer", "minimum": 0, "description": doc}
+}
+
+func pair(doc string) schema {
+	return schema{"type": "array", "description": doc + ": [client to server, server to client]",
+		"items": schema{"type": "integer", "minimum": 0}, "minItems": 2, "maxItems": 2}
+}
+
+func moment(doc string) schema {
+	return schema{"type": "string", "format": "date-time", "description": doc}
+}
+
+// flowSchema describes what recorder writes.
+func flowSchema() schema {
+	end := func(doc string) schema {
+		return object(doc, []string{"ip"}, schema{
+			"ip":    schema{"type": "string", "description": "IPv4 or IPv6 address"},
+			"port":  schema{"type": "integer", "minimum": 0, "maximum": 65535, "description": "absent where the protocol has none"},
+			"mac":   typed("string", "Ethernet address"),
+			"name":  typed("string", "what the host is called"),
+			"roles": listOf(schema{"type": "string"}, "components that the host plays; absent when nothing was judged"),
+		})
+	}
+	icmpError := func(doc string) schema {
+		return object(doc, []string{"type", "code"}, schema{
+			"type": whole("ICMP type"),
+			"code": whole("ICMP code"),
+			"from": typed("string", "address that sent it"),
+		})
+	}
+	portClass := func(doc string) schema { return oneOf(doc, "dynamic", "documented", "well_known", "other") }
+	properties := schema{
+		"schema":        schema{"const": FlowSchema},
+		"file":          typed("string", "capture that the flow was first seen in, as given on the command line"),
+		"frame":         schema{"type": "integer", "minimum": 1, "description": "number of its first frame"},
+		"id":            whole("number of the flow, stable within one run"),
+		"community_id":  typed("string", "Community ID, version 1, seed 0"),
+		"start":         moment("time of its first frame"),
+		"end":           moment("time of its last frame"),
+		"duration":      schema{"type": "number", "description": "seconds"},
+		"proto":         typed("string", "tcp, udp, icmp, icmpv6, sctp or the IP protocol number"),
+		"client":        end("the end that opened the flow"),
+		"server":        end("the other end"),
+		"orientation":   oneOf("how it is known which end is the client", "syn", "protocol", "port", "first_packet"),
+		"packets":       pair("frames, every copy and retransmission counted"),
+		"bytes":         pair("bytes on the wire, link header and encapsulation included"),
+		"payload_bytes": pair("transport payload, every transmission"),
+		"missed_bytes":  pair("TCP payload known to be missing"),
+		"retransmitted": pair("TCP segments sent again"),
+		"out_of_order":  pair("TCP segments that came late"),
+		"duplicates":    pair("copies made by the mirror"),
+		"vlan":          listOf(whole(""), "VLAN tags, outermost first"),
+		"tunnel":        listOf(schema{"type": "string"}, "tags and encapsulations, outermost first"),
+		"tcp": object("how the connection went", []string{"state", "history"}, schema{
+			"state":       oneOf("Zeek's conn_state", "OTH", "S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR"),
+			"history":     typed("string", "Zeek's history letters"),
+			"rtt_ms":      schema{"type": "number", "description": "from SYN to the acknowledgement of the SYN-ACK, milliseconds"},
+			"syn_retries": whole("SYN sent again"),
+			"reset_by":    oneOf("the end that sent the first RST", "client", "server"),
+			"reset_ttl":   whole("TTL or hop limit of the first RST"),
+			"icmp":        icmpError("first ICMP error that quoted the flow"),
+		}),
+		"icmp_error": icmpError("first ICMP error that quoted the flow, of flows other than TCP"),
+		"ended":      oneOf("why the flow is over", "closed", "reset", "idle", "evicted", "capture_end"),
+		"app":        typed("string", "protocol spoken"),
+		"app_basis":  oneOf("how that is known", "content", "port", "both"),
+		"ports": object("what the ports are", nil, schema{
+			"client": portClass("the client's"),
+			"server": portClass("the server's"),
+		}),
+		"verdict": oneOf("what the diagram says of the flow; absent when nothing was judged",
+			"documented", "violation", "undocumented", "blocked", "indeterminate", "ambient", "out_of_scope"),
+		"edge":    typed("string", "edge that decided or came nearest"),
+		"reasons": listOf(schema{"type": "string"}, "why, the deciding one first"),
+		"concerns": listOf(object("", []string{"reason", "severity"}, schema{
+			"reason":   schema{"type": "string"},
+			"severity": oneOf("how much it matters", "info", "low", "medium", "high"),
+		}), "good practice of which the diagram does not speak"),
+		"evidence": listOf(object("", []string{"says"}, schema{
+			"frame": whole("frame that shows it; absent when its absence is the proof"),
+			"file":  typed("string", "capture of that frame, when it is not the flow's"),
+			"says":  schema{"type": "string"},
+		}), "for each reason, then for each concern, what was seen and where"),
+	}
+	for _, k := range dissect.Keys() {
+		name, member, _ := strings.Cut(k.Name, ".")
+		if properties[name] == nil {
+			properties[name] = object("what was learned of "+name, nil, schema{})
+		}
+		properties[name].(schema)["properties"].(schema)[member] = factSchema(k)
+	}
+	s := object("One flow: both directions of one five-tuple. A member that is not known is absent.", []string{
+		"schema", "frame", "id", "start", "end", "duration", "proto", "client", "server", "orientation",
+		"packets", "bytes", "payload_bytes", "duplicates", "ended"}, properties)
+	s["$schema"], s["$id"], s["title"] = draft, FlowSchema, "A flow"
+	return s
+}
+
+func factSchema(k dissect.KeyInfo) schema {
+	switch k.Kind {
+	case dissect.Text:
+		return typed("string", k.Doc)
+	case dissect.Flag:
+		return typed("boolean", k.Doc)
+	case dissect.Int:
+		return typed("integer", k.Doc)
+	case dissect.Float:
+		return typed("number", k.Doc)
+	case dissect.List:
+		return listOf(schema{"type": "string"}, k.Doc)
+	case dissect.Ints:
+		return listOf(schema{"type": "integer"}, k.Doc)
+	}
+	return pair(k.Doc)
+}
+
+// documentSchema describes a document type: members from its json tags, what
+// may be absent from omitempty, descriptions from its doc tags.
+func documentSchema(id, title string, doc any) schema {
+	s := typeSchema(reflect.TypeOf(doc))
+	s["$schema"], s["$id"], s["title"] = draft, id, title
+	s["properties"].(schema)["schema"] = schema{"const": id}
+	return s
+}
+
+func typeSchema(t reflect.Type) schema {
+	switch t.Kind() {
+	case reflect.Pointer:
+		return typeSchema(t.Elem())
+	case reflect.Slice:
+		return schema{"type": "array", "items": typeSchema(t.Elem())}
+	case reflect.Map:
+		return schema{"type": "object", "additionalProperties": typeSchema(t.Elem())}
+	case reflect.String:
+		return schema{"type": "string"}
+	case reflect.Bool:
+		return schema{"type": "boolean"}
+	case reflect.Float64:
+		return schema{"type": "number"}
+	case reflect.Struct:
+		properties, required := schema{}, []string{}
+		for i := range t.NumField() {
+			f := t.Field(i)
+			name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+			p := typeSchema(f.Type)
+			if doc := f.Tag.Get("doc"); doc != "" {
+				p["description"] = doc
+			}
+			if format := f.Tag.Get("format"); format != "" {
+				p["format"] = format
+			}
+			properties[name] = p
+			if options != "omitempty" {
+				required = append(required, name)
+			}
+		}
+		return object("", required, properties)
+	}
+	return schema{"type": "integer"}
+}
