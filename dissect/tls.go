@@ -646,7 +646,7 @@ func (p *tlsParser) cut(dir Dir, fragment []byte, lost int, facts *Facts) {
 	case msgServerHello:
 		p.cutServerHello(dir, r, facts)
 	case msgCertificate:
-		p.cutCertificates(dir, r, facts)
+		s.lost = !p.cutCertificates(dir, r, facts) || s.lost
 	}
 	s.lost = s.lost || lost > missing
 	s.drop = max(0, missing-lost)

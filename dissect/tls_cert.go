@@ -76,17 +76,18 @@ func (p *tlsParser) readCertificates(dir Dir, r *reader, facts *Facts) error {
 }
 
 // cutCertificates takes in the beginning of a Certificate message: the length
-// of the list tells whether there are any.
-func (p *tlsParser) cutCertificates(dir Dir, r *reader, facts *Facts) {
+// of the list tells whether there are any, where it is not lost.
+func (p *tlsParser) cutCertificates(dir Dir, r *reader, facts *Facts) (ok bool) {
 	n := r.be24("certificates length")
 	if r.err() != nil || dir != p.client || p.clientHello == helloMissing && p.serverHello == helloMissing {
-		return
+		return false
 	}
 	if n > 0 {
 		p.sayClientCert(facts, "present", "observed")
 	} else {
 		p.sayClientCert(facts, "empty", "observed")
 	}
+	return true
 }
 
 // tell makes facts of c, under the keys of one end.
