@@ -160,7 +160,7 @@ func (t *Table) giveUp(d *datagram) {
 	t.remove(d)
 	if d.headed && s.outcome == Decoded {
 		s.setKey(t.seed)
-		t.count(d.frame, d.time, s)
+		t.count(d.frame, d.time, s, 0)
 	}
 }
 

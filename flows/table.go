@@ -301,12 +301,13 @@ func (t *Table) add(batch []pcaps.Packet) {
 	}
 	t.touched += sum
 	for i := range batch {
-		t.take(&batch[i], &t.segments[i])
+		t.take(&batch[i], &t.segments[i], uint32(t.slotAt[i]))
 	}
 }
 
-// take counts one packet.
-func (t *Table) take(p *pcaps.Packet, s *segment) {
+// take counts one packet. guess is 1 + the number of the record that its flow
+// had when the batch was begun, or another's, or 0.
+func (t *Table) take(p *pcaps.Packet, s *segment, guess uint32) {
 	t.stats.Packets++
 	t.now = max(t.now, p.Time)
 	if s.outcome == Fragment {
@@ -331,16 +332,19 @@ func (t *Table) take(p *pcaps.Packet, s *segment) {
 		}
 		return
 	}
-	t.count(p.Frame, p.Time, s)
+	t.count(p.Frame, p.Time, s, guess)
 }
 
 // count finds the flow of s, or begins it, and counts s there.
-func (t *Table) count(frame pcaps.FrameID, now int64, s *segment) {
+func (t *Table) count(frame pcaps.FrameID, now int64, s *segment, guess uint32) {
 	end := 0
 	if s.fromB {
 		end = 1
 	}
-	slot, n := t.find(&s.key, s.hash)
+	slot, n := noSlot, guess
+	if n == 0 || t.record(n-1).bits&bitIndexed == 0 || !t.same(t.record(n-1), &s.key) {
+		slot, n = t.find(&s.key, s.hash)
+	}
 	var r *record
 	fresh := false
 	if n == 0 {
@@ -563,12 +567,16 @@ func (t *Table) place(v uint64) {
 	t.slots[at] = v
 }
 
-// begin starts a flow with its first packet, at slot of the index. A flow of
-// the same key that is there is over: it is found by no packet any more.
+// noSlot stands for a slot that was not looked up.
+const noSlot = ^uint32(0)
+
+// begin starts a flow with its first packet, at slot of the index, and returns
+// 1 + its number. A flow of the same key that is there is over: no packet finds
+// it any more.
 func (t *Table) begin(slot uint32, frame pcaps.FrameID, now int64, s *segment) uint32 {
 	if len(t.free) == 0 && t.used >= t.config.MaxFlows || t.tracked >= t.config.MaxTracked {
 		t.makeRoom()
-		slot, _ = t.find(&s.key, s.hash)
+		slot = noSlot
 	}
 	var n uint32
 	if l := len(t.free); l > 0 {
@@ -600,6 +608,9 @@ func (t *Table) begin(slot uint32, frame pcaps.FrameID, now int64, s *segment) u
 		r.bits |= bitEcho
 	}
 	t.orient(r, s)
+	if slot == noSlot {
+		slot, _ = t.find(&s.key, s.hash)
+	}
 	if v := t.slots[slot]; v != 0 {
 		t.record(uint32(v) - 1).bits &^= bitIndexed
 	} else {
