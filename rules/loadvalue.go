@@ -128,12 +128,12 @@ func (t *text) ports(n *yaml.Node, what string) (list []PortRange) {
 // portRange reads "443" or "49152-65535".
 func (t *text) portRange(n *yaml.Node, s string) (PortRange, bool) {
 	first, last, isRange := strings.Cut(s, "-")
-	if !isRange {
-		last = first
+	low, ok := t.port(n, first)
+	high := low
+	if ok && isRange {
+		high, ok = t.port(n, last)
 	}
-	low, ok1 := t.port(n, first)
-	high, ok2 := t.port(n, last)
-	if !ok1 || !ok2 {
+	if !ok {
 		return PortRange{}, false
 	}
 	if low > high {
@@ -324,7 +324,7 @@ func factNames() []string {
 
 // appNames is every protocol that can be told from its bytes.
 func appNames() []string {
-	names := []string{"tls", "zmtp", "http", "dns", "ssh", "smb", "icmp"}
+	var names []string
 	for _, d := range dissect.All() {
 		if !slices.Contains(names, d.Name) {
 			names = append(names, d.Name)
