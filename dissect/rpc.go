@@ -115,7 +115,7 @@ type rpcParser struct {
 
 func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	if !p.stream {
-		return len(b), p.message(b, len(b), facts)
+		return len(b), p.message(b, facts)
 	}
 	r := &p.in
 	r.reset(b)
@@ -134,7 +134,7 @@ func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 			if len(b)-4 < want {
 				return 0, ErrShort
 			}
-			if err := p.message(b[4:4+want], size, facts); err != nil {
+			if err := p.message(b[4:4+want], facts); err != nil {
 				return 0, err
 			}
 		} else if len(head) >= 8 && binary.BigEndian.Uint32(head[4:]) > 1 {
@@ -148,8 +148,8 @@ func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	return 4 + size, nil
 }
 
-// message reads b, the beginning of a message of size bytes.
-func (p *rpcParser) message(b []byte, size int, facts *Facts) error {
+// message reads b, the beginning of a message, as far as it goes.
+func (p *rpcParser) message(b []byte, facts *Facts) error {
 	p.in.reset(b)
 	r := p.in.within("message", len(b))
 	r.be32("xid")
@@ -162,7 +162,6 @@ func (p *rpcParser) message(b []byte, size int, facts *Facts) error {
 	version := r.be32("version")
 	procedure := r.be32("procedure")
 	flavor := r.be32("credential flavor")
-	rpcOpaque(&r, "credential")
 	if r.err() != nil {
 		return r.err()
 	}
@@ -209,6 +208,7 @@ func (p *rpcParser) message(b []byte, size int, facts *Facts) error {
 	facts.Add(NFSAuth, []byte(auth))
 	v = strconv.AppendUint(text[:0], uint64(version), 10)
 	if version == 4 {
+		rpcOpaque(&r, "credential")
 		r.be32("verifier flavor")
 		rpcOpaque(&r, "verifier")
 		rpcOpaqueOf(&r, "tag", 1024)
@@ -235,9 +235,12 @@ func rpcOpaqueOf(r *reader, field string, most uint32) {
 }
 
 // Gap goes on behind a fragment whose length is known.
-func (p *rpcParser) Gap(dir Dir, held []byte, n uint64, _ *Facts) (uint64, bool) {
+func (p *rpcParser) Gap(dir Dir, held []byte, n uint64, facts *Facts) (uint64, bool) {
 	if !p.stream || len(held) < 4 {
 		return 0, false
+	}
+	if !p.inside[dir] {
+		p.message(held[4:], facts) // as far as it is there
 	}
 	mark := binary.BigEndian.Uint32(held)
 	end := 4 + uint64(mark&^(1<<31))

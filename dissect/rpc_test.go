@@ -2,6 +2,7 @@ package dissect
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -72,6 +73,19 @@ func TestRPCRecords(t *testing.T) {
 	}
 	if err := c.state.Broken(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A capture that cuts every frame leaves the call's head.
+func TestRPCCut(t *testing.T) {
+	c := converse(t, &sample{over: TCP, ports: [2]uint16{700, 2049}})
+	b := fragment(true, call(rpcNFS, 3, 6, 1, strings.Repeat("00", 500)))
+	for range 2 {
+		c.say(ToServer, b[:62])
+		c.state.Gap(c.set, ToServer, uint64(len(b)-62))
+	}
+	if got, want := c.end(), "rpc.program 100003/3\nnfs.auth sys\nnfs.version 3\n"; got != want {
+		t.Errorf("facts:\n%swant:\n%s", got, want)
 	}
 }
 

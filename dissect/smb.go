@@ -28,6 +28,7 @@ import (
 const (
 	smb1HeaderSize = 32
 	smb2HeaderSize = 64
+	smb2HeaderRead = 24 // of which the first bytes say all that is read of most messages
 
 	maxSMBMessage   = 48 << 10 // bytes of a NEGOTIATE or SESSION_SETUP that are waited for
 	maxSMBDialects  = 32       // dialects of an SMB1 NEGOTIATE
@@ -127,7 +128,7 @@ type smbParser struct {
 	encrypted bool
 }
 
-func (p *smbParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
+func (p *smbParser) Parse(_ Dir, b []byte, facts *Facts) (int, error) {
 	r := &p.in
 	r.reset(b)
 	kind := r.u8("session message type")
@@ -159,9 +160,9 @@ func (p *smbParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	var err error
 	switch protocol[0] {
 	case 0xff:
-		err = p.parse1(dir, b[4:], size, facts)
+		err = p.parse1(b[4:], size, facts)
 	case 0xfe:
-		err = p.parse2(dir, b[4:], size, facts)
+		err = p.parse2(b[4:], size, facts)
 	case 0xfd:
 		if !p.encrypted {
 			p.encrypted = true
@@ -205,58 +206,70 @@ const (
 	statusMore = 0xc0000016 // MORE_PROCESSING_REQUIRED: session setup goes on
 )
 
-func (p *smbParser) parse2(dir Dir, b []byte, size int, facts *Facts) error {
+// parse2 reads an SMB2 message of size bytes that b begins with.
+func (p *smbParser) parse2(b []byte, size int, facts *Facts) error {
 	if size < smb2HeaderSize {
 		return &Malformed{"SMB2 header", 4, "shorter than 64 bytes"}
 	}
-	if len(b) < smb2HeaderSize {
+	if len(b) < smb2HeaderRead {
 		return ErrShort
 	}
+	switch binary.LittleEndian.Uint16(b[12:]) {
+	case smb2Negotiate, smb2SessionSetup:
+		message, short := waitSMB(b, size)
+		if short {
+			return ErrShort
+		}
+		b = message
+	}
+	p.read2(b, facts)
+	return nil
+}
+
+// read2 reads a message as far as it is there, at least smb2HeaderRead bytes.
+func (p *smbParser) read2(b []byte, facts *Facts) {
 	le := binary.LittleEndian
 	status := le.Uint32(b[8:])
 	command := le.Uint16(b[12:])
 	flags := le.Uint32(b[16:])
 	next := le.Uint32(b[20:])
 	response := flags&smb2Response != 0
+	if next >= smb2HeaderSize && uint64(next) <= uint64(len(b)) {
+		b = b[:next] // others follow in the same message, for the same session
+	}
 
 	switch command {
-	case smb2Negotiate, smb2SessionSetup:
-		message, short := waitSMB(b, size)
-		if short {
-			return ErrShort
+	case smb2Negotiate:
+		if response {
+			p.negotiated2(b, status, facts)
 		}
-		if next >= smb2HeaderSize && int(next) <= len(message) {
-			message = message[:next]
+		return
+	case smb2SessionSetup:
+		if response {
+			p.setup2(b, status, facts)
+		} else {
+			p.sessionSetup2(b)
 		}
-		switch {
-		case command == smb2Negotiate && response:
-			p.negotiated2(message, status, facts)
-		case command == smb2SessionSetup && response:
-			p.setup2(message, status, facts)
-		case command == smb2SessionSetup:
-			p.sessionSetup2(message)
-		}
-		return nil
+		return
 	}
 
 	if response && !p.setup {
-		return nil // an answer within a session that failed, or that began before the capture
+		return // an answer within a session that failed, or that began before the capture
 	}
 	p.after++
 	if response || command == smb2Cancel || command == smb2Echo || command == smb2Logoff || p.signed == 2 {
-		return nil // answers may be unsigned where requests are not: interim ones are
+		return // answers may be unsigned where requests are not: interim ones are
 	}
 	// Of SMB 3.1.1 the tree connect is signed whatever was agreed (MS-SMB2
 	// section 3.2.4.1.1), so it speaks for a session only until more comes.
 	if command == smb2TreeConnect && p.signed == 1 {
-		return nil
+		return
 	}
 	p.signed = 2
 	if command == smb2TreeConnect {
 		p.signed = 1
 	}
 	facts.SetFlag(SMBSigned, flags&smb2Signed != 0)
-	return nil
 }
 
 func (p *smbParser) negotiated2(b []byte, status uint32, facts *Facts) {
@@ -310,7 +323,11 @@ func (p *smbParser) setup2(b []byte, status uint32, facts *Facts) {
 	if status == statusMore {
 		return
 	}
-	if status == 0 && r.err() == nil {
+	if status == 0 {
+		if r.err() != nil {
+			p.setup = true // cut: as whom is not known
+			return
+		}
 		p.guest = flags&1 != 0
 		p.anonymous = p.anonymous || flags&2 != 0
 	}
@@ -387,7 +404,7 @@ const (
 	smb1Echo         = 0x2b
 )
 
-func (p *smbParser) parse1(dir Dir, b []byte, size int, facts *Facts) error {
+func (p *smbParser) parse1(b []byte, size int, facts *Facts) error {
 	if size < smb1HeaderSize+3 {
 		return &Malformed{"SMB1 message", 4, "shorter than 35 bytes"}
 	}
@@ -505,19 +522,40 @@ func (p *smbParser) setup1(b []byte, status uint32, facts *Facts) {
 	words := r.u8("word count")
 	r.bytes("AndX", 4)
 	action := r.le16("action")
-	if status == 0 && r.err() == nil && words >= 3 {
+	if status == 0 {
+		if r.err() != nil || words < 3 {
+			p.setup = true
+			return
+		}
 		p.guest = action&1 != 0
 	}
 	p.concluded(status, facts)
 }
 
-// Gap goes on behind a message whose length is known.
-func (p *smbParser) Gap(_ Dir, held []byte, n uint64, _ *Facts) (uint64, bool) {
+// Gap goes on behind a message whose length is known. Of one that is cut, what
+// is there is read.
+func (p *smbParser) Gap(_ Dir, held []byte, n uint64, facts *Facts) (uint64, bool) {
 	r := newReader(held)
-	r.u8("session message type")
-	end := 4 + uint64(r.be24("session message length"))
+	kind := r.u8("session message type")
+	size := r.be24("session message length")
+	if r.err() != nil {
+		return 0, false
+	}
+	if message := held[4:]; kind == 0 && len(message) >= smb2HeaderRead {
+		// The length that is there instead of that which was sent: nothing is
+		// waited for.
+		switch string(message[:4]) {
+		case "\xffSMB":
+			p.parse1(message, min(size, len(message)), facts)
+		case "\xfeSMB":
+			if size >= smb2HeaderSize {
+				p.read2(message, facts)
+			}
+		}
+	}
+	end := 4 + uint64(size)
 	lost := uint64(len(held)) + n
-	if r.err() != nil || lost > end {
+	if lost > end {
 		return 0, false
 	}
 	return end - lost, true

@@ -147,6 +147,24 @@ func TestSMB1(t *testing.T) {
 	}
 }
 
+// A capture that cuts every frame leaves the headers.
+func TestSMBCut(t *testing.T) {
+	c := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 445}})
+	cut := func(dir Dir, b []byte) {
+		c.say(dir, b[:62])
+		c.state.Gap(c.set, dir, uint64(len(b)-62))
+	}
+	cut(ToServer, setup2(authenticate(24, 200)))
+	cut(ToClient, message2(smb2SessionSetup, answer2, 0, "0900 0000 0000 0000"))
+	cut(ToServer, message2(smb2TreeConnect, smb2Signed, 0, ""))
+	cut(ToServer, message2(5, smb2Signed, 0, "00"))
+	cut(ToServer, setup2(authenticate(24, 200)))
+	cut(ToClient, message2(smb2SessionSetup, answer2, 0xc000006d, "0900 0000 0000 0000"))
+	if got, want := c.end(), "smb.signed true\nsmb.status LOGON_FAILURE\n"; got != want {
+		t.Errorf("facts:\n%swant:\n%s", got, want)
+	}
+}
+
 func TestSMBFileDataIsPassedOver(t *testing.T) {
 	c := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 445}})
 	read := message2(8, answer2, 0, "")

@@ -61,7 +61,7 @@ func probeZMTP(_ Dir, b []byte) Match {
 		return Maybe
 	}
 	if b[0] != 0xff {
-		return probeZMTP1(b)
+		return max(probeZMTP1(b), probeZMTPMidway(b))
 	}
 	// The padding is the size of an identity: at most 255 bytes and a flag.
 	for _, c := range b[1:min(len(b), 7)] {
@@ -117,6 +117,33 @@ func probeZMTP1(b []byte) Match {
 	return Maybe
 }
 
+// probeZMTPMidway knows a connection that began before the capture by a frame
+// of CURVE.
+func probeZMTPMidway(b []byte) Match {
+	const name = "\x07MESSAGE"
+	head := 2
+	if b[0]&zmtpLong != 0 {
+		head = 9
+	}
+	if b[0] > zmtpMore|zmtpLong|zmtpCommand {
+		return No
+	}
+	if len(b) < head {
+		return Maybe
+	}
+	if head == 2 && int(b[1]) < len(name) {
+		return No
+	}
+	body := b[head:min(len(b), head+len(name))]
+	if name[:len(body)] != string(body) {
+		return No
+	}
+	if len(body) < len(name) {
+		return Maybe
+	}
+	return Yes
+}
+
 // What a direction sends next.
 type zmtpState uint8
 
@@ -148,6 +175,7 @@ type zmtpParser struct {
 	end      [2]zmtpEnd
 	complete bool
 	over     bool // rejected
+	midway   bool // the greetings were not captured: what was agreed is not known
 }
 
 func (p *zmtpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
@@ -178,9 +206,7 @@ func (p *zmtpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	}
 	if messages > 0 {
 		facts.CountPair(ZMTPMessages, dir, messages)
-		if !p.complete && !p.over {
-			p.done(facts) // nobody sends messages before
-		}
+		p.done(facts) // nobody sends messages before
 	}
 	if heartbeats > 0 {
 		facts.CountPair(ZMTPHeartbeats, dir, heartbeats)
@@ -192,6 +218,13 @@ func (p *zmtpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 }
 
 func (p *zmtpParser) start(e *zmtpEnd, r *reader) (int, error) {
+	// An end that begins with neither a greeting nor a frame of 1.0 is read
+	// from the first frame on, as its peer is.
+	if p.midway || probeZMTP1(r.b) == No && probeZMTPMidway(r.b) == Yes {
+		p.midway = true
+		e.state = zmtpFrames
+		return 0, nil
+	}
 	if r.u8("first byte") != 0xff {
 		e.known, e.bare, e.framing1 = true, true, true
 		e.state = zmtpIdentity
@@ -519,7 +552,7 @@ func (p *zmtpParser) noteSockets(facts *Facts, over bool) {
 }
 
 func (p *zmtpParser) done(facts *Facts) {
-	if !p.complete {
+	if !p.complete && !p.over && !p.midway {
 		p.complete = true
 		facts.SetText(ZMTPHandshake, "complete")
 	}
@@ -542,7 +575,7 @@ func (p *zmtpParser) Gap(dir Dir, held []byte, n uint64, _ *Facts) (uint64, bool
 
 func (p *zmtpParser) Close(facts *Facts) {
 	p.noteSockets(facts, true)
-	if !p.complete && !p.over {
+	if !p.complete && !p.over && !p.midway {
 		facts.SetText(ZMTPHandshake, "incomplete")
 	}
 }

@@ -69,25 +69,30 @@ func TestZMTPGreetings(t *testing.T) {
 
 func TestProbeZMTP(t *testing.T) {
 	for b, want := range map[string]Match{
-		"":                               Maybe,
-		"ff":                             Maybe,
-		"ff00000000000000017f":           Maybe, // a server greets everybody so
-		"ff00000000000000017f03":         Yes,
-		"ff00000000000001007f01":         Yes,
-		"ff00000000000000017f16":         No,
-		"ff00000000000000017e":           No,
-		"ff01":                           No,
-		"ff0000000000000201":             No,
-		"ffd8ffe0":                       No, // JPEG
-		"0100":                           Maybe,
-		"0100060168656c6c6f":             Weak,
-		"0100060168656c6c6f020061020062": Yes, // four frames, the first anonymous
-		"0500616263640601":               Weak,
-		"010000":                         No,
-		"0101":                           No,
-		"00":                             No,
-		"160301":                         No,
-		"474554202f":                     No,
+		"":                                   Maybe,
+		"ff":                                 Maybe,
+		"ff00000000000000017f":               Maybe, // a server greets everybody so
+		"ff00000000000000017f03":             Yes,
+		"ff00000000000001007f01":             Yes,
+		"ff00000000000000017f16":             No,
+		"ff00000000000000017e":               No,
+		"ff01":                               No,
+		"ff0000000000000201":                 No,
+		"ffd8ffe0":                           No, // JPEG
+		"0100":                               Maybe,
+		"0100060168656c6c6f":                 Weak,
+		"0100060168656c6c6f020061020062":     Yes, // four frames, the first anonymous
+		"0500616263640601":                   Weak,
+		"010000":                             No,
+		"0101":                               No,
+		"00":                                 Maybe, // a frame of CURVE
+		"0002":                               No,
+		"0028074d455353":                     Maybe,
+		"0028074d455353414745":               Yes,
+		"02000000000000ffff074d455353414745": Yes,
+		"0028054d455353414745":               No,
+		"160301":                             No,
+		"474554202f":                         No,
 	} {
 		if got := probeZMTP(ToServer, unhex(b)); got != want {
 			t.Errorf("%s: %d, want %d", b, got, want)
@@ -178,6 +183,15 @@ func TestZMTPCounts(t *testing.T) {
 	facts := c.end()
 	if listed(facts, "zmtp.messages") != "3 0" || listed(facts, "zmtp.heartbeats") != "1 1" {
 		t.Errorf("facts:\n%s", facts)
+	}
+}
+
+// Of a connection that began before the capture nobody knows what was agreed.
+func TestZMTPMidway(t *testing.T) {
+	frame := append([]byte{0, 40, 7}, "MESSAGE"+strings.Repeat("x", 32)...)
+	facts, c := peers(t, message{ToClient, frame}, message{ToServer, frame}, message{ToServer, append(frame, frame...)})
+	if facts != "zmtp.messages 3 1\n" || c.state.Protocol(c.set) != "zmtp" || c.state.Broken() != nil {
+		t.Errorf("protocol %q, broken %v, facts:\n%s", c.state.Protocol(c.set), c.state.Broken(), facts)
 	}
 }
 
