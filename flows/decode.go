@@ -110,6 +110,7 @@ type segment struct {
 
 	wireLen    uint32 // bytes of the frame on the wire
 	cut        int    // bytes of the frame that were not captured
+	room       int    // bytes that the header before IP leaves for it; 0 when it does not say
 	parts      uint32 // a reassembled datagram: frames of its other fragments
 	partBytes  uint32 // and their bytes on the wire
 	payloadLen uint32 // transport payload that the headers claim, bytes
@@ -199,7 +200,7 @@ func (s *segment) reset(p *pcaps.Packet) {
 	s.seq, s.ack, s.window = 0, 0, 0
 	s.wireLen, s.cut, s.parts, s.partBytes = uint32(p.WireLen), max(p.WireLen-len(p.Data), 0), 0, 0
 	s.payload, s.payloadLen = nil, 0
-	s.isError = false
+	s.isError, s.room = false, 0
 	s.srcMAC = MAC{}
 	if s.depth > 0 {
 		s.tags = tags{}
@@ -519,7 +520,11 @@ func (s *segment) network(t uint16, b []byte) Outcome {
 			if !s.push(tagPPPoE, uint32(binary.BigEndian.Uint16(b[2:]))) {
 				return Malformed
 			}
-			return s.ppp(b[6:])
+			n := int(binary.BigEndian.Uint16(b[4:]))
+			if b = b[6:]; n > 2 && n < len(b) {
+				b, s.room = b[:n], n-2 // some access devices pad the frame and make the IP header say so
+			}
+			return s.ppp(b)
 		case etherCMD:
 			// version, length in 4-byte words, options, then the Ethernet type
 			if len(b) < 2 {
@@ -615,7 +620,11 @@ func (s *segment) ipv4(b []byte) Outcome {
 	switch {
 	case total == 0: // segmentation offload: the length is that of the frame
 		total = len(b) + s.cut
-	case total < ihl:
+	case s.room > 0:
+		total = min(total, s.room)
+		s.room = 0
+	}
+	if total < ihl {
 		return Malformed
 	}
 	if off := binary.BigEndian.Uint16(b[6:]); off&0x3fff != 0 {

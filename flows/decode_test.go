@@ -172,6 +172,11 @@ var decodeCases = []decodeCase{
 		0x88, 0x64, 0x11, 0x00, 0x00, 0x07, 0x00, 0x42,
 		0x00, 0x57, // PPP: IPv6
 	}, tcp6), plain6 + " vlan:5 pppoe:7"},
+	{"PPPoE, padded, and the IP header says so", pcaps.LinkEthernet, join(ether, []byte{
+		0x88, 0x64, 0x11, 0x00, 0x00, 0x07,
+		0x00, 0x2a, // length: PPP, IP and TCP headers
+		0x00, 0x21,
+	}, tcp4), strings.Replace(plain4, "payload=4/4", "payload=0/0", 1) + " pppoe:7"},
 	{"VN-Tag", pcaps.LinkEthernet, join(ether, []byte{
 		0x89, 0x26,
 		0x00, 0x03, 0x00, 0x00, // destination interface 3
