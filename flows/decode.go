@@ -521,8 +521,8 @@ func (s *segment) network(t uint16, b []byte) Outcome {
 				return Malformed
 			}
 			n := int(binary.BigEndian.Uint16(b[4:]))
-			if b = b[6:]; n > 2 && n < len(b) {
-				b, s.room = b[:n], n-2 // some access devices pad the frame and make the IP header say so
+			if b = b[6:]; n > 2 && n < len(b)+s.cut {
+				b, s.room = b[:min(n, len(b))], n-2 // some access devices pad the frame and make the IP header say so
 			}
 			return s.ppp(b)
 		case etherCMD:
