@@ -2,6 +2,8 @@ package rules
 
 import (
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -137,8 +139,42 @@ func (s *Service) AnyPort() bool { return s.Ports == anyPort }
 
 var anyPort = PortRange{1, 65535}
 
+// String is s as it stands in a diagram, without Where: "tcp/7780",
+// "udp/7770-7800", "icmp/echo", "tcp/*".
+func (s Service) String() string {
+	name := "ip/" + strconv.Itoa(int(s.Proto))
+	for _, p := range protocols {
+		if p.number != s.Proto {
+			continue
+		}
+		switch {
+		case !p.ports && len(s.Types) == 0, s.AnyPort():
+			return p.name + "/*"
+		case s.Ports != PortRange{}:
+			return p.name + "/" + s.Ports.String()
+		case slices.Equal(s.Types, echo4), slices.Equal(s.Types, echo6):
+			return p.name + "/echo"
+		case len(s.Types) > 0:
+			// A range of types, as the loader made it.
+			return p.name + "/" + PortRange{uint16(s.Types[0]), uint16(s.Types[len(s.Types)-1])}.String()
+		}
+	}
+	return name
+}
+
+// Requests and replies of echo (RFC 792, RFC 4443).
+var echo4, echo6 = []uint8{8, 0}, []uint8{128, 129}
+
 // PortRange is inclusive.
 type PortRange struct{ Low, High uint16 }
+
+// String is "443" or "49152-65535".
+func (r PortRange) String() string {
+	if r.Low == r.High {
+		return strconv.Itoa(int(r.Low))
+	}
+	return strconv.Itoa(int(r.Low)) + "-" + strconv.Itoa(int(r.High))
+}
 
 // Contains says whether p lies in r.
 func (r PortRange) Contains(p uint16) bool { return r.Low <= p && p <= r.High }

@@ -1,6 +1,20 @@
 package rules
 
-import "testing"
+import (
+	"testing"
+
+	"go.yaml.in/yaml/v3"
+)
+
+func TestServiceString(t *testing.T) {
+	for _, want := range []string{"tcp/443", "udp/7770-7800", "sctp/1", "icmp/echo", "icmpv6/echo", "icmp/*", "icmp/3-5", "icmpv6/143", "ip/50", "ip/2"} {
+		text := &text{}
+		s, ok := text.service(&yaml.Node{Kind: yaml.ScalarNode, Value: want})
+		if !ok || s.String() != want {
+			t.Errorf("%s came back as %s", want, s)
+		}
+	}
+}
 
 func TestMatchName(t *testing.T) {
 	for _, c := range []struct {

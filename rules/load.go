@@ -30,8 +30,12 @@ func Parse(name string, b []byte) (*Diagram, error) {
 
 // Resolve reads the diagrams that names stand for, built-in ones by their
 // names and others by their files, and joins them: the later ones add to the
-// first. A diagram that extends a built-in one brings that along.
+// first. A diagram that extends a built-in one brings that along. Without
+// names it is the DefaultDiagram.
 func Resolve(names ...string) (*Diagram, error) {
+	if len(names) == 0 {
+		names = []string{DefaultDiagram}
+	}
 	var parts []Part
 	for _, name := range names {
 		if text, ok := builtinText(name); ok {
@@ -211,7 +215,7 @@ func (x *draft) component(n *yaml.Node) {
 		field{"title", true, func(n *yaml.Node) { c.Title = x.sentence(n, "title of "+what) }},
 		field{"closed", false, func(n *yaml.Node) { c.Closed = x.flag(n, "closed of "+what) }},
 		field{"external", false, func(n *yaml.Node) { c.External = x.flag(n, "external of "+what) }},
-		field{"names", false, func(n *yaml.Node) { c.Names = x.names(n, "name of "+what) }},
+		field{"names", false, func(n *yaml.Node) { c.Names = withNames(nil, x.names(n, "name of "+what)) }},
 		field{"kind_of", false, func(n *yaml.Node) { c.kindOf = n }},
 		field{"source", false, func(n *yaml.Node) { c.source = n }},
 	)
@@ -341,9 +345,8 @@ func (t *text) prefix(n *yaml.Node, s string) (netip.Prefix, bool) {
 type index struct {
 	components map[string]*Component
 	edges      map[string]*Edge
-	sources    map[string]bool
-	ambient    map[string]bool
 	first      map[string]string // "edge x" -> where it was first given
+	names      int               // given to edges beside their own
 }
 
 // unique notes an id that another thing of the kind has.
@@ -405,15 +408,33 @@ func link(drafts []*draft) *Diagram {
 	for _, x := range drafts {
 		x.look(d, ix)
 	}
-	for _, e := range d.Edges {
-		if len(e.Names) == 0 {
-			e.Names = namesOfExternal(e.To)
+	for _, x := range drafts {
+		for _, e := range x.edges {
+			if len(e.Names) == 0 && ix.names <= maxNames {
+				x.addNames(ix, e.Edge, namesOfExternal(e.To))
+			}
 		}
 	}
 	for _, x := range drafts {
 		x.extendNames(d, ix)
 	}
 	return d
+}
+
+// maxNames bounds the names of all edges together: names times edges may be
+// much more than a file holds.
+const maxNames = 1 << 18
+
+// addNames adds names to e. The list is a new one: several edges may share the
+// old.
+func (x *draft) addNames(ix *index, e *Edge, names []string) {
+	if ix.names += len(e.Names) + len(names); ix.names > maxNames {
+		if ix.names-len(e.Names)-len(names) <= maxNames {
+			x.wrongAt(0, "edges and names of components together make more than %d names", maxNames)
+		}
+		return
+	}
+	e.Names = withNames(e.Names, names)
 }
 
 // look looks up the words of x.
@@ -513,7 +534,7 @@ func (x *draft) sourceAt(d *Diagram, n *yaml.Node, what string) (id, where strin
 // namesOfExternal is the names by which components outside the site are known.
 func namesOfExternal(list []*Component) (names []string) {
 	for _, c := range list {
-		if c.External {
+		if c.External && len(names) <= maxNames {
 			names = append(names, c.Names...)
 		}
 	}
@@ -528,7 +549,7 @@ func (x *draft) extendNames(d *Diagram, ix *index) {
 		if add.edge != nil {
 			id := x.scalar(add.edge, "edge of extend")
 			if e := ix.edges[id]; e != nil {
-				e.Names = withNames(e.Names, add.names)
+				x.addNames(ix, e, add.names)
 			} else if id != "" {
 				ids := make([]string, len(d.Edges))
 				for i, e := range d.Edges {
@@ -545,18 +566,22 @@ func (x *draft) extendNames(d *Diagram, ix *index) {
 		c.Names = withNames(c.Names, add.names)
 		for _, e := range d.Edges {
 			if slices.Contains(e.To, c) && (c.External || len(e.Names) > 0) {
-				e.Names = withNames(e.Names, add.names)
+				x.addNames(ix, e, add.names)
 			}
 		}
 	}
 }
 
-// withNames is a new list: several edges may share the old one.
+// withNames is old and what is new in more, in a list of its own.
 func withNames(old, more []string) []string {
-	names := slices.Clone(old)
-	for _, name := range more {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
+	names := make([]string, 0, len(old)+len(more))
+	seen := make(map[string]bool, len(old)+len(more))
+	for _, list := range [][]string{old, more} {
+		for _, name := range list {
+			if !seen[name] {
+				seen[name] = true
+				names = append(names, name)
+			}
 		}
 	}
 	return names

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -303,6 +304,21 @@ extend:
 	_, err = Resolve("acronis-cyber-protct")
 	if err == nil || !strings.Contains(err.Error(), `did you mean "acronis-cyber-protect"?`) {
 		t.Errorf("a name with a slip: %v", err)
+	}
+}
+
+// Names times edges are bounded although each of them fits in a file.
+func TestManyNamesAreBounded(t *testing.T) {
+	var names, edges strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&names, "n%d, ", i)
+		fmt.Fprintf(&edges, "- {id: e%d, from: a, to: a, over: tcp/1, source: s}\n", i)
+	}
+	text := "version: 1\nname: x\ntitle: X\nsources: [{id: s, title: S}]\ncomponents:\n- {id: a, title: A, external: true, names: [" +
+		names.String() + "z]}\nedges:\n" + edges.String()
+	_, err := Parse("x.yaml", []byte(text))
+	if err == nil || !strings.Contains(err.Error(), "more than 262144 names") {
+		t.Errorf("many names: %.200v", err)
 	}
 }
 

@@ -92,9 +92,9 @@ func (t *text) icmpTypes(n *yaml.Node, word string, proto uint8, types string) (
 	case types == "*":
 		return nil, true
 	case types == "echo" && proto == flows.ProtoICMP:
-		return []uint8{8, 0}, true
+		return echo4, true
 	case types == "echo":
-		return []uint8{128, 129}, true
+		return echo6, true
 	}
 	first, last, isRange := strings.Cut(types, "-")
 	if !isRange {
@@ -322,9 +322,10 @@ func factNames() []string {
 	return names
 }
 
-// appNames is every protocol that can be told from its bytes.
+// appNames is every protocol that can be told from its bytes: those of the
+// dissectors, and what the one of ONC RPC says of programs that it knows.
 func appNames() []string {
-	var names []string
+	names := []string{"nfs", "mount", "portmap"}
 	for _, d := range dissect.All() {
 		if !slices.Contains(names, d.Name) {
 			names = append(names, d.Name)
