@@ -2,6 +2,7 @@ package flows
 
 import (
 	"slices"
+	"time"
 
 	"wirechart/dissect"
 	"wirechart/pcaps"
@@ -169,4 +170,23 @@ func (t *Table) conclude(r *record, x *extra) {
 	if x.state != nil {
 		x.state.Close(t.set)
 	}
+}
+
+// grace is how long the bytes of a flow that has ended wait for packets that
+// are still on their way: captures are not always in order.
+const grace = int64(time.Second)
+
+// reclaim ends the dissection of flows that are over, so that what waits in
+// them makes room for others. It looks at all flows, and not again before a
+// quarter as many packets have come.
+func (t *Table) reclaim() {
+	for n := range uint32(t.used) {
+		r := t.record(n)
+		silent := t.now - r.last
+		over := r.bits&bitIndexed == 0 || r.ended != CaptureEnd && silent > grace || silent > int64(t.timeout(r))
+		if r.bits&bitUsed != 0 && r.extra != 0 && over {
+			t.conclude(r, t.extra(r))
+		}
+	}
+	t.reclaimAt = t.stats.Packets + uint64(t.used)/4
 }

@@ -206,7 +206,9 @@ type Table struct {
 	stats    Stats
 	unknown  map[pcaps.LinkType]bool
 	settled  uint64 // flows already handed to settle: IDs go on from here
-	reused   bool   // records are not in the order in which the flows began
+
+	reclaimAt uint64 // packets after which to look again for bytes that nobody waits for
+	reused    bool   // records are not in the order in which the flows began
 
 	segments [batchSize]segment
 	slotAt   [batchSize]uint64
@@ -302,6 +304,9 @@ func (t *Table) add(batch []pcaps.Packet) {
 	t.touched += sum
 	for i := range batch {
 		t.take(&batch[i], &t.segments[i], uint32(t.slotAt[i]))
+	}
+	if t.buffered+t.set.Held() > t.config.MaxBuffered/2 && t.stats.Packets >= t.reclaimAt {
+		t.reclaim()
 	}
 }
 

@@ -598,6 +598,40 @@ func TestTableBounded(t *testing.T) {
 	}
 }
 
+// What waits in flows that are over does not take the room of others: bytes of
+// no known protocol, and bytes behind a hole.
+func TestReclaim(t *testing.T) {
+	undecided := dissect.Dissector{
+		Name: "undecided", Over: dissect.TCP,
+		Probe: func(dissect.Dir, []byte) dissect.Match { return dissect.Maybe },
+	}
+	var script strings.Builder
+	for i := range 3000 {
+		at := func(ms int) string { return fmt.Sprintf("%.3f ", float64(i*10+ms)/1000) }
+		client, server := fmt.Sprintf("10.0.%d.%d:4000", i>>8, i&255), "10.1.0.1:9000"
+		script.WriteString(at(0) + client + " > " + server + " S seq=100\n")
+		script.WriteString(at(1) + server + " > " + client + " SA seq=500 ack=101\n")
+		script.WriteString(at(2) + client + " > " + server + " A seq=101 ack=501 len=100\n")
+		script.WriteString(at(3) + client + " > " + server + " A seq=301 ack=501 len=100\n")
+		script.WriteString(at(4) + client + " > " + server + " FA seq=401 ack=501\n")
+		script.WriteString(at(5) + server + " > " + client + " FA seq=501 ack=402\n")
+	}
+	packets := frames(t, script.String())
+	limits := limits()
+	limits.MaxBuffered = 64 << 10
+	set := dissect.NewSet([]dissect.Dissector{undecided}, &dissect.Context{}, limits.MaxBuffered)
+	table := NewTable(Config{Limits: limits}, set, func(iter.Seq[*Flow]) {})
+	for len(packets) > 0 {
+		n := min(len(packets), 32)
+		table.Add(packets[:n])
+		packets = packets[n:]
+		// Some 100 flows of 200 bytes are within the grace at any time.
+		if n := table.buffered + set.Held(); n > limits.MaxBuffered*7/8 {
+			t.Fatalf("%d bytes kept of flows that are over", n)
+		}
+	}
+}
+
 // A hole that is never filled costs a bounded number of bytes, and once it is
 // filled, what was held is not kept alive by what is still held behind it.
 func TestHeldBounded(t *testing.T) {
