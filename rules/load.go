@@ -25,7 +25,7 @@ func Load(path string) (*Diagram, error) {
 // A diagram that extends a built-in one comes joined to it. What is wrong comes
 // as Mistakes, all of it.
 func Parse(name string, b []byte) (*Diagram, error) {
-	return join([]Part{{File: name, Text: string(b)}})
+	return joinParts([]Part{{File: name, Text: string(b)}})
 }
 
 // Resolve reads the diagrams that names stand for, built-in ones by their
@@ -55,7 +55,7 @@ func Resolve(names ...string) (*Diagram, error) {
 		}
 		parts = append(parts, Part{File: name, Text: string(b)})
 	}
-	return join(parts)
+	return joinParts(parts)
 }
 
 // Merge joins diagrams: the later ones add components, edges and whatever else
@@ -70,7 +70,7 @@ func Merge(diagrams ...*Diagram) (*Diagram, error) {
 			}
 		}
 	}
-	return join(parts)
+	return joinParts(parts)
 }
 
 // readText reads a file of which a diagram or an inventory may be made. What
@@ -123,19 +123,16 @@ type extendDraft struct {
 	names           []string
 }
 
-// join makes one Diagram of its parts. Built-in ones that a part extends are
+// joinParts makes one Diagram of its parts. Built-in ones that a part extends are
 // put before it unless they are there.
-func join(parts []Part) (*Diagram, error) {
+func joinParts(parts []Part) (*Diagram, error) {
 	var drafts []*draft
 	var texts []*text
 	add := func(p Part) *draft {
-		x := read(p)
+		x := readDraft(p)
 		drafts = append(drafts, x)
 		texts = append(texts, x.text)
 		return x
-	}
-	named := func(name string) bool {
-		return slices.ContainsFunc(drafts, func(x *draft) bool { return x.part.Name == name })
 	}
 	for _, p := range parts {
 		x := add(p)
@@ -144,7 +141,7 @@ func join(parts []Part) (*Diagram, error) {
 			continue
 		}
 		text, ok := builtinText(base)
-		if !ok || named(base) {
+		if !ok || base == x.part.Name {
 			x.wrongAt(x.extendsLine, "extends unknown diagram %q (built in: %s; others are given before this one)", shorten(base), strings.Join(BuiltinNames(), ", "))
 			continue
 		}
@@ -152,15 +149,15 @@ func join(parts []Part) (*Diagram, error) {
 		add(Part{File: base, Text: text})
 		drafts, texts = append(drafts, x), append(texts, x.text)
 	}
-	d := link(drafts)
+	d := lookUpAll(drafts)
 	if err := listed(texts...); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
 
-// read reads the keys and values of one file.
-func read(p Part) *draft {
+// readDraft reads the keys and values of one file.
+func readDraft(p Part) *draft {
 	x := &draft{text: &text{file: p.File}, part: p}
 	n := x.root([]byte(p.Text))
 	if n == nil {
@@ -341,8 +338,8 @@ func (t *text) prefix(n *yaml.Node, s string) (netip.Prefix, bool) {
 	return p, false
 }
 
-// index is what the words of all drafts stand for.
-type index struct {
+// wordIndex is what the words of all drafts stand for.
+type wordIndex struct {
 	components map[string]*Component
 	edges      map[string]*Edge
 	first      map[string]string // "edge x" -> where it was first given
@@ -350,7 +347,7 @@ type index struct {
 }
 
 // unique notes an id that another thing of the kind has.
-func (ix *index) unique(x *draft, n *yaml.Node, kind, id string) bool {
+func (ix *wordIndex) unique(x *draft, n *yaml.Node, kind, id string) bool {
 	if id == "" {
 		return false
 	}
@@ -363,11 +360,11 @@ func (ix *index) unique(x *draft, n *yaml.Node, kind, id string) bool {
 	return true
 }
 
-// link looks the words of all drafts up and makes the Diagram. Its result
+// lookUpAll looks the words of all drafts up and makes the Diagram. Its result
 // counts when no draft has mistakes.
-func link(drafts []*draft) *Diagram {
+func lookUpAll(drafts []*draft) *Diagram {
 	d := &Diagram{Version: 1}
-	ix := &index{
+	ix := &wordIndex{
 		components: make(map[string]*Component),
 		edges:      make(map[string]*Edge),
 		first:      make(map[string]string),
@@ -427,7 +424,7 @@ const maxNames = 1 << 18
 
 // addNames adds names to e. The list is a new one: several edges may share the
 // old.
-func (x *draft) addNames(ix *index, e *Edge, names []string) {
+func (x *draft) addNames(ix *wordIndex, e *Edge, names []string) {
 	if ix.names += len(e.Names) + len(names); ix.names > maxNames {
 		if ix.names-len(e.Names)-len(names) <= maxNames {
 			x.wrongAt(0, "edges and names of components together make more than %d names", maxNames)
@@ -438,7 +435,7 @@ func (x *draft) addNames(ix *index, e *Edge, names []string) {
 }
 
 // look looks up the words of x.
-func (x *draft) look(d *Diagram, ix *index) {
+func (x *draft) look(d *Diagram, ix *wordIndex) {
 	for _, c := range x.components {
 		what := named("component", c.at)
 		if c.kindOf != nil {
@@ -480,7 +477,7 @@ func endsWell(c *Component) bool {
 	return false
 }
 
-func (x *draft) componentsAt(d *Diagram, ix *index, nodes []*yaml.Node, what string) (list []*Component) {
+func (x *draft) componentsAt(d *Diagram, ix *wordIndex, nodes []*yaml.Node, what string) (list []*Component) {
 	for _, n := range nodes {
 		c := x.componentAt(d, ix, n, what)
 		switch {
@@ -495,7 +492,7 @@ func (x *draft) componentsAt(d *Diagram, ix *index, nodes []*yaml.Node, what str
 }
 
 // componentAt finds the component that n names, nil after a mistake.
-func (x *draft) componentAt(d *Diagram, ix *index, n *yaml.Node, what string) *Component {
+func (x *draft) componentAt(d *Diagram, ix *wordIndex, n *yaml.Node, what string) *Component {
 	id := x.scalar(n, what)
 	if id == "" {
 		return nil
@@ -544,7 +541,7 @@ func namesOfExternal(list []*Component) (names []string) {
 // extendNames adds the names that x has for components and edges of others. A
 // name of a component is one of every edge that leads there and is known by
 // names.
-func (x *draft) extendNames(d *Diagram, ix *index) {
+func (x *draft) extendNames(d *Diagram, ix *wordIndex) {
 	for _, add := range x.extend {
 		if add.edge != nil {
 			id := x.scalar(add.edge, "edge of extend")

@@ -181,7 +181,7 @@ func (t *text) pattern(n *yaml.Node, what string) string {
 	return s
 }
 
-// requirements reads a mapping of fact names to what they must be.
+// requirements reads a mapping of knownFact names to what they must be.
 func (t *text) requirements(n *yaml.Node, what string) (list []Requirement) {
 	if n.Kind != yaml.MappingNode {
 		t.wrong(n, "%s must be names of facts with values, not %s", what, shape(n))
@@ -238,7 +238,7 @@ func (t *text) requirement(key, value *yaml.Node, what string) (r Requirement, o
 }
 
 // factValue checks one value against what the fact can be.
-func (t *text) factValue(n *yaml.Node, f fact, s string) {
+func (t *text) factValue(n *yaml.Node, f knownFact, s string) {
 	switch {
 	case f.kind == dissect.Int || f.kind == dissect.Ints:
 		if _, err := strconv.ParseUint(s, 10, 63); err != nil {
@@ -249,8 +249,8 @@ func (t *text) factValue(n *yaml.Node, f fact, s string) {
 	}
 }
 
-// fact is what a requirement can speak of.
-type fact struct {
+// knownFact is what a requirement can speak of.
+type knownFact struct {
 	name    string
 	kind    dissect.Kind
 	values  []string // all there are; nil when that is not a closed list
@@ -261,15 +261,15 @@ type fact struct {
 // protocol itself.
 const appFact = "app"
 
-func factNamed(name string) (f fact, ok bool) {
+func factNamed(name string) (f knownFact, ok bool) {
 	if name == appFact {
-		return fact{name: name, values: appNames()}, true
+		return knownFact{name: name, values: appNames()}, true
 	}
 	k, ok := dissect.KeyNamed(name)
 	if !ok {
 		return f, false
 	}
-	f = fact{name: name, kind: k.Info().Kind}
+	f = knownFact{name: name, kind: k.Info().Kind}
 	f.values, f.ordered = factValues(k)
 	switch f.kind {
 	case dissect.Flag:
