@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"strings"
 
 	"wirechart/rules"
@@ -48,33 +47,43 @@ func judged(a *rules.Audit) uint64 {
 // answer is the result as a headline and the sentence behind it.
 func answer(a *rules.Audit) (headline, sentence string) {
 	n := judged(a)
-	var parts []string
-	for _, k := range [...]rules.Kind{rules.Violation, rules.Undocumented, rules.Blocked, rules.Indeterminate, rules.Documented} {
+	bad, badParts := uint64(0), []string{}
+	for _, k := range failing {
 		if c := a.Verdicts[k].Flows; c > 0 {
-			parts = append(parts, number(c)+" "+kindWord(k))
+			bad += c
+			badParts = append(badParts, kindCount(k, c))
 		}
 	}
-	of := count(n, "flow") + " of its components: " + strings.Join(parts, ", ")
+	var others []string
+	for _, k := range [...]rules.Kind{rules.Indeterminate, rules.Documented} {
+		if c := a.Verdicts[k].Flows; c > 0 {
+			others = append(others, kindCount(k, c))
+		}
+	}
+	of := strings.Join(others, ", ")
 	switch ResultOf(a) {
 	case Findings:
-		bad := uint64(0)
-		for _, k := range failing {
-			bad += a.Verdicts[k].Flows
-		}
-		return "DOES NOT CONFORM", fmt.Sprintf("%s of %s, %s.",
-			number(bad), count(n, "flow"), count(uint64(len(a.Findings)), "kind")+" of finding")
+		return "DOES NOT CONFORM", number(bad) + " of " + count(n, "flow") + ": " + strings.Join(badParts, ", ") + "."
 	case Conforms:
-		return "CONFORMS", fmt.Sprintf("%s between components, as documented.", count(n, "flow"))
+		return "CONFORMS", "all " + count(n, "flow") + " of its components are as documented."
 	}
 	switch {
 	case n == 0:
 		return "UNDECIDED", "nothing in these captures belongs to the diagram."
 	case a.Verdicts[rules.Indeterminate].Flows > 0:
-		return "UNDECIDED", "nothing speaks against the diagram, but these captures cannot decide all: " + of + "."
+		return "UNDECIDED", "these captures cannot decide: " + of + "."
 	case a.Verdicts[rules.Documented].Flows == 0:
 		return "UNDECIDED", "no documented connection was seen: " + of + "."
 	}
-	return "UNDECIDED", "nothing speaks against the diagram, but too much is missing from these captures: " + of + "."
+	return "UNDECIDED", "too much is missing from these captures: " + of + "."
+}
+
+// kindCount is a number of flows with one verdict.
+func kindCount(k rules.Kind, n uint64) string {
+	if k == rules.Violation {
+		return count(n, "violation")
+	}
+	return number(n) + " " + kindWord(k)
 }
 
 // kindWord is a verdict for people.

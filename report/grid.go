@@ -28,7 +28,7 @@ const gridGap = 2 // columns between two columns of a grid
 
 // writeGrid writes rows under their heads, without borders, no wider than the
 // terminal. The columns are as wide as their text; those that are wide share
-// what is left. tablewriter aligns; wrapping is done here, before colours, as
+// what is left; cells behind the last column are not shown. tablewriter aligns; wrapping is done here, before colours, as
 // an escape sequence must not be cut.
 func writeGrid(w io.Writer, o *Options, indent int, columns []column, rows [][]cell) error {
 	widths := make([]int, len(columns))
@@ -79,7 +79,7 @@ func writeGrid(w io.Writer, o *Options, indent int, columns []column, rows [][]c
 	}
 	for _, row := range rows {
 		line := make([]string, len(columns)) // tablewriter keeps it
-		for i, c := range row {
+		for i, c := range row[:len(columns)] {
 			parts := []string{c.text}
 			if columns[i].wide {
 				parts = wrap(c.text, widths[i], 0)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -444,14 +445,30 @@ func hasPorts(proto uint8) bool {
 	return proto == flows.ProtoTCP || proto == flows.ProtoUDP || proto == flows.ProtoSCTP
 }
 
-// place is a frame for people: "site.pcap:41", or "frame 41" when there is one
-// capture only.
+// place is a frame for people: "monday.pcap:41", or "frame 41" when there is
+// one capture only.
 func (o *Options) place(id pcaps.FrameID) string {
-	if id.Number() == 0 {
+	switch number := strconv.FormatUint(id.Number(), 10); {
+	case id.Number() == 0:
 		return ""
+	case len(o.Files) < 2:
+		return "frame " + number
+	default:
+		return o.shortName(id.File()) + ":" + number
 	}
-	if len(o.Files) < 2 {
-		return "frame " + strconv.FormatUint(id.Number(), 10)
+}
+
+// shortName is the name of a capture without its directory, where that still
+// tells it from the others.
+func (o *Options) shortName(n int) string {
+	if n >= len(o.Files) {
+		return "?"
 	}
-	return o.file(id) + ":" + strconv.FormatUint(id.Number(), 10)
+	base := filepath.Base(o.Files[n])
+	for i, name := range o.Files {
+		if i != n && filepath.Base(name) == base {
+			return o.Files[n]
+		}
+	}
+	return base
 }

@@ -142,6 +142,10 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 		}
 	}
 	p.heading(title, more)
+	columns, room := []column{{}, {right: true}, {right: true}, {}, {}}, p.o.width()-78
+	if p.o.width() < 100 {
+		columns, room = columns[:4], p.o.width()-60
+	}
 	var rows [][]cell
 	for i := range files {
 		if i == x.captures {
@@ -157,10 +161,10 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 		if f.Frames > 0 {
 			when = minute(f.First) + ", " + span(f.Last-f.First)
 		}
-		rows = append(rows, []cell{cellOf(tail(Clean(f.Name), max(20, p.o.width()-62))), cellOf(count(f.Frames, "frame")),
-			cellOf(size(f.Bytes)), cellOf(kind), cellOf(when)})
+		rows = append(rows, []cell{cellOf(tail(f.Name, max(20, room))), cellOf(count(f.Frames, "frame")),
+			cellOf(size(f.Bytes)), cellOf(when), cellOf(kind)})
 	}
-	p.grid(2, []column{{}, {right: true}, {right: true}, {}, {}}, rows)
+	p.grid(2, columns, rows)
 
 	trouble := false
 	warn := func(format string, args ...any) {
@@ -224,14 +228,14 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 	if !trouble && frames > 0 {
 		p.mark(2, "✓", green, "whole frames, nothing missing, both directions")
 	}
-	note := func(n uint64, format string, args ...any) {
+	note := func(what string, n uint64, more string) {
 		if n > 0 {
-			p.mark(2, "·", dim, fmt.Sprintf(format, args...))
+			p.mark(2, "·", dim, what+": "+count(n, "frame")+more)
 		}
 	}
-	note(d.Copies, "%s copies made by the mirror, counted apart", count(d.Copies, "frame"))
-	note(d.Outcomes[flows.NotIP], "%s not IP (ARP and the like)", count(d.Outcomes[flows.NotIP], "frame"))
-	note(c.Captures.Filtered, "%s left out by the filter", count(c.Captures.Filtered, "frame"))
+	note("copies made by the mirror", d.Copies, ", counted apart")
+	note("not IP", d.Outcomes[flows.NotIP], " (ARP and the like)")
+	note("left out by the filter", c.Captures.Filtered, "")
 }
 
 // snapLengths says what the snap lengths of cut captures are.
@@ -252,7 +256,7 @@ func snapLengths(files []pcaps.FileStats) string {
 }
 
 // minute is a point of time for people.
-func minute(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05 UTC") }
+func minute(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02 15:04 UTC") }
 
 // tail is the end of a path in at most width columns.
 func tail(path string, width int) string {
@@ -325,6 +329,11 @@ func (p *page) finding(n int, f *rules.Finding) {
 		example += ": " + f.Example.Says
 	}
 	p.para(4, dim, example)
+	where := f.Reason.String()
+	if f.Edge != nil {
+		where += ", edge " + f.Edge.ID + " (" + edgeAt(f.Edge) + ")"
+	}
+	p.para(4, dim, where)
 	if f.Do != "" {
 		p.mark(4, "→", cyan, f.Do)
 	}
@@ -398,7 +407,7 @@ func (p *page) edges(a *rules.Audit, x extent) {
 		why       string
 	}
 	var order []group
-	members := map[group][]string{}
+	members := map[group]*[2][]string{} // edges that must be there, and optional ones
 	for i := range a.Edges {
 		e := &a.Edges[i]
 		if e.Status != rules.EdgeNotSeen {
@@ -407,22 +416,27 @@ func (p *page) edges(a *rules.Audit, x extent) {
 		g := group{e.CouldShow, e.Why}
 		if members[g] == nil {
 			order = append(order, g)
+			members[g] = new([2][]string)
 		}
-		name := e.Edge.ID
-		if s := services(e.Edge); s != "" {
-			name += " (" + s + ")"
-		}
+		kind := 0
 		if e.Edge.Optional {
-			name += " (optional)"
+			kind = 1
 		}
-		members[g] = append(members[g], name)
+		members[g][kind] = append(members[g][kind], e.Edge.ID+" ("+services(e.Edge)+")")
 	}
 	for _, could := range []bool{true, false} {
 		for _, g := range order {
 			if g.couldShow != could {
 				continue
 			}
-			p.mark(2, "·", dim, "not seen: "+strings.Join(members[g], ", "))
+			list := strings.Join(members[g][0], ", ")
+			if optional := strings.Join(members[g][1], ", "); optional != "" {
+				if list != "" {
+					list += "; "
+				}
+				list += "optional: " + optional
+			}
+			p.mark(2, "·", dim, "not seen: "+list)
 			why := g.why
 			if why == "" {
 				why = "these captures could have shown it"
@@ -430,7 +444,7 @@ func (p *page) edges(a *rules.Audit, x extent) {
 					why = "these captures could not have shown it"
 				}
 			}
-			p.para(6, dim, why)
+			p.para(4, dim, why)
 		}
 	}
 }
@@ -447,7 +461,7 @@ func (p *page) edgeSays(e *rules.EdgeState) string {
 	var parts []string
 	for _, k := range kinds {
 		if n := e.Verdicts[k].Flows; n > 0 && k != rules.Documented {
-			parts = append(parts, number(n)+" "+kindWord(k))
+			parts = append(parts, kindCount(k, n))
 		}
 	}
 	if at := p.o.place(e.First); at != "" {
@@ -513,6 +527,11 @@ func (p *page) components(a *rules.Audit, x extent) {
 	if a.Diagram == nil {
 		return
 	}
+	roomy := p.o.width() >= 110
+	columns := []column{{}, {wide: true}}
+	if roomy {
+		columns = []column{{}, {}, {right: true}, {wide: true}}
+	}
 	for _, c := range a.Diagram.Components {
 		n := 0
 		for i := range a.Hosts {
@@ -529,11 +548,17 @@ func (p *page) components(a *rules.Audit, x extent) {
 				if n > 1 {
 					name = ""
 				}
-				rows = append(rows, []cell{{Clean(name), bold}, cellOf(clip(hostName(h), max(18, p.o.width()/3))), cellOf(percent(h, r)), cellOf(p.because(r, x.evidence))})
+				row := []cell{{Clean(name), bold}, cellOf(clip(hostName(h), p.o.width()/3)), cellOf(percent(h, r)), cellOf(p.because(r, x.evidence))}
+				if !roomy {
+					row = []cell{row[0], cellOf(hostName(h) + " (" + percent(h, r) + "): " + p.because(r, x.evidence))}
+				}
+				rows = append(rows, row)
 			}
 		}
 		if n > x.hosts {
-			rows = append(rows, []cell{{}, {"and " + count(uint64(n-x.hosts), "host") + " more", dim}, {}, {}})
+			row := make([]cell, len(columns))
+			row[1] = cell{"and " + number(uint64(n-x.hosts)) + " more", dim}
+			rows = append(rows, row)
 		}
 		if n == 0 {
 			missing = append(missing, c.ID)
@@ -542,7 +567,7 @@ func (p *page) components(a *rules.Audit, x extent) {
 		}
 	}
 	p.heading("Components", fmt.Sprintf("%d of %d found", found, len(a.Diagram.Components)))
-	p.grid(2, []column{{}, {}, {right: true}, {wide: true}}, rows)
+	p.grid(2, columns, rows)
 	if len(missing) > 0 {
 		p.mark(2, "·", dim, "no host found for: "+strings.Join(missing, ", "))
 	}
@@ -587,7 +612,7 @@ func (p *page) concerns(a *rules.Audit, x extent) {
 	if len(a.Concerns) == 0 {
 		return
 	}
-	p.heading("Concerns", "good practice of which the diagram does not speak; they change no verdict")
+	p.heading("Concerns", "good practice; no verdict rests on it")
 	var rows [][]cell
 	for i := range a.Concerns {
 		if i == x.concerns {

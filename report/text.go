@@ -160,7 +160,7 @@ func number(n uint64) string {
 // size is a number of bytes for people.
 func size(n uint64) string {
 	if n < 1000 {
-		return count(n, "byte")
+		return strconv.FormatUint(n, 10) + " B"
 	}
 	v, unit := float64(n)/1000, 0
 	for v >= 999.5 && unit < 5 {

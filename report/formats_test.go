@@ -1,0 +1,286 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"wirechart/flows"
+	"wirechart/rules"
+)
+
+// everything is all that one format writes of hostile results.
+func everything(t *testing.T, f Format) map[string]string {
+	t.Helper()
+	a, o := hostileAudit(t)
+	o.Parts = parts{hostileText, a.Diagram.Component("agent")}
+	flow := testFlow()
+	flow.App = hostileText
+	flow.Facts.SetText(0, hostileText)
+	return map[string]string{
+		"audit": written(t, func(b *strings.Builder) error { return f.Audit(b, a, o) }),
+		"hosts": written(t, func(b *strings.Builder) error { return f.Hosts(b, a.Hosts, o) }),
+		"flows": written(t, func(b *strings.Builder) error {
+			w := f.Flows(b, o)
+			for range 3 {
+				if err := w.Flow(flow, testVerdict(a.Diagram)); err != nil {
+					return err
+				}
+			}
+			return w.Close()
+		}),
+	}
+}
+
+// TestHostile says that no format passes on what does something to a terminal,
+// a browser or a spreadsheet.
+func TestHostile(t *testing.T) {
+	for _, f := range All() {
+		for what, text := range everything(t, f) {
+			lineEnd := "\n"
+			if f.Name == "csv" {
+				lineEnd = "\r\n"
+			}
+			for line := range strings.SplitSeq(text, lineEnd) {
+				for _, c := range line {
+					if hostile(c) {
+						t.Fatalf("%s, %s: %q is in %q", f.Name, what, c, line)
+					}
+				}
+				if strings.HasPrefix(line, "FAKE") {
+					t.Errorf("%s, %s: a name makes a line of its own: %q", f.Name, what, line)
+				}
+			}
+		}
+	}
+}
+
+func TestHostileMarkdown(t *testing.T) {
+	for what, text := range everything(t, markdown) {
+		text = regexp.MustCompile(`\\[[:punct:]]`).ReplaceAllString(text, "") // escaped: no markup
+		outside, inside := "", false
+		for part := range strings.SplitSeq(text, "`") {
+			if !inside {
+				outside += part
+			}
+			inside = !inside
+		}
+		for _, bad := range []string{"<script", "](http", "://evil"} {
+			if strings.Contains(outside, bad) {
+				t.Errorf("%s: %q stands outside of code", what, bad)
+			}
+		}
+	}
+}
+
+func TestHostileCSV(t *testing.T) {
+	for what, text := range everything(t, csvFormat) {
+		rows, err := csv.NewReader(strings.NewReader(text)).ReadAll() // checks that rows are equally long
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if len(rows) < 3 {
+			t.Errorf("%s: %d rows", what, len(rows))
+		}
+		guarded := 0
+		for _, row := range rows {
+			for _, v := range row {
+				if v != "" && strings.ContainsRune("=+-@|%", rune(v[0])) && !isNumber(v) {
+					t.Errorf("%s: a spreadsheet would run %q", what, v)
+				}
+				if strings.HasPrefix(v, "'=cmd()") {
+					guarded++
+				}
+			}
+		}
+		if guarded == 0 {
+			t.Errorf("%s: the formula is not there, guarded or not", what)
+		}
+	}
+}
+
+// TestJSON says that names come back from JSON as they were.
+func TestJSON(t *testing.T) {
+	text := everything(t, jsonFormat)["hosts"]
+	var doc struct {
+		Schema string
+		Hosts  []struct {
+			Address, Name string
+			Roles         []struct {
+				Role       string
+				Confidence float64
+				Because    []struct{ Says string }
+			}
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &doc); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.ReplaceAll(strings.ReplaceAll(hostileText, "\xff\xfe", "\ufffd\ufffd"), "\x9b", "\ufffd")
+	if h := doc.Hosts[0]; doc.Schema != "wirechart/hosts/v1" || h.Address != "10.20.30.11" || h.Name != want ||
+		h.Roles[0].Role != "management-server" || h.Roles[0].Confidence != 0.97 || h.Roles[0].Because[0].Says != want {
+		t.Errorf("%+v", h)
+	}
+}
+
+func compiled(t *testing.T, kind string) *jsonschema.Schema {
+	t.Helper()
+	text, ok := Schema(kind)
+	if !ok {
+		t.Fatalf("no schema of %s", kind)
+	}
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource(kind, doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile(kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// validate holds text to a schema, and to have no member that the schema does
+// not describe.
+func validate(t *testing.T, s *jsonschema.Schema, text string) {
+	t.Helper()
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Validate(doc); err != nil {
+		t.Errorf("%v\n%s", err, text)
+	}
+	undescribed(t, s, doc, "")
+}
+
+// undescribed looks for members that the schema does not describe: readers may
+// meet them one day (inside v1 members are added), the program must not write
+// them.
+func undescribed(t *testing.T, s *jsonschema.Schema, doc any, at string) {
+	t.Helper()
+	switch v := doc.(type) {
+	case map[string]any:
+		more, _ := s.AdditionalProperties.(*jsonschema.Schema)
+		for name, member := range v {
+			p := s.Properties[name]
+			if p == nil {
+				p = more
+			}
+			if p == nil {
+				t.Errorf("the schema does not describe %s.%s", at, name)
+				continue
+			}
+			undescribed(t, p, member, at+"."+name)
+		}
+	case []any:
+		items, _ := s.Items.(*jsonschema.Schema)
+		if items == nil {
+			items = s.Items2020
+		}
+		for _, x := range v {
+			if items != nil {
+				undescribed(t, items, x, at+"[]")
+			}
+		}
+	}
+}
+
+func TestSchemas(t *testing.T) {
+	flow, audit, hosts := compiled(t, "flow"), compiled(t, "audit"), compiled(t, "hosts")
+	validate(t, audit, everything(t, jsonFormat)["audit"])
+	validate(t, hosts, everything(t, jsonFormat)["hosts"])
+	for line := range strings.Lines(everything(t, jsonlFormat)["flows"]) {
+		validate(t, flow, line)
+	}
+	r := newRecorder(&Options{})
+	validate(t, flow, string(r.record(testFlow(), nil)))
+	udp := &flows.Flow{Frame: 1, Proto: flows.ProtoUDP, Client: endpoint("[::1]:5"), Server: endpoint("[::1]:6"), ICMP: testFlow().ICMP}
+	validate(t, flow, string(r.record(udp, nil)))
+	validate(t, flow, string(r.record(udp, &rules.Verdict{Kind: rules.OutOfScope})))
+
+	a := &rules.Audit{Diagram: testDiagram(t)}
+	validate(t, audit, written(t, func(b *strings.Builder) error { return jsonFormat.Audit(b, a, &Options{}) }))
+	validate(t, hosts, written(t, func(b *strings.Builder) error { return jsonFormat.Hosts(b, nil, &Options{}) }))
+
+	for _, bad := range []string{`{}`, `{"schema":"wirechart/flow/v2"}`} {
+		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(bad))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if flow.Validate(doc) == nil {
+			t.Errorf("the schema takes %s", bad)
+		}
+	}
+}
+
+// TestFlowsJSON reads the document of all flows back.
+func TestFlowsJSON(t *testing.T) {
+	for n := range 3 {
+		text := written(t, func(b *strings.Builder) error {
+			w := jsonFormat.Flows(b, &Options{})
+			for range n {
+				if err := w.Flow(testFlow(), nil); err != nil {
+					return err
+				}
+			}
+			return w.Close()
+		})
+		var doc struct {
+			Schema string
+			Flows  []struct{ ID int }
+		}
+		if err := json.Unmarshal([]byte(text), &doc); err != nil || doc.Schema != FlowsSchema || len(doc.Flows) != n {
+			t.Errorf("%d flows: %v %+v", n, err, doc)
+		}
+	}
+}
+
+// TestFormats says that every format writes everything, and that an error of
+// the writer comes back.
+func TestFormats(t *testing.T) {
+	var names []string
+	for _, f := range All() {
+		names = append(names, f.Name)
+		if f.Doc == "" || f.Audit == nil || f.Hosts == nil || f.Flows == nil {
+			t.Errorf("format %s is not whole", f.Name)
+		}
+		a, o := testAudit(t)
+		for what, text := range everything(t, f) {
+			if text == "" {
+				t.Errorf("%s writes nothing of %s", f.Name, what)
+			}
+		}
+		if f.Audit(brokenWriter{}, a, o) == nil || f.Hosts(brokenWriter{}, a.Hosts, o) == nil {
+			t.Errorf("%s does not notice that it cannot write", f.Name)
+		}
+		w := f.Flows(brokenWriter{}, o)
+		if w.Flow(testFlow(), testVerdict(a.Diagram)) == nil && w.Close() == nil {
+			t.Errorf("%s does not notice that it cannot write flows", f.Name)
+		}
+		first, second := everything(t, f), everything(t, f)
+		for what := range first {
+			if first[what] != second[what] {
+				t.Errorf("%s writes %s differently the second time", f.Name, what)
+			}
+		}
+	}
+	if want := []string{"table", "wide", "json", "jsonl", "csv", "markdown"}; !slices.Equal(names, want) {
+		t.Errorf("formats %v, want %v", names, want)
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, bytes.ErrTooLarge }

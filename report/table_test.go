@@ -1,0 +1,149 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"wirechart/rules"
+)
+
+func auditText(t *testing.T, format string, a *rules.Audit, o *Options) string {
+	t.Helper()
+	f, ok := Named(format)
+	if !ok {
+		t.Fatalf("no format %q", format)
+	}
+	return written(t, func(b *strings.Builder) error { return f.Audit(b, a, o) })
+}
+
+// TestAuditTable looks for what a person must find in the report.
+func TestAuditTable(t *testing.T) {
+	a, o := testAudit(t)
+	text := auditText(t, "table", a, o)
+	for _, want := range []string{
+		"✗ DOES NOT CONFORM: 28 of 160 flows: 3 violations, 24 undocumented, 1 blocked.\n",
+		"  ! captures/tuesday.pcap.gz is damaged: read up to frame 1212, byte 73018: file\n    ends inside a packet record: 40 of 96 bytes\n",
+		"  ! 811 of 35,563 frames cut by the snap length (128 bytes)",
+		"  ! 3 TCP flows captured in one direction only\n",
+		"  1 VIOLATION  agent → management-server  tcp/7780                       3 flows\n",
+		"    10.20.30.22:51514 > 10.20.30.11:7780, monday.pcapng:2044: both greetings say\n    NULL\n",
+		"    zmtp_mechanism_null, edge agent-messages (acronis-cyber-protect:",
+		"    → " + rules.ZMTPMechanismNull.Do() + "\n",
+		"  2 UNDOCUMENTED  10.20.30.21 → storage-node  tcp/9876               1,204 flows\n",
+		"  ✗ violated   storage-node-messages     tcp/7780  12  3 violations,\n",
+		"    both ends are in these captures, and neither called the other\n",
+		"  management-server  10.20.30.11 ms.backup.example (97%): answers ZMTP CURVE on\n                     7780 for 5 clients (monday.pcapng:41)\n",
+		"  · no host found for: catalog,",
+		"  high   2 flows  SMB1 was spoken:",
+		"   38  ambient       12.0 kB",
+		"  · Two hosts share the MAC address of the router 10.20.30.1",
+		"\nNext\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
+	for _, e := range a.Edges {
+		if !strings.Contains(text, e.Edge.ID) {
+			t.Errorf("the report lacks edge %s", e.Edge.ID)
+		}
+	}
+	if t.Failed() {
+		t.Log(text)
+	}
+}
+
+// TestAuditWidth holds every line within the terminal, whatever its width and
+// whatever is in the names.
+func TestAuditWidth(t *testing.T) {
+	for _, width := range []int{60, 80, 100, 120, 200} {
+		for name, make := range map[string]func(*testing.T) (*rules.Audit, *Options){"plain": testAudit, "hostile": hostileAudit} {
+			t.Run(fmt.Sprint(name, width), func(t *testing.T) {
+				a, o := make(t)
+				o.Width = width
+				for _, format := range []string{"table", "wide"} {
+					for line := range strings.Lines(auditText(t, format, a, o)) {
+						line = strings.TrimSuffix(line, "\n")
+						if n := cells(line); n > max(width, 80) {
+							t.Errorf("%s: %d columns: %q", format, n, line)
+						}
+						if strings.TrimRight(line, " ") != line {
+							t.Errorf("%s: space at the end: %q", format, line)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestColor says that colours add escape sequences and change nothing else.
+func TestColor(t *testing.T) {
+	a, o := testAudit(t)
+	plain := auditText(t, "table", a, o)
+	o.Color = true
+	colored := auditText(t, "table", a, o)
+	if !strings.Contains(colored, "\x1b[1;31m✗ DOES NOT CONFORM\x1b[0m:") {
+		t.Errorf("the headline is not red: %q", colored[:80])
+	}
+	for _, st := range []style{bold, dim, red, green, yellow, cyan} {
+		colored = strings.ReplaceAll(colored, "\x1b["+string(st)+"m", "")
+	}
+	if colored = strings.ReplaceAll(colored, "\x1b[0m", ""); colored != plain {
+		t.Errorf("without its escapes the coloured report differs from the plain one:\n%s", colored)
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	counts := func(pairs ...int) (v [len(rules.Audit{}.Verdicts)]rules.Count) {
+		for i := 0; i < len(pairs); i += 2 {
+			v[pairs[i]].Flows = uint64(pairs[i+1])
+		}
+		return v
+	}
+	const documented, violation, undecided, ambient = int(rules.Documented), int(rules.Violation), int(rules.Indeterminate), int(rules.Ambient)
+	for _, c := range []struct {
+		name     string
+		verdicts [len(rules.Audit{}.Verdicts)]rules.Count
+		lossy    bool
+		result   Result
+		says     string
+	}{
+		{"documented", counts(documented, 2, ambient, 1), false, Conforms, "CONFORMS: all 2 flows of its components are as documented."},
+		{"violation", counts(documented, 2, violation, 1), false, Findings, "DOES NOT CONFORM: 1 of 3 flows: 1 violation."},
+		{"violation beats loss", counts(violation, 1, undecided, 1), true, Findings, "DOES NOT CONFORM: 1 of 2 flows: 1 violation."},
+		{"undecided", counts(documented, 2, undecided, 1), false, Undecided, "UNDECIDED: these captures cannot decide: 1 undecided, 2 documented."},
+		{"lossy", counts(documented, 2), true, Undecided, "UNDECIDED: too much is missing from these captures: 2 documented."},
+		{"nothing", counts(ambient, 2), false, Undecided, "UNDECIDED: nothing in these captures belongs to the diagram."},
+		{"empty", counts(), false, Undecided, "UNDECIDED: nothing in these captures belongs to the diagram."},
+	} {
+		a := &rules.Audit{Verdicts: c.verdicts}
+		a.Coverage.Lossy = c.lossy
+		headline, sentence := answer(a)
+		if got := headline + ": " + sentence; ResultOf(a) != c.result || got != c.says {
+			t.Errorf("%s: %s, %q; want %s, %q", c.name, ResultOf(a), got, c.result, c.says)
+		}
+	}
+}
+
+func TestText(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{strings.Join(wrap("the quick brown fox", 10, 2), "|"), "the quick|  brown|  fox"},
+		{strings.Join(wrap("0123456789abcdef", 10, 0), "|"), "0123456789|abcdef"},
+		{strings.Join(wrap("a 漢字漢字漢字漢字", 10, 0), "|"), "a|漢字漢字漢|字漢字"},
+		{strings.Join(wrap("", 10, 0), "|"), ""},
+		{clip("management-server", 10), "managemen…"},
+		{clip("漢字漢字", 5), "漢字…"},
+		{number(0), "0"}, {number(999), "999"}, {number(1000), "1,000"}, {number(1234567), "1,234,567"},
+		{size(999), "999 B"}, {size(1000), "1.0 kB"}, {size(18_402_113), "18.4 MB"}, {size(999_999), "1.0 MB"}, {size(123_456), "123 kB"},
+		{span(1_500_000), "2ms"}, {span(2531 * 1e9), "42m11s"}, {span(93_784 * 1e9), "1d2h3m"},
+		{count(1, "flow"), "1 flow"}, {count(2, "flow"), "2 flows"},
+		{Clean("a\tb\nc"), "a b c"}, {Clean("\x1b[31mred\x07\u202e\xff"), "�[31mred���"}, {Clean("naïve 漢字"), "naïve 漢字"},
+		{tail("a/b/c/site.pcap", 12), "…/site.pcap"}, {tail("site.pcap", 12), "site.pcap"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q, want %q", c.got, c.want)
+		}
+	}
+}
