@@ -32,7 +32,7 @@ func Builtin(name string) (*Diagram, bool) {
 	if !ok {
 		return nil, false
 	}
-	d, err := join([]Part{{File: name, Text: text}})
+	d, err := joinParts([]Part{{File: name, Text: text}})
 	if err != nil {
 		panic(err) // a test reads every one of them
 	}

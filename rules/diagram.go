@@ -267,6 +267,20 @@ func (d *Diagram) Listeners() []Service {
 	return list
 }
 
+// Listens is a function that says whether a port is one of Listeners: how a
+// flow table tells the server of a flow whose start was not captured.
+func (d *Diagram) Listens() func(proto uint8, port uint16) bool {
+	list := d.Listeners()
+	return func(proto uint8, port uint16) bool {
+		for i := range list {
+			if list[i].Proto == proto && list[i].Ports.Contains(port) {
+				return true
+			}
+		}
+		return false
+	}
+}
+
 // MatchName says whether name fits pattern: letters of either case, "*" for
 // any run of characters, dots among them, and a final dot that does not count.
 // The work grows with the product of the two lengths, never faster.

@@ -251,6 +251,9 @@ edges:
 	if got := d.Listeners(); len(got) != 2 || got[0].Ports.Low != 443 {
 		t.Errorf("listeners %+v", got)
 	}
+	if listens := d.Listens(); !listens(17, 7800) || listens(6, 7800) || listens(6, 49152) {
+		t.Error("the wrong ports listen")
+	}
 }
 
 func TestExtend(t *testing.T) {
