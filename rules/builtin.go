@@ -28,7 +28,7 @@ func BuiltinNames() []string {
 // Builtin is a diagram of the program by its name, joined to the one that it
 // extends. It is read anew at every call.
 func Builtin(name string) (*Diagram, bool) {
-	text, ok := builtinText(name)
+	text, ok := BuiltinText(name)
 	if !ok {
 		return nil, false
 	}
@@ -40,9 +40,7 @@ func Builtin(name string) (*Diagram, bool) {
 }
 
 // BuiltinText is the text of a diagram of the program, as it was written.
-func BuiltinText(name string) (string, bool) { return builtinText(name) }
-
-func builtinText(name string) (string, bool) {
+func BuiltinText(name string) (string, bool) {
 	if strings.ContainsAny(name, `/\.`) {
 		return "", false
 	}

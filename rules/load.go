@@ -38,7 +38,7 @@ func Resolve(names ...string) (*Diagram, error) {
 	}
 	var parts []Part
 	for _, name := range names {
-		if text, ok := builtinText(name); ok {
+		if text, ok := BuiltinText(name); ok {
 			parts = append(parts, Part{File: name, Text: text})
 			continue
 		}
@@ -140,7 +140,7 @@ func joinParts(parts []Part) (*Diagram, error) {
 		if base == "" || slices.ContainsFunc(drafts[:len(drafts)-1], func(y *draft) bool { return y.part.Name == base }) {
 			continue
 		}
-		text, ok := builtinText(base)
+		text, ok := BuiltinText(base)
 		if !ok || base == x.part.Name {
 			x.wrongAt(x.extendsLine, "extends unknown diagram %q (built in: %s; others are given before this one)", shorten(base), strings.Join(BuiltinNames(), ", "))
 			continue
