@@ -21,6 +21,25 @@ type fragments struct {
 	bytes int
 	whole []byte  // the last datagram put together
 	late  segment // the last one given up
+
+	// The last datagrams that became whole: a mirror's copy of their last
+	// fragment, which comes behind it, begins no new one.
+	done [16]struct {
+		key  fragmentKey
+		time int64
+	}
+	doneAt uint8
+}
+
+// isCopy says whether a fragment of k that does not begin a datagram belongs to
+// one that just became whole.
+func (f *fragments) isCopy(k *fragmentKey, now int64) bool {
+	for i := range f.done {
+		if d := &f.done[i]; d.key == *k && now-d.time <= copyWindow && d.time-now <= copyWindow {
+			return true
+		}
+	}
+	return false
 }
 
 type fragmentKey struct {
@@ -50,9 +69,9 @@ type fragmentPart struct {
 }
 
 // part takes a fragment and says whether it completes its datagram: s then is
-// the whole of it. The completing frame counts as the datagram's packet, as in Zeek and
-// Wireshark; the frames of the other fragments are counted apart. Where the
-// snap length cut one of them, the frame with the transport header counts.
+// the whole of it. The completing frame counts as the datagram's packet, as in
+// Zeek and Wireshark; the frames of the other fragments are counted apart. Where
+// the snap length cut one of them, the frame with the transport header counts.
 func (t *Table) part(p *pcaps.Packet, s *segment) bool {
 	f := &t.parts
 	if f.open == nil {
@@ -66,6 +85,10 @@ func (t *Table) part(p *pcaps.Packet, s *segment) bool {
 	k := fragmentKey{s.src, s.dst, s.fragment.id, s.fragment.proto, s.v6}
 	d := f.open[k]
 	if d == nil {
+		if s.fragment.offset > 0 && f.isCopy(&k, p.Time) {
+			t.stats.Copies++
+			return false
+		}
 		d = &datagram{key: k, first: *s, frame: p.Frame, time: p.Time}
 		d.first.payload = nil
 		f.open[k] = d
@@ -98,6 +121,9 @@ func (t *Table) part(p *pcaps.Packet, s *segment) bool {
 		s.wireLen, s.partBytes = wire, d.wire-wire
 	}
 	t.remove(d)
+	last := &f.done[f.doneAt%uint8(len(f.done))]
+	last.key, last.time = k, p.Time
+	f.doneAt++
 	return true
 }
 

@@ -404,6 +404,18 @@ func TestTable(t *testing.T) {
 			0.2 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S0 S syn capture_end 2/0 syns=2 icmp:3/13@10.0.0.9
 			10.0.0.9:0 > 10.0.0.1:0 icmp echo=0 first_packet capture_end 1/0 payload=32/0`, ``},
+		{"a mirror's copies of fragments, each behind its own, then of the whole", `
+			0.000 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=0+24 more
+			0.001 copy
+			0.002 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=24+24
+			0.003 copy
+			0.004 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=2 frag=0+24 more
+			0.005 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=2 frag=24+24
+			0.006 copy 5
+			0.007 copy 6`,
+			`10.0.0.1:4000 > 10.0.0.2:53 udp port capture_end 3/0 payload=120/0 copies=1/0 parts=4/0`,
+			`> abcdefghijklmnopqrstuvwxyzabcdefghijklmn
+			> abcdefghijklmnopqrstuvwxyzabcdefghijklmn`},
 		{"fragments of IPv6", `
 			0.00 [fd00::1]:4000 > [fd00::2]:80 PA len=40 seq=0 id=1 frag=40+20
 			0.01 [fd00::1]:4000 > [fd00::2]:80 PA len=40 seq=0 id=1 frag=0+40 more`,
@@ -431,6 +443,29 @@ func check(t *testing.T, what string, got []string, want string) {
 	if !slices.Equal(got, lines) {
 		t.Errorf("%s:\n\t%s\nwant:\n\t%s", what, strings.Join(got, "\n\t"), strings.Join(lines, "\n\t"))
 	}
+}
+
+// A fragment may come in a tunnel's packet that is fragmented itself.
+func TestFragmentsNested(t *testing.T) {
+	inner := frames(t, `
+		0.0 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=0+24 more
+		0.1 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=24+24`)
+	outer := header{kind: "ip:4", ttl: 64, src: mustPorts("192.0.2.1:0"), dst: mustPorts("192.0.2.2:0")}
+	var packets []pcaps.Packet
+	add := func(packet, offset, size int, more bool) {
+		outer.data, outer.id = inner[packet].Data[14:], uint16(7+packet)
+		outer.offset, outer.part, outer.more = offset, size, more
+		p := pcaps.Packet{Link: pcaps.LinkEthernet, Data: outer.frame(), Time: epoch, Frame: pcaps.FrameID(len(packets) + 1)}
+		p.WireLen = len(p.Data)
+		packets = append(packets, p)
+	}
+	add(0, 0, 0, false)
+	add(1, 24, 20, false)
+	add(1, 0, 24, true)
+	r := play(t, packets, limits())
+	check(t, "flows", r.flows, `10.0.0.1:4000 > 10.0.0.2:53 udp port capture_end 1/0 payload=40/0 parts=2/0 ipip:0`)
+	check(t, "dissection", r.log, `> abcdefghijklmnopqrstuvwxyzabcdefghijklmn`)
+	consistent(t, "nested", r, packets)
 }
 
 // A table that is full ends flows early: each is handed over once, numbered in
