@@ -63,8 +63,9 @@ func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint
 	if !found {
 		return false
 	}
+	t.stats.Copies++
 	if x == nil {
-		if r.extra == 0 && t.tracked >= t.config.MaxTracked {
+		if t.full(r) {
 			return true
 		}
 		x = t.extra(r).rarely()
@@ -76,6 +77,5 @@ func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint
 		}
 	}
 	x.copies[end]++
-	t.stats.Copies++
 	return true
 }

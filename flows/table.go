@@ -579,7 +579,7 @@ const noSlot = ^uint32(0)
 // 1 + its number. A flow of the same key that is there is over: no packet finds
 // it any more.
 func (t *Table) begin(slot uint32, frame pcaps.FrameID, now int64, s *segment) uint32 {
-	if len(t.free) == 0 && t.used >= t.config.MaxFlows || t.tracked >= t.config.MaxTracked {
+	if len(t.free) == 0 && t.used >= t.config.MaxFlows || t.tracked > 0 && t.tracked >= t.config.MaxTracked {
 		t.makeRoom()
 		slot = noSlot
 	}

@@ -468,6 +468,27 @@ func TestFragmentsNested(t *testing.T) {
 	consistent(t, "nested", r, packets)
 }
 
+// A flow may go on in the next file of a capture: its evidence names that file.
+func TestFramesOfFiles(t *testing.T) {
+	packets := frames(t, handshake+`
+		1.0 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello
+		2.0 10.0.0.2:80 > 10.0.0.1:4000 R seq=501`)
+	packets[3].Frame = pcaps.MakeFrameID(1, 7)
+	packets[4].Frame = pcaps.MakeFrameID(2, 3)
+	limits := limits()
+	set := dissect.NewSet(nil, &dissect.Context{}, limits.MaxBuffered)
+	table := NewTable(Config{Limits: limits}, set, func(list iter.Seq[*Flow]) {
+		for f := range list {
+			if f.Frame != pcaps.MakeFrameID(0, 1) || f.TCP.SYNACKFrame != pcaps.MakeFrameID(0, 2) ||
+				f.TCP.DataFrame[ToServer] != pcaps.MakeFrameID(1, 7) || f.TCP.ResetFrame != pcaps.MakeFrameID(2, 3) {
+				t.Errorf("begins at %x, SYN-ACK at %x, data at %x, RST at %x", f.Frame, f.TCP.SYNACKFrame, f.TCP.DataFrame[ToServer], f.TCP.ResetFrame)
+			}
+		}
+	})
+	table.Add(packets)
+	table.Finish()
+}
+
 // A table that is full ends flows early: each is handed over once, numbered in
 // order, and none is lost.
 func TestTableFull(t *testing.T) {
@@ -487,7 +508,7 @@ func TestTableFull(t *testing.T) {
 		}
 	}
 	packets := frames(t, script.String())
-	for _, l := range []struct{ flows, tracked int }{{1, 1}, {2, 1}, {3, 100}, {10, 10}, {64, 4}, {100, 1 << 16}, {600, 5}, {600, 600}} {
+	for _, l := range []struct{ flows, tracked int }{{1, 1}, {2, 1}, {100, 0}, {3, 100}, {10, 10}, {64, 4}, {100, 1 << 16}, {600, 5}, {600, 600}} {
 		limits := limits()
 		limits.MaxFlows, limits.MaxTracked = l.flows, l.tracked
 		r := play(t, packets, limits)
