@@ -321,9 +321,11 @@ func (p *tlsParser) flightOver(facts *Facts) {
 	}
 }
 
-// closeFlight judges the server's last record when the flow is over.
+// closeFlight judges the server's last record when the flow is over. Where
+// something is missing, an alert may as well end a conversation as prevent it.
 func (p *tlsParser) closeFlight(facts *Facts) {
-	if f := &p.flight; f.serverAlert && p.outcome != failed {
+	whole := p.clientHello != helloMissing && !p.sides[0].lost && !p.sides[1].lost
+	if f := &p.flight; f.serverAlert && whole && p.outcome != failed {
 		now := facts.Frame
 		facts.Frame = f.alertFrame
 		p.refuse(p.server(), facts)
