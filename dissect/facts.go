@@ -170,7 +170,7 @@ var keys = [keyCount]KeyInfo{
 	ZMTPSocketType:      {"zmtp.socket_type", List, "Socket-Type of READY, where it is in clear: the client's, then the server's"},
 	ZMTPIdentity:        {"zmtp.identity", Text, "Identity of READY, where it is in clear"},
 	ZMTPCredentials:     {"zmtp.credentials", Flag, "a user name and password crossed in clear (PLAIN); they are not kept"},
-	ZMTPMessages:        {"zmtp.messages", Pair, "messages"},
+	ZMTPMessages:        {"zmtp.messages", Pair, "messages; inside CURVE heartbeats look like messages and count as such"},
 	ZMTPHeartbeats:      {"zmtp.heartbeats", Pair, "PING and PONG commands"},
 
 	HTTPMethod:     {"http.method", List, "request methods"},
