@@ -270,7 +270,7 @@ func (p *dnsParser) Gap(_ Dir, held []byte, n uint64, facts *Facts) (uint64, boo
 	if len(held) < 2 {
 		return 0, false
 	}
-	parseDNS(held[2:], facts) // too short for a header is no harm here
+	_ = parseDNS(held[2:], facts) // where not even the header is there, nothing was to be read
 	end := 2 + uint64(binary.BigEndian.Uint16(held))
 	lost := uint64(len(held)) + n
 	if lost > end {

@@ -86,8 +86,7 @@ func (p *icmpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 			continue
 		}
 		e.open = false
-		const nanosPerMillionth = 1 // a millionth of a millisecond is a nanosecond
-		rtt := (facts.Now - e.sent) / nanosPerMillionth
+		rtt := facts.Now - e.sent // nanoseconds, which are the millionths of a millisecond
 		if best, ok := facts.Get(ICMPRTT); rtt >= 0 && (!ok || rtt < best.Num) {
 			facts.SetNum(ICMPRTT, rtt)
 		}

@@ -240,7 +240,7 @@ func (p *rpcParser) Gap(dir Dir, held []byte, n uint64, facts *Facts) (uint64, b
 		return 0, false
 	}
 	if !p.inside[dir] {
-		p.message(held[4:], facts) // as far as it is there
+		_ = p.message(held[4:], facts) // as far as it is there: that it is cut is known
 	}
 	mark := binary.BigEndian.Uint32(held)
 	end := 4 + uint64(mark&^(1<<31))

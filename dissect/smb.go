@@ -546,7 +546,7 @@ func (p *smbParser) Gap(_ Dir, held []byte, n uint64, facts *Facts) (uint64, boo
 		// waited for.
 		switch string(message[:4]) {
 		case "\xffSMB":
-			p.parse1(message, min(size, len(message)), facts)
+			_ = p.parse1(message, min(size, len(message)), facts) // that it is cut is known
 		case "\xfeSMB":
 			if size >= smb2HeaderSize {
 				p.read2(message, facts)

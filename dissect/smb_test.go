@@ -2,6 +2,7 @@ package dissect
 
 import (
 	"encoding/binary"
+	"fmt"
 	"testing"
 )
 
@@ -202,5 +203,17 @@ func TestProbeSMB(t *testing.T) {
 		if got := probeSMB(ToServer, unhex(b)); got != want {
 			t.Errorf("%s: %d, want %d", b, got, want)
 		}
+	}
+}
+
+func TestSMBKeepsNoNamesOrHashes(t *testing.T) {
+	const user, hash = "p l a n t e d", "0123456789ABCDEFnthash"
+	token := authenticate(24, 24) + fmt.Sprintf("%x", user+hash)
+	c := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 445}})
+	c.say(ToServer, setup2(token))
+	c.say(ToClient, message2(smb2SessionSetup, answer2, 0xc000006d, "0900 0000 0000 0000"))
+	want := "smb.auth ntlmv1\nsmb.status LOGON_FAILURE\n"
+	if facts := c.end(); facts != want {
+		t.Errorf("facts:\n%swant:\n%s", facts, want)
 	}
 }

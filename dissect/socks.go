@@ -125,7 +125,8 @@ func (p *socksParser) Parse(dir Dir, b []byte, _ *Facts) (int, error) {
 func (p *socksParser) fromClient(r *reader) error {
 	switch {
 	case p.version == 4:
-		readSOCKS4(r)
+		_, err := readSOCKS4(r)
+		return err
 	case !p.greeted:
 		r.u8("version")
 		r.bytes("methods", r.u8("method count"))
