@@ -131,6 +131,7 @@ func (c *steady) ready(t testing.TB) (*Table, func()) {
 	if c.ack {
 		seq += 4
 	}
+	p.Data[id] = 9 // far from the identifications of what was before
 	return table, func() {
 		p := &batch[0]
 		p.Frame++

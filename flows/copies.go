@@ -1,6 +1,9 @@
 package flows
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A mirror that sees a packet where it comes in and where it goes out delivers
 // it twice. Such a copy is counted, and then passed over: it is no
@@ -60,6 +63,11 @@ func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint
 			last.at++
 		}
 	}
+	if x == nil && !found && s.proto == ProtoTCP && r.extra != 0 && r.packets[end] < 8 {
+		// The first copy of a flow comes early, but not always next: that of
+		// the SYN may be behind the whole handshake.
+		found = near(r.last) && slices.Contains(t.extra(r).tcp.early[end][:], signature)
+	}
 	if !found {
 		return false
 	}
@@ -72,8 +80,12 @@ func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint
 		t.track(r).copied = true
 		x.recent = new(recent)
 		for end := range x.recent {
-			x.recent[end].packets[0].signature, x.recent[end].packets[0].time = r.signature[end], r.last
-			x.recent[end].at = 1
+			last := &x.recent[end]
+			for i, early := range t.extra(r).tcp.early[end] {
+				last.packets[i].signature, last.packets[i].time = early, r.last
+			}
+			last.packets[4].signature, last.packets[4].time = r.signature[end], r.last
+			last.at = 5
 		}
 	}
 	x.copies[end]++

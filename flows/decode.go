@@ -122,6 +122,7 @@ type segment struct {
 
 	fragment fragment // valid when outcome is Fragment
 	isError  bool     // an ICMP error: the packet that it is about is quoted in the payload
+	lan      bool     // outcome is NotIP, and the frame is one that every Ethernet has
 
 	key   key    // of the flow; filled in by the table, like what follows
 	hash  uint32 //
@@ -161,6 +162,11 @@ const (
 	etherERSPAN3 = 0x22eb
 	etherPPP     = 0x880b
 	etherNSH     = 0x894f
+	etherARP     = 0x0806
+	etherRARP    = 0x8035
+	etherSlow    = 0x8809 // LACP and others
+	etherEAPOL   = 0x888e
+	etherLLDP    = 0x88cc
 	etherCHDLC   = 0x2000 // not an Ethernet type of ours: keeps CDP out of IP
 
 	protoHopOpts  = 0
@@ -200,7 +206,7 @@ func (s *segment) reset(p *pcaps.Packet) {
 	s.seq, s.ack, s.window = 0, 0, 0
 	s.wireLen, s.cut, s.parts, s.partBytes = uint32(p.WireLen), max(p.WireLen-len(p.Data), 0), 0, 0
 	s.payload, s.payloadLen = nil, 0
-	s.isError, s.room = false, 0
+	s.isError, s.lan, s.room = false, false, 0
 	s.srcMAC = MAC{}
 	if s.depth > 0 {
 		s.tags = tags{}
@@ -326,6 +332,7 @@ func (s *segment) llc(b []byte) Outcome {
 		return s.network(etherIPv4, b[3:])
 	}
 	if b[0] != 0xaa || b[1] != 0xaa || b[2] != 3 {
+		s.lan = b[0] == 0x42 && b[1] == 0x42 && b[2] == 3 // spanning tree
 		return NotIP
 	}
 	if len(b) < 8 {
@@ -553,6 +560,7 @@ func (s *segment) network(t uint16, b []byte) Outcome {
 		case etherNSH:
 			return s.nsh(b)
 		default:
+			s.lan = t == etherARP || t == etherRARP || t == etherSlow || t == etherEAPOL || t == etherLLDP
 			return NotIP
 		}
 	}
@@ -745,12 +753,13 @@ func (s *segment) rest(b []byte, n int) {
 	s.payloadLen = uint32(max(n, 0))
 }
 
-// tunnel tries to read a packet inside this one. What cannot be read inside
-// leaves the outer packet as it was: something else on a tunnel's protocol or
-// port is a flow of its own.
+// tunnel tries to read a packet inside this one. A frame inside that is not IP
+// counts as on the wire: a mirror's tunnel carries ARP as well. What cannot be
+// read inside leaves the outer packet as it was: something else on a tunnel's
+// protocol or port is a flow of its own.
 func (s *segment) tunnel(proto uint8, b []byte, n int, open func(*segment, []byte) Outcome) Outcome {
 	outer := *s
-	if out := open(s, b); out == Decoded || out == Fragment {
+	if out := open(s, b); out == Decoded || out == Fragment || s.lan {
 		return out
 	}
 	*s = outer

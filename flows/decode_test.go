@@ -395,7 +395,10 @@ var decodeCases = []decodeCase{
 	{"VXLAN, something else on its port", pcaps.LinkRaw, ipv4(17, udp(50000, 4789, []byte("hello, world"))),
 		"decoded 10.0.0.1:50000 > 10.0.0.2:4789 proto=17 payload=12/12"},
 	{"VXLAN, an ARP frame inside", pcaps.LinkRaw, ipv4(17, udp(50000, 4789, []byte{8, 0, 0, 0, 0, 0, 1, 0}, ether, []byte{0x08, 0x06}, make([]byte, 28))),
+		"not IP"},
+	{"VXLAN, an unknown Ethernet type inside", pcaps.LinkRaw, ipv4(17, udp(50000, 4789, []byte{8, 0, 0, 0, 0, 0, 1, 0}, ether, []byte{0x12, 0x34}, make([]byte, 28))),
 		"decoded 10.0.0.1:50000 > 10.0.0.2:4789 proto=17 payload=50/50"},
+	{"GRE, spanning tree inside", pcaps.LinkRaw, ipv4(47, []byte{0, 0, 0x65, 0x58}, ether, []byte{0x00, 0x26, 0x42, 0x42, 0x03}, make([]byte, 35)), "not IP"},
 	{"VXLAN GPE", pcaps.LinkRaw, ipv4(17, udp(50000, 4790, []byte{
 		0x0c, 0, 0, 2, // identifier and next protocol valid; IPv6
 		0, 0, 7, 0,

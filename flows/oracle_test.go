@@ -157,6 +157,8 @@ func compare(p *pcaps.Packet, s *segment) (what string, ok bool) {
 		return "gopacket: " + why + "; ours: " + s.outcome.String(), true
 	case s.outcome == Decoded && r == own:
 		return "same", true
+	case s.outcome == NotIP && s.lan && r.proto == ProtoUDP:
+		return "gopacket: the tunnel around ARP", true
 	case s.outcome == UnknownLink:
 		return "link type not ours", true // FDDI in one capture
 	case s.outcome == Malformed && version(p, s) != 4:

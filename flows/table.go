@@ -464,7 +464,7 @@ func (t *Table) reuses(r *record, s *segment, end int) bool {
 	// or behind what it opened, in a capture that is not in order.
 	c, d := t.track(r), &t.extra(r).tcp
 	switch {
-	case c.known[end] && c.late:
+	case c.known[end] && r.flags[end]&flagSYN == 0:
 		return d.opening[end]-s.seq-1 >= 1<<16
 	case c.known[end]:
 		return d.opening[end] != s.seq

@@ -30,7 +30,8 @@ type tcpTrack struct {
 
 // tcpDetail is the rest, which few packets touch.
 type tcpDetail struct {
-	opening       [2]uint32 // sequence number of the SYN, or of the first byte seen
+	opening       [2]uint32    // sequence number of the SYN, or of the first byte seen
+	early         [2][4]uint32 // signatures of the first packets
 	syns, synacks uint32
 	rtt           int64
 
@@ -112,8 +113,12 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 		t.start(r, c, s, end)
 	}
 	c.seen++
-	if r.packets[end] == 1 {
-		t.extra(r).mac[end] = s.srcMAC
+	if n := r.packets[end]; n <= 4 {
+		x := t.extra(r)
+		x.tcp.early[end][n-1] = s.signature()
+		if n == 1 {
+			x.mac[end] = s.srcMAC
+		}
 	}
 
 	switch {
@@ -171,6 +176,7 @@ func (t *Table) start(r *record, c *tcpTrack, s *segment, end int) {
 			d.syns--
 		}
 		t.write(r, c, client, histSYN)
+		d.early[client][0] = r.signature[client]
 		if end != client && s.flags&(flagSYN|flagACK) == flagSYN|flagACK {
 			d.opening[client], c.next[client], c.known[client] = s.ack-1, s.ack, true
 			c.stream[client] = s.ack
