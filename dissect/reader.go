@@ -168,6 +168,15 @@ func (r *reader) bytes(field string, n int) []byte {
 	return r.b[r.off-n : r.off : r.off]
 }
 
+// rest returns the bytes not yet read, which alias the input, and leaves them
+// to be read.
+func (r *reader) rest() []byte {
+	if r.err() != nil {
+		return nil
+	}
+	return r.b[r.off:len(r.b):len(r.b)]
+}
+
 // within returns a reader of the next n bytes, a part whose length the message
 // declares. It shares the failure of r.
 func (r *reader) within(field string, n int) reader {

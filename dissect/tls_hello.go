@@ -82,17 +82,16 @@ func (h *clientHello) read(r *reader, cut bool) {
 		n = min(n, r.left())
 	}
 	block := r.within("extensions", n)
-	h.extensions = block.b
+	h.extensions = block.rest()
 	for block.left() > 0 {
 		typ := block.be16("extension type")
 		ext := block.within("extension", block.be16("extension length"))
 		switch typ {
 		case extServerName:
 			h.hasSNI = true
-			h.readServerName(&ext)
+			h.readServerName(ext)
 		case extALPN:
-			list := ext.within("protocols", ext.be16("protocols length"))
-			h.alpn = list.b
+			h.alpn = ext.bytes("protocols", ext.be16("protocols length"))
 		case extSupportedGroups:
 			h.groups = ext.bytes("groups", ext.be16("groups length"))
 		case extECPointFormats:
@@ -113,7 +112,7 @@ func (h *clientHello) read(r *reader, cut bool) {
 
 // readServerName reads server_name: a list (2 bytes of length) of names, each
 // a type (1; 0 is host_name), a length (2) and the name.
-func (h *clientHello) readServerName(ext *reader) {
+func (h *clientHello) readServerName(ext reader) {
 	if ext.left() == 0 {
 		return
 	}
@@ -219,7 +218,7 @@ func (h *serverHello) read(r *reader, typ int) {
 		return
 	}
 	block := r.within("extensions", r.be16("extensions length"))
-	h.extensions = block.b
+	h.extensions = block.rest()
 	for block.left() > 0 {
 		typ := block.be16("extension type")
 		ext := block.within("extension", block.be16("extension length"))
