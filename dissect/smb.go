@@ -124,7 +124,8 @@ type smbParser struct {
 	guest     bool
 	anonymous bool
 	after     int  // messages behind session setup
-	signed    int8 // of those: 0 unknown, 1 the tree connect alone, 2 for good
+	signed    bool // so are the requests among them, so far
+	requested bool // there were any
 	encrypted bool
 }
 
@@ -195,7 +196,6 @@ const (
 	smb2Negotiate    = 0
 	smb2SessionSetup = 1
 	smb2Logoff       = 2
-	smb2TreeConnect  = 3
 	smb2Cancel       = 12
 	smb2Echo         = 13
 
@@ -257,19 +257,21 @@ func (p *smbParser) read2(b []byte, facts *Facts) {
 		return // an answer within a session that failed, or that began before the capture
 	}
 	p.after++
-	if response || command == smb2Cancel || command == smb2Echo || command == smb2Logoff || p.signed == 2 {
+	if response || command == smb2Cancel || command == smb2Echo || command == smb2Logoff {
 		return // answers may be unsigned where requests are not: interim ones are
 	}
-	// Of SMB 3.1.1 the tree connect is signed whatever was agreed (MS-SMB2
-	// section 3.2.4.1.1), so it speaks for a session only until more comes.
-	if command == smb2TreeConnect && p.signed == 1 {
-		return
+	p.request(flags&smb2Signed != 0, facts)
+}
+
+// request takes in whether a request behind session setup is signed. Some are
+// whatever was agreed, against downgrades: the tree connect of SMB 3.1.1
+// (MS-SMB2 section 3.2.4.1.1), the validation of the negotiation in the
+// versions before (section 3.2.5.5). So one that is not decides.
+func (p *smbParser) request(signed bool, facts *Facts) {
+	if !p.requested || p.signed && !signed {
+		p.requested, p.signed = true, signed
+		facts.SetFlag(SMBSigned, signed)
 	}
-	p.signed = 2
-	if command == smb2TreeConnect {
-		p.signed = 1
-	}
-	facts.SetFlag(SMBSigned, flags&smb2Signed != 0)
 }
 
 func (p *smbParser) negotiated2(b []byte, status uint32, facts *Facts) {
@@ -442,10 +444,9 @@ func (p *smbParser) parse1(b []byte, size int, facts *Facts) error {
 		return nil
 	}
 	p.after++
-	if !response && p.signed < 2 {
+	if !response {
 		const securitySignature = 0x0004
-		p.signed = 2
-		facts.SetFlag(SMBSigned, flags2&securitySignature != 0)
+		p.request(flags2&securitySignature != 0, facts)
 	}
 	return nil
 }

@@ -47,6 +47,8 @@ func authenticate(lm, nt byte) string {
 	return ntlmssp + "03000000" + size(lm) + size(nt) + "0000000000000000"
 }
 
+const smb2TreeConnect = 3
+
 func TestSMB2(t *testing.T) {
 	negotiated := message{ToClient, message2(smb2Negotiate, answer2, 0, negotiate)}
 	setUp := func(token string, flags byte, status uint32) []message {
@@ -68,6 +70,8 @@ func TestSMB2(t *testing.T) {
 		{"NTLMv2, signed", with(setUp(authenticate(24, 200), 0, 0), request(smb2TreeConnect, smb2Signed), request(5, smb2Signed)),
 			"smb.dialect 3.1.1\nsmb.auth ntlmv2\nsmb.signed true\n"},
 		{"NTLMv2, only the tree connect signed", with(setUp(authenticate(24, 200), 0, 0), request(smb2TreeConnect, smb2Signed), request(5, 0), request(5, smb2Signed)),
+			"smb.dialect 3.1.1\nsmb.auth ntlmv2\nsmb.signed false\n"},
+		{"signed against downgrades alone", with(setUp(authenticate(24, 200), 0, 0), request(smb2TreeConnect, smb2Signed), request(11, smb2Signed), request(11, 0)),
 			"smb.dialect 3.1.1\nsmb.auth ntlmv2\nsmb.signed false\n"},
 		{"NTLMv2, no more than the tree connect", with(setUp(authenticate(24, 200), 0, 0), request(smb2TreeConnect, smb2Signed)),
 			"smb.dialect 3.1.1\nsmb.auth ntlmv2\nsmb.signed true\n"},
