@@ -13,26 +13,26 @@ var jsonlFormat = Format{
 	Doc:  "one JSON object per line: a flow, a host, or a finding, concern or edge",
 	Audit: func(w io.Writer, a *rules.Audit, o *Options) error {
 		doc := newAuditDoc(a, o)
-		if err := writeLine(w, summaryLine{AuditSchema, "summary", doc.Result, doc.Summary, doc.Coverage, doc.Verdicts, doc.Notes}); err != nil {
+		if err := writeLine(w, summaryLine{"wirechart/summary/v1", doc.Result, doc.Summary, doc.Coverage, doc.Verdicts, doc.Notes}); err != nil {
 			return err
 		}
 		for i := range doc.Findings {
-			if err := writeLine(w, findingLine{AuditSchema, "finding", doc.Findings[i]}); err != nil {
+			if err := writeLine(w, findingLine{"wirechart/finding/v1", doc.Findings[i]}); err != nil {
 				return err
 			}
 		}
 		for i := range doc.Concerns {
-			if err := writeLine(w, findingLine{AuditSchema, "concern", doc.Concerns[i]}); err != nil {
+			if err := writeLine(w, findingLine{"wirechart/concern/v1", doc.Concerns[i]}); err != nil {
 				return err
 			}
 		}
 		for i := range doc.Edges {
-			if err := writeLine(w, edgeLine{AuditSchema, "edge", doc.Edges[i]}); err != nil {
+			if err := writeLine(w, edgeLine{"wirechart/edge/v1", doc.Edges[i]}); err != nil {
 				return err
 			}
 		}
 		for i := range doc.Hosts {
-			if err := writeLine(w, hostLine{AuditSchema, "host", doc.Hosts[i]}); err != nil {
+			if err := writeLine(w, hostLine{"wirechart/host/v1", doc.Hosts[i]}); err != nil {
 				return err
 			}
 		}
@@ -40,7 +40,7 @@ var jsonlFormat = Format{
 	},
 	Hosts: func(w io.Writer, hosts []rules.Host, o *Options) error {
 		for i := range hosts {
-			if err := writeLine(w, hostLine{HostsSchema, "host", newHostDoc(&hosts[i], o)}); err != nil {
+			if err := writeLine(w, hostLine{"wirechart/host/v1", newHostDoc(&hosts[i], o)}); err != nil {
 				return err
 			}
 		}
@@ -50,11 +50,10 @@ var jsonlFormat = Format{
 }
 
 // The lines of an audit: what is one array in the document is a line for each
-// element here, told apart by "is".
+// element here, told apart by its schema.
 type (
 	summaryLine struct {
 		Schema   string              `json:"schema"`
-		Is       string              `json:"is"`
 		Result   Result              `json:"result"`
 		Summary  string              `json:"summary"`
 		Coverage coverageDoc         `json:"coverage"`
@@ -63,17 +62,14 @@ type (
 	}
 	findingLine struct {
 		Schema string `json:"schema"`
-		Is     string `json:"is"`
 		findingDoc
 	}
 	edgeLine struct {
 		Schema string `json:"schema"`
-		Is     string `json:"is"`
 		edgeDoc
 	}
 	hostLine struct {
 		Schema string `json:"schema"`
-		Is     string `json:"is"`
 		hostDoc
 	}
 )
