@@ -437,8 +437,14 @@ func decoded(link pcaps.LinkType, b []byte, wire int) *segment {
 
 func TestDecode(t *testing.T) {
 	for _, c := range decodeCases {
-		if got := decoded(c.link, c.frame, len(c.frame)).headers(); got != c.want {
+		s := decoded(c.link, c.frame, len(c.frame))
+		if got := s.headers(); got != c.want {
 			t.Errorf("%s:\n\t%s\nwant:\n\t%s", c.name, got, c.want)
+		}
+		var clean segment
+		clean.decode(&pcaps.Packet{Link: c.link, Data: c.frame, WireLen: len(c.frame)})
+		if s.outcome == Decoded && s.signature() != clean.signature() {
+			t.Errorf("%s: the signature depends on the packet before", c.name)
 		}
 	}
 }

@@ -77,6 +77,7 @@ func (t *Table) hush(r *record, x *extra) {
 		}
 	}
 	if r.quiet == 3 && x.state.Protocol(t.set) == "" && !x.state.Lost() {
+		x.lost = x.state.Lost()
 		t.states = append(t.states, x.state)
 		x.state = nil
 	}

@@ -120,6 +120,7 @@ type extra struct {
 	mac     [2]MAC
 	tags    uint16 // of the first packet of the other direction
 	hasTags bool
+	lost    bool   // bytes were missing before the dissection gave up
 	next    uint32 // free list: 1 + index
 	tcp     tcpDetail
 }

@@ -3,6 +3,8 @@ package flows
 import (
 	"net/netip"
 	"slices"
+
+	"wirechart/dissect"
 )
 
 // view writes what the table knows of r into f.
@@ -70,11 +72,22 @@ func (t *Table) view(r *record, f *Flow) {
 	if r.proto == ProtoTCP {
 		t.viewTCP(r, x, f)
 	}
-	if x != nil && x.state != nil {
+	if x == nil {
+		return
+	}
+	f.Dissect.Lost = x.lost
+	if x.state != nil {
 		f.App, f.AppBasis = x.state.Protocol(t.set), x.state.By()
 		f.Facts = &x.state.Facts
 		f.Dissect.Lost = x.state.Lost()
 		f.Dissect.Malformed = x.state.Broken()
+	}
+	// Where the beginning is missing, the bytes that would have told cannot
+	// speak against the port. Where it is there, they did.
+	if f.App == "" && r.proto == ProtoTCP && f.Payload.Sum() > 0 && (f.Dissect.Late || f.Dissect.Lost) {
+		if f.App = t.set.OnPort(dissect.TCP, f.Server.Port()); f.App != "" {
+			f.AppBasis = dissect.ByPort
+		}
 	}
 }
 
