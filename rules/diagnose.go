@@ -1,0 +1,132 @@
+package rules
+
+import (
+	"wirechart/flows"
+	"wirechart/pcaps"
+)
+
+// idleLimit is the silence behind which a connection that is then cut counts
+// as killed for being idle, nanoseconds. Firewalls forget idle connections
+// after minutes; capture excerpts show shorter ones.
+const idleLimit = 2_000_000_000
+
+// diagnose says why a connection did not work: a reason, the frame that shows
+// it, and whether it never came to carry anything. NoReason means that nothing
+// is known to have gone wrong on the way.
+func (p *Policy) diagnose(f *flows.Flow, tls bool) (r Reason, frame pcaps.FrameID, before bool) {
+	switch f.Proto {
+	case flows.ProtoTCP:
+		return diagnoseTCP(f, tls)
+	case flows.ProtoICMP, flows.ProtoICMPv6:
+		if f.Packets[1] > 0 {
+			return NoReason, 0, false
+		}
+		if r, frame := icmpReason(f); r != NoReason {
+			return r, frame, true
+		}
+		return EchoUnanswered, f.Frame, true
+	case flows.ProtoUDP:
+		if f.Packets[1] > 0 {
+			return NoReason, 0, false
+		}
+		if r, frame := icmpReason(f); r != NoReason {
+			return r, frame, true
+		}
+		return DatagramUnanswered, f.Frame, true
+	}
+	return NoReason, 0, false
+}
+
+func diagnoseTCP(f *flows.Flow, tls bool) (r Reason, frame pcaps.FrameID, before bool) {
+	t := &f.TCP
+	spoke := [2]bool{f.Payload[0] > 0, f.Payload[1] > 0}
+	switch {
+	case t.SYNs == 0 && t.SYNACKs == 0: // the start was not captured
+	case t.SYNACKs == 0 && !t.Acked && !spoke[0] && !spoke[1]:
+		switch r, frame := icmpReason(f); {
+		case r != NoReason:
+			return r, frame, true
+		case t.ResetBy == flows.ResetByServer:
+			return RSTToSYN, t.ResetFrame, true
+		case f.Packets[1] == 0:
+			return SYNUnanswered, f.Frame, true
+		}
+		return NoReason, 0, false
+	case t.SYNACKs > 0 && !t.Acked && f.Packets[0] > 0:
+		if t.SYNs > 1 && t.ResetBy != flows.ResetByClient {
+			return SYNACKDroppedBeforeClient, t.SYNACKFrame, true
+		}
+		if !spoke[0] && !spoke[1] {
+			return HalfOpen, t.SYNACKFrame, true
+		}
+	case t.SYNACKs > 1 && t.Acked && !spoke[1] && !t.AckedData[0] && t.ResetBy != flows.ResetByServer:
+		// The server repeats its SYN-ACK: nothing of the client's reaches it.
+		return HalfOpen, t.SYNACKFrame, true
+	}
+	if f.OneSided() {
+		return NoReason, 0, false // the silence may be the capture's
+	}
+	if spoke[0] && !spoke[1] && t.SYNs > 0 {
+		switch {
+		case tls && f.App == "tls" && t.ResetBy == flows.ResetByServer:
+			return RSTOnClientHello, t.ResetFrame, false
+		case t.Unanswered[0] > 1 && !t.AckedData[0]:
+			return ClientHelloDropped, t.DataFrame[0], false
+		}
+		return NoReason, 0, false
+	}
+	lost := t.Unanswered[0] > 1 || t.Unanswered[1] > 1
+	idle := t.LongestIdle >= idleLimit
+	switch {
+	case lost && idle && t.UnansweredFrame >= t.LongestIdleFrame:
+		return IdleConnectionKilled, t.UnansweredFrame, false
+	case lost:
+		return EstablishedThenDropped, t.UnansweredFrame, false
+	}
+	return NoReason, 0, false
+}
+
+// icmpReason reads the errors that quoted the flow.
+func icmpReason(f *flows.Flow) (Reason, pcaps.FrameID) {
+	for i := range f.ICMP {
+		e := &f.ICMP[i]
+		r := NoReason
+		if f.Server.Addr().Is4() {
+			switch {
+			case e.Type == 11:
+				r = ICMPTimeExceeded
+			case e.Type != 3:
+			case e.Code == 3:
+				r = ICMPPortUnreachable
+			case e.Code == 4:
+				r = ICMPFragmentationNeeded
+			case e.Code == 9:
+				r = ICMPNetProhibited
+			case e.Code == 10:
+				r = ICMPHostProhibited
+			case e.Code == 13:
+				r = ICMPAdminProhibited
+			default:
+				r = ICMPHostUnreachable
+			}
+		} else {
+			switch {
+			case e.Type == 3:
+				r = ICMPTimeExceeded
+			case e.Type == 2:
+				r = ICMPFragmentationNeeded
+			case e.Type != 1:
+			case e.Code == 1:
+				r = ICMPAdminProhibited
+			case e.Code == 4:
+				r = ICMPPortUnreachable
+			default:
+				r = ICMPHostUnreachable
+			}
+		}
+		if r != NoReason {
+			return r, e.Frame
+		}
+	}
+	return NoReason, 0
+}

@@ -1,0 +1,276 @@
+package rules
+
+import (
+	"net/netip"
+	"slices"
+
+	"wirechart/dissect"
+	"wirechart/flows"
+	"wirechart/pcaps"
+)
+
+// nameBasis says how a host's name is known, the surest first.
+type nameBasis uint8
+
+const (
+	byDNS  nameBasis = iota // an answer named the address
+	bySNI                   // a client asked the host for it
+	byHost                  // likewise, in HTTP
+	byCert                  // the host's certificate has it
+)
+
+func (b nameBasis) String() string {
+	return [...]string{"a DNS answer", "the server name that clients ask for", "the Host header that clients send", "its certificate"}[b]
+}
+
+// hostName is one name of an address.
+type hostName struct {
+	name  string
+	basis nameBasis
+	frame pcaps.FrameID
+}
+
+// The bounds of what is kept of names.
+const (
+	maxNamedHosts   = 1 << 15
+	maxNamesPerHost = 16
+	maxAnswered     = 1 << 15 // names that DNS answered
+	maxAddresses    = 64      // of one name
+)
+
+// nameBook is what the capture says of names: which addresses DNS gave for a
+// name, and which names an address goes by.
+type nameBook struct {
+	answered map[string][]netip.Addr
+	of       map[netip.Addr][]hostName
+	left     uint64 // names that found no room
+}
+
+func (b *nameBook) init() {
+	b.answered = make(map[string][]netip.Addr)
+	b.of = make(map[netip.Addr][]hostName)
+}
+
+// learn reads the names that f shows.
+func (b *nameBook) learn(f *flows.Flow) {
+	switch f.App {
+	case "dns", "mdns", "llmnr":
+		b.learnDNS(f)
+		return
+	case "":
+		return
+	}
+	server := f.Server.Addr()
+	all := f.Facts.All()
+	for i := range all {
+		fact := &all[i]
+		switch fact.Key {
+		case dissect.TLSSNI:
+			b.add(server, fact.Str, bySNI, pcaps.FrameID(fact.Frame))
+		case dissect.HTTPHost:
+			b.add(server, hostOnly(fact.Str), byHost, pcaps.FrameID(fact.Frame))
+		case dissect.TLSCertSAN, dissect.TLSCertCN:
+			b.add(server, fact.Str, byCert, pcaps.FrameID(fact.Frame))
+		}
+	}
+}
+
+// learnDNS reads answers. A flow that asked for several names does not tell
+// which answer belongs to which; its addresses are then taken for each, so
+// that nothing is called a mismatch on that ground, and name no host.
+func (b *nameBook) learnDNS(f *flows.Flow) {
+	all := f.Facts.All()
+	names := 0
+	for i := range all {
+		if all[i].Key == dissect.DNSQName {
+			names++
+		}
+	}
+	for i := range all {
+		if all[i].Key != dissect.DNSAnswer {
+			continue
+		}
+		addr, err := netip.ParseAddr(all[i].Str)
+		if err != nil {
+			continue
+		}
+		for j := range all {
+			if all[j].Key != dissect.DNSQName {
+				continue
+			}
+			name := canonical(all[j].Str)
+			list, known := b.answered[name]
+			if !known && len(b.answered) >= maxAnswered {
+				b.left++
+				continue
+			}
+			if len(list) < maxAddresses && !slices.Contains(list, addr) {
+				b.answered[name] = append(list, addr)
+			}
+			if names == 1 {
+				b.add(addr, name, byDNS, pcaps.FrameID(all[i].Frame))
+			}
+		}
+	}
+}
+
+// add gives addr a name.
+func (b *nameBook) add(addr netip.Addr, name string, basis nameBasis, frame pcaps.FrameID) {
+	if name == "" || isAddress(name) {
+		return
+	}
+	list, known := b.of[addr]
+	if !known && len(b.of) >= maxNamedHosts || len(list) >= maxNamesPerHost {
+		b.left++
+		return
+	}
+	for i := range list {
+		if sameName(list[i].name, name) && list[i].basis == basis {
+			return
+		}
+	}
+	b.of[addr] = append(list, hostName{canonical(name), basis, frame})
+}
+
+// best is the name that addr is called by, "" when it has none: that of the
+// surest basis, the first met.
+func (b *nameBook) best(addr netip.Addr) string {
+	list := b.of[addr]
+	if len(list) == 0 {
+		return ""
+	}
+	first := list[0]
+	for _, n := range list[1:] {
+		if n.basis < first.basis {
+			first = n
+		}
+	}
+	return first.name
+}
+
+// all lists the distinct names of addr.
+func (b *nameBook) all(addr netip.Addr) []string {
+	var names []string
+	for _, n := range b.of[addr] {
+		if !slices.Contains(names, n.name) {
+			names = append(names, n.name)
+		}
+	}
+	return names
+}
+
+// agreement says what DNS says of a name and an address.
+type agreement uint8
+
+const (
+	dnsSilent  agreement = iota // no answer for the name was seen, or none of the address's family
+	dnsAgrees                   // an answer gave the address
+	dnsDiffers                  // all answers gave others
+)
+
+// agrees compares what DNS answered for name with addr. It does not allocate
+// for a name that is in lower case.
+func (b *nameBook) agrees(name string, addr netip.Addr) agreement {
+	list := b.answered[canonical(name)]
+	result := dnsSilent
+	for _, a := range list {
+		if a == addr {
+			return dnsAgrees
+		}
+		if a.Is4() == addr.Is4() {
+			result = dnsDiffers
+		}
+	}
+	return result
+}
+
+// serverName is the name by which f's client asked for the server, where that
+// is in clear.
+func serverName(f *flows.Flow) (string, pcaps.FrameID) {
+	host := dissect.Fact{}
+	all := f.Facts.All()
+	for i := range all {
+		switch all[i].Key {
+		case dissect.TLSSNI:
+			return all[i].Str, pcaps.FrameID(all[i].Frame)
+		case dissect.HTTPHost:
+			if host.Str == "" {
+				host = all[i]
+			}
+		}
+	}
+	name := hostOnly(host.Str)
+	if isAddress(name) {
+		return "", 0
+	}
+	return name, pcaps.FrameID(host.Frame)
+}
+
+// matchesAny says whether name fits one of the patterns.
+func matchesAny(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if MatchName(p, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// hostOnly takes the port off a Host header.
+func hostOnly(s string) string {
+	for i := len(s) - 1; i >= 0; i-- {
+		switch {
+		case s[i] == ':':
+			if i > 0 && s[0] == '[' && s[i-1] == ']' {
+				return s[1 : i-1]
+			}
+			for j := range i {
+				if s[j] == ':' {
+					return s // an IPv6 address without brackets
+				}
+			}
+			return s[:i]
+		case s[i] < '0' || s[i] > '9':
+			return s
+		}
+	}
+	return s
+}
+
+// isAddress says whether a name is an IP address in letters.
+func isAddress(s string) bool {
+	if s == "" {
+		return false
+	}
+	if c := s[len(s)-1]; c >= '0' && c <= '9' || c == ']' || c == ':' {
+		_, err := netip.ParseAddr(hostOnly(s))
+		return err == nil
+	}
+	for i := range len(s) {
+		if s[i] == ':' {
+			return true
+		}
+	}
+	return false
+}
+
+// canonical is a name in lower case without its final dot.
+func canonical(name string) string {
+	for i := range len(name) {
+		if c := name[i]; c >= 'A' && c <= 'Z' {
+			b := []byte(name)
+			for j := range b {
+				b[j] = lower(b[j])
+			}
+			name = string(b)
+			break
+		}
+	}
+	if n := len(name); n > 0 && name[n-1] == '.' {
+		name = name[:n-1]
+	}
+	return name
+}
+
+// sameName compares names without regard to case; b may end in a dot.
+func sameName(a, b string) bool { return a == b || a == canonical(b) }

@@ -1,0 +1,464 @@
+package rules
+
+import (
+	"math/bits"
+	"net/netip"
+	"slices"
+
+	"wirechart/dissect"
+	"wirechart/flows"
+	"wirechart/pcaps"
+)
+
+// Roles are inferred in two steps. Observe keeps, for every pair of hosts and
+// every documented service between them, the best that was seen: tried, opened,
+// spoke the protocol, met what the edge requires. Settle weighs these links
+// together, in rounds: servers are known by who calls them and what they
+// answer, clients by the known servers that they call, and servers on ports
+// that everybody uses by the known clients that call them.
+//
+// A wrong role is worse than none: what rests on one weak observation stays
+// below the threshold, and the host without a part.
+
+// roleThreshold is the confidence at which a component is taken for a role.
+const roleThreshold = 0.5
+
+// host is what is known of one address.
+type host struct {
+	addr  netip.Addr
+	mac   flows.MAC
+	first pcaps.FrameID
+	flows uint64
+
+	pin    HostPin
+	pinned bool
+	listed bool // the inventory has an entry
+	never  mask
+
+	roles mask
+	clues []clue // what the roles rest on, and what was too weak for one
+
+	// Source ports of connections that the host opened, apart from those that
+	// an edge allows by itself.
+	low, high uint16
+	inside    uint32 // in the diagram's ranges
+	beside    uint32 // outside them, at 1024 and up
+	besideLow uint16
+	besideTop uint16
+
+	asClient, asServer []*link
+	serves             []*service // those of asServer, each once
+}
+
+// linkKey names the use of one service between two hosts.
+type linkKey struct {
+	client, server netip.Addr
+	service        uint16
+}
+
+// link is that use, and the best that was seen of it.
+type link struct {
+	client, server *host
+	service        *service
+	flows          uint32
+	opened         uint32 // connections that carried payload
+	// One bit for each candidate edge of the service.
+	meets   uint64 // all that the edge requires was seen to hold
+	speaks  uint64 // the protocol was right
+	against uint64 // something contradicted it
+	frame   pcaps.FrameID
+	proof   pcaps.FrameID // of the best
+}
+
+// grade is the best of a link for some of its candidates.
+type grade uint8
+
+const (
+	tried  grade = iota // no payload
+	opened              // payload, nothing that could be told
+	wrong               // payload that contradicts the edge
+	spoke
+	met
+)
+
+func (l *link) grade(candidates uint64) grade {
+	switch {
+	case l.meets&candidates != 0:
+		return met
+	case l.speaks&candidates != 0:
+		return spoke
+	case l.against&candidates != 0:
+		return wrong
+	case l.opened > 0:
+		return opened
+	}
+	return tried
+}
+
+// Observe is the first pass: it keeps what f says of the hosts and forgets the
+// rest. It keeps nothing of a host that only sent SYNs, beyond fixed bounds.
+func (p *Policy) Observe(f *flows.Flow) {
+	s := p.service(f)
+	if f.Proto == flows.ProtoTCP && f.Payload[0] == 0 && f.Oriented == flows.BySYN {
+		p.probes.note(f, s != nil)
+	}
+	if f.Payload[0]|f.Payload[1] == 0 {
+		if s != nil {
+			p.observeBarren(f, s)
+		}
+		return
+	}
+	answered := f.Packets[0] > 0 && f.Packets[1] > 0
+	if !answered && (s == nil || f.Proto != flows.ProtoTCP) {
+		if s != nil && s.port == 0 {
+			p.observeBarren(f, s)
+		}
+		return
+	}
+	if s == nil && f.App == "" {
+		return
+	}
+	p.names.learn(f)
+	if s != nil && s.port == 0 && s.proto != flows.ProtoTCP && s.proto != flows.ProtoUDP && !isOutside(f.Server.Addr()) {
+		return // echo inside the site tells nobody's part
+	}
+	client, server := p.meet(f.Client.Addr(), f), p.meet(f.Server.Addr(), f)
+	if client == nil || server == nil {
+		return
+	}
+	client.flows++
+	server.flows++
+	if f.ClientMAC != (flows.MAC{}) && client.mac == (flows.MAC{}) {
+		client.mac = f.ClientMAC
+	}
+	if f.ServerMAC != (flows.MAC{}) && server.mac == (flows.MAC{}) {
+		server.mac = f.ServerMAC
+	}
+	if f.Proto == flows.ProtoTCP && f.Oriented <= flows.ByProtocol {
+		p.learnPort(client, s, f.Client.Port())
+	}
+	if s == nil {
+		return
+	}
+	if l := p.link(client, server, s, false); l != nil {
+		l.see(f)
+	}
+}
+
+// observeBarren sees a connection that carried nothing: a weak hint of who
+// calls whom, kept for few.
+func (p *Policy) observeBarren(f *flows.Flow, s *service) {
+	key := linkKey{f.Client.Addr(), f.Server.Addr(), uint16(s.index)}
+	if l := p.links[key]; l != nil {
+		l.flows++
+		return
+	}
+	if p.barren >= maxBarren || s.port == 0 && !isOutside(f.Server.Addr()) {
+		return
+	}
+	client, server := p.meet(f.Client.Addr(), f), p.meet(f.Server.Addr(), f)
+	if client == nil || server == nil {
+		return
+	}
+	if l := p.link(client, server, s, true); l != nil {
+		l.flows++
+	}
+}
+
+// meet returns the host of an address, made when it is new and there is room.
+func (p *Policy) meet(addr netip.Addr, f *flows.Flow) *host {
+	h := p.hosts[addr]
+	if h != nil {
+		return h
+	}
+	if len(p.hosts) >= maxHosts {
+		p.full.Hosts++
+		return nil
+	}
+	h = &host{addr: addr, first: f.Frame}
+	p.hosts[addr] = h
+	p.order = append(p.order, h)
+	return h
+}
+
+func (p *Policy) link(client, server *host, s *service, barren bool) *link {
+	key := linkKey{client.addr, server.addr, uint16(s.index)}
+	l := p.links[key]
+	if l != nil {
+		return l
+	}
+	if len(p.links) >= maxLinks {
+		p.full.Links++
+		return nil
+	}
+	if barren {
+		p.barren++
+	}
+	l = &link{client: client, server: server, service: s}
+	p.links[key] = l
+	p.lines = append(p.lines, l)
+	client.asClient = append(client.asClient, l)
+	server.asServer = append(server.asServer, l)
+	if !slices.Contains(server.serves, s) {
+		server.serves = append(server.serves, s)
+	}
+	return l
+}
+
+// see keeps what f shows of the link.
+func (l *link) see(f *flows.Flow) {
+	if l.frame == 0 {
+		l.frame = f.Frame
+	}
+	l.flows++
+	l.opened++
+	for i := range l.service.edges {
+		e := &l.service.edges[i]
+		bit := uint64(1) << i
+		switch g, frame := e.grade(f); g {
+		case met:
+			if l.meets == 0 {
+				l.proof = frame
+			}
+			l.meets |= bit
+			l.speaks |= bit
+		case spoke:
+			if l.speaks == 0 {
+				l.proof = frame
+			}
+			l.speaks |= bit
+		case wrong:
+			l.against |= bit
+		}
+	}
+}
+
+// grade says how much of what an edge requires was seen to hold.
+func (e *candidate) grade(f *flows.Flow) (grade, pcaps.FrameID) {
+	best, proof := met, f.Frame
+	if len(e.require) == 0 {
+		// Nothing is required: to be answered is all there is.
+		if f.Packets[0] > 0 && f.Packets[1] > 0 && f.Payload[1] > 0 {
+			return met, proof
+		}
+		return opened, proof
+	}
+	for i := range e.require {
+		r := &e.require[i]
+		s, _, frame := r.check(f)
+		if frame != 0 {
+			proof = frame
+		}
+		switch {
+		case s == contradicted && r.app:
+			return wrong, frame
+		case s == unseen && r.app:
+			return opened, proof
+		case s == contradicted, s == unseen:
+			best = spoke
+		}
+	}
+	if best == met && !handshakeDone(f) {
+		best = spoke
+	}
+	return best, proof
+}
+
+// handshakeDone says whether the flow got past its handshake, for the
+// protocols that have one.
+func handshakeDone(f *flows.Flow) bool {
+	switch f.App {
+	case "tls":
+		return f.Facts.Text(dissect.TLSHandshake) == "complete" && f.Facts.Text(dissect.TLSRefused) == ""
+	case "zmtp":
+		return f.Facts.Text(dissect.ZMTPHandshake) == "complete"
+	}
+	return true
+}
+
+// learnPort keeps a source port of a connection that was answered. Ports that
+// the edge allows beside the dynamic ones say nothing of the host's range.
+func (p *Policy) learnPort(h *host, s *service, port uint16) {
+	if s != nil {
+		for i := range s.edges {
+			if inRanges(s.edges[i].SourcePorts, port) {
+				return
+			}
+		}
+	}
+	if h.inside+h.beside == 0 || port < h.low {
+		h.low = port
+	}
+	h.high = max(h.high, port)
+	switch {
+	case inRanges(p.dynamic, port):
+		h.inside++
+	case port >= 1024:
+		if h.beside == 0 || port < h.besideLow {
+			h.besideLow = port
+		}
+		h.besideTop = max(h.besideTop, port)
+		h.beside++
+	}
+}
+
+func inRanges(list []PortRange, port uint16) bool {
+	for _, r := range list {
+		if r.Contains(port) {
+			return true
+		}
+	}
+	return false
+}
+
+// learnedRange is the range of source ports that a host was seen to use
+// outside the diagram's, when it uses it most of the time.
+func (h *host) learnedRange() (PortRange, bool) {
+	return PortRange{h.besideLow, h.besideTop}, h.beside >= 8 && h.beside > h.inside
+}
+
+// dynamicFor says whether port is a dynamic one of h, which may be nil. pin is
+// what the inventory says.
+func (p *Policy) dynamicFor(h *host, pin *HostPin, port uint16) bool {
+	if inRanges(p.dynamic, port) || inRanges(pin.DynamicPorts, port) {
+		return true
+	}
+	if h != nil {
+		if r, ok := h.learnedRange(); ok && r.Contains(port) {
+			return true
+		}
+	}
+	return false
+}
+
+// listensDynamically says whether port, on which h was called, lies in the
+// range that its system takes ports from: its own by the inventory, else the
+// narrowest of the diagram's that holds the source ports that h was seen to
+// use, else the first.
+func (p *Policy) listensDynamically(h *host, pin *HostPin, port uint16) bool {
+	if len(pin.DynamicPorts) > 0 {
+		return inRanges(pin.DynamicPorts, port)
+	}
+	if h != nil && h.inside > 0 {
+		best, found := PortRange{}, false
+		for _, r := range p.dynamic {
+			if r.Contains(h.low) && r.Contains(h.high) && (!found || r.High-r.Low < best.High-best.Low) {
+				best, found = r, true
+			}
+		}
+		if found {
+			return best.Contains(port)
+		}
+	}
+	return p.dynamic[0].Contains(port)
+}
+
+// Settle decides the roles from what has been observed so far. It may be
+// called again after more was observed.
+func (p *Policy) Settle() {
+	p.settled = true
+	for _, h := range p.order {
+		p.applyInventory(h)
+	}
+	// Servers make clients known and clients servers; the rounds end when
+	// nothing changes, and at the latest where evidence cannot reach further.
+	for range 8 {
+		before := p.snapshot()
+		for _, h := range p.order {
+			h.clues = h.clues[:0]
+		}
+		for _, h := range p.order {
+			p.judgeServer(h)
+		}
+		for _, h := range p.order {
+			p.judgeNames(h)
+		}
+		for _, h := range p.order {
+			p.judgeClient(h)
+		}
+		changed := false
+		for i, h := range p.order {
+			if !h.pinned {
+				h.roles = p.rolesOf(h) &^ h.never
+			}
+			changed = changed || h.roles != before[i]
+		}
+		if !changed {
+			break
+		}
+	}
+}
+
+func (p *Policy) snapshot() []mask {
+	s := make([]mask, len(p.order))
+	for i, h := range p.order {
+		s[i] = h.roles
+	}
+	return s
+}
+
+func (p *Policy) applyInventory(h *host) {
+	h.pin, h.listed = p.inv.Host(h.addr, p.names.all(h.addr))
+	h.pinned = h.listed && h.pin.Pinned
+	h.never = 0
+	if !h.pinned {
+		for _, c := range h.pin.NotRoles {
+			h.never |= p.bits(c)
+		}
+		return
+	}
+	h.roles = 0
+	for _, c := range h.pin.Roles {
+		h.roles |= p.bits(c)
+	}
+}
+
+// bits is the component as a mask. It is found by its id, because an inventory
+// may have been read beside another copy of the diagram.
+func (p *Policy) bits(c *Component) mask {
+	for i := range p.parts {
+		if p.parts[i].Component == c || p.parts[i].ID == c.ID {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
+// rolesOf is every component whose clues together pass the threshold.
+func (p *Policy) rolesOf(h *host) mask {
+	var all, m mask
+	for i := range h.clues {
+		all |= 1 << h.clues[i].part
+	}
+	for ; all != 0; all &= all - 1 {
+		bit := bits.TrailingZeros64(uint64(all))
+		if h.confidence(bit) >= roleThreshold {
+			m |= 1 << bit
+		}
+	}
+	// The special kind stands for the general one as well.
+	for i := range p.parts {
+		if !m.has(i) {
+			continue
+		}
+		for j := range p.parts {
+			if i != j && m.has(j) && p.parts[i].Is(p.parts[j].Component) {
+				m &^= 1 << j
+			}
+		}
+	}
+	return m
+}
+
+// confidence joins the clues for one component as independent observations.
+func (h *host) confidence(bit int) float64 {
+	doubt := 1.0
+	for i := range h.clues {
+		if c := &h.clues[i]; int(c.part) == bit {
+			doubt *= 1 - c.weight
+		}
+	}
+	return 1 - doubt
+}
+
+func (h *host) clue(c clue) { h.clues = append(h.clues, c) }

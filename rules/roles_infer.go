@@ -1,0 +1,608 @@
+package rules
+
+import (
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"strconv"
+
+	"wirechart/flows"
+	"wirechart/pcaps"
+)
+
+// clue is one observation that speaks for a component.
+type clue struct {
+	part    uint8
+	kind    clueKind
+	grade   grade
+	weight  float64
+	service *service
+	count   int        // hosts on the other side
+	peer    netip.Addr // one of them
+	name    hostName
+	frame   pcaps.FrameID
+}
+
+type clueKind uint8
+
+const (
+	answersAt  clueKind = iota // serves on a documented port
+	listensToo                 // likewise, but itself calls a busier server there
+	calledBy                   // serves known clients on a port that many programs use
+	calls                      // is the client of a known server
+	goesBy                     // has a name of the component's
+	pinged                     // was pinged together with hosts of the component
+)
+
+// fanIn is who called a host at one service, scanners left out.
+type fanIn struct {
+	clients, tried, opened, wrong, spoke, met int
+	peer                                      netip.Addr
+	frame                                     pcaps.FrameID
+	best                                      grade
+}
+
+// fanIn counts the clients of h at s; candidates are the edges that count.
+func (p *Policy) fanIn(h *host, s *service, candidates uint64) fanIn {
+	var n fanIn
+	for _, l := range h.asServer {
+		if l.service != s || p.probes.scans(l.client.addr) {
+			continue
+		}
+		g := l.grade(candidates)
+		switch g {
+		case tried:
+			n.tried++
+		case opened:
+			n.opened++
+		case wrong:
+			n.wrong++
+		case spoke:
+			n.spoke++
+		case met:
+			n.met++
+		}
+		if g > tried {
+			n.clients++
+		}
+		if n.frame == 0 || g > n.best {
+			n.best, n.peer, n.frame = g, l.client.addr, l.frame
+			if l.proof != 0 {
+				n.frame = l.proof
+			}
+		}
+	}
+	return n
+}
+
+// judgeServer weighs what a host answered, and for whom.
+func (p *Policy) judgeServer(h *host) {
+	if h.pinned {
+		return
+	}
+	for _, s := range h.serves {
+		inside := s.inside(p.external)
+		for rest := inside; rest != 0; rest &= rest - 1 {
+			bit := bits.TrailingZeros64(uint64(rest))
+			p.judgeService(h, s, bit, inside == 1<<bit)
+			p.judgeCalledBy(h, s, bit)
+		}
+	}
+}
+
+// judgeService weighs one port by itself. alone says that no other component
+// of the site has it.
+func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
+	candidates := s.leading(bit)
+	n := p.fanIn(h, s, candidates)
+	strong := false
+	for i := range s.edges {
+		if candidates&(1<<i) != 0 {
+			strong = strong || s.edges[i].strong
+		}
+	}
+	w := 0.0
+	switch {
+	case s.common:
+		if alone && n.met+n.spoke > 0 {
+			w = 0.35
+		}
+	case n.met > 0 && strong:
+		w = 0.9
+	case n.met > 0:
+		w = min(0.6+0.05*float64(n.clients), 0.8)
+	case n.spoke > 0 && strong:
+		w = min(0.55+0.05*float64(n.clients), 0.8)
+	case n.spoke > 0:
+		w = min(0.4+0.05*float64(n.clients), 0.7)
+	case n.opened > 0:
+		w = min(0.15+0.05*float64(n.opened), 0.4)
+	case n.tried > 1:
+		w = 0.3
+	case n.tried == 1:
+		w = 0.1
+	}
+	if w == 0 {
+		return
+	}
+	if !alone && !s.common {
+		w *= 0.6
+	}
+	kind := answersAt
+	if p.busierPeer(h, s, n.clients) {
+		w, kind = w*0.25, listensToo
+	} else if p.actsOtherwise(h, bit) && n.clients <= 2 {
+		w, kind = w*0.4, listensToo
+	}
+	h.clue(clue{part: uint8(bit), kind: kind, grade: n.best, weight: w, service: s, count: max(n.clients, n.tried), peer: n.peer, frame: n.frame})
+}
+
+// busierPeer says whether h calls, or is called by, a host that serves more
+// clients at s than h does: one of many programs of that product that listen
+// there too, rather than its server.
+func (p *Policy) busierPeer(h *host, s *service, clients int) bool {
+	for _, l := range h.asClient {
+		if l.service == s && l.opened > 0 && p.fanIn(l.server, s, ^uint64(0)).clients > clients {
+			return true
+		}
+	}
+	for _, l := range h.asServer {
+		if l.service != s || l.opened == 0 {
+			continue
+		}
+		for _, other := range l.client.serves {
+			if other == s && p.fanIn(l.client, s, ^uint64(0)).clients > clients {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// actsOtherwise says whether h calls known servers, at two services at least,
+// where the component is not documented to call.
+func (p *Policy) actsOtherwise(h *host, bit int) bool {
+	n := 0
+	var last *service
+	for _, l := range h.asClient {
+		if l.service == last || l.opened == 0 {
+			continue
+		}
+		from, _ := p.explains(l)
+		if from != 0 && !from.has(bit) {
+			n++
+			last = l.service
+		}
+	}
+	return n > 1
+}
+
+// judgeCalledBy weighs a service on a port that many programs use: it says
+// something when known clients of the component call it.
+func (p *Policy) judgeCalledBy(h *host, s *service, bit int) {
+	if !s.common {
+		return
+	}
+	n, strays := 0, false
+	var example *link
+	for _, l := range h.asServer {
+		if l.service != s || l.client.roles == 0 {
+			continue
+		}
+		for i := range s.edges {
+			e := &s.edges[i]
+			if e.to.has(bit) && e.from&l.client.roles != 0 && l.grade(1<<i) >= spoke {
+				n++
+				if example == nil || l.grade(1<<i) > example.grade(^uint64(0)) {
+					example = l
+				}
+				break
+			}
+		}
+	}
+	if n == 0 {
+		return
+	}
+	w := 0.5
+	if n > 1 {
+		w = 0.6
+	}
+	// A host that is itself a client of the product, called by one of its kind,
+	// is a neighbour rather than a server.
+	for rest := h.roles; rest != 0; rest &= rest - 1 {
+		strays = strays || !p.parts[bits.TrailingZeros64(uint64(rest))].server
+	}
+	if strays && n == 1 {
+		w = 0.3
+	}
+	h.clue(clue{part: uint8(bit), kind: calledBy, grade: example.grade(^uint64(0)), weight: w, service: s, count: n, peer: example.client.addr, frame: example.frame})
+}
+
+// judgeNames weighs the names of a host for the components that have some.
+func (p *Policy) judgeNames(h *host) {
+	if h.pinned {
+		return
+	}
+	outside := isOutside(h.addr)
+	list := p.names.of[h.addr]
+	for i := range p.parts {
+		c := &p.parts[i]
+		if c.External && !outside {
+			continue
+		}
+		best := clue{}
+		for _, n := range list {
+			if !matchesAny(c.Names, n.name) {
+				continue
+			}
+			w := [...]float64{byDNS: 0.9, bySNI: 0.7, byHost: 0.6, byCert: 0.5}[n.basis]
+			// Whoever answers may be asked for any name. Where DNS gave other
+			// addresses for it, to be asked for it says nothing.
+			if n.basis != byDNS && p.names.agrees(n.name, h.addr) == dnsDiffers {
+				continue
+			}
+			if w > best.weight {
+				best = clue{part: uint8(i), kind: goesBy, weight: w, name: n, frame: n.frame}
+			}
+		}
+		if best.weight > 0 {
+			h.clue(best)
+		} else if c.External && len(list) == 0 {
+			p.judgePinged(h, i)
+		}
+	}
+}
+
+// judgePinged weighs that a nameless host outside was pinged by a client that
+// pings hosts of the component: a choice among them was being made.
+func (p *Policy) judgePinged(h *host, bit int) {
+	for _, l := range h.asServer {
+		if l.service.port != 0 || l.opened == 0 || !l.service.leadsTo(bit) {
+			continue
+		}
+		if from, _ := l.service.clientsOf(bit); from&l.client.roles == 0 {
+			continue
+		}
+		all, ofIt := 0, 0
+		for _, o := range l.client.asClient {
+			if o.service == l.service && o.opened > 0 {
+				all++
+				if o.server.roles.has(bit) && o.server != h {
+					ofIt++
+				}
+			}
+		}
+		if all >= 3 && ofIt >= 2 {
+			h.clue(clue{part: uint8(bit), kind: pinged, weight: 0.5, service: l.service, count: ofIt, peer: l.client.addr, frame: l.frame})
+			return
+		}
+	}
+}
+
+// clientsOf is who may call a component at s.
+func (s *service) clientsOf(bit int) (from mask, candidates uint64) {
+	for i := range s.edges {
+		if s.edges[i].to.has(bit) {
+			from |= s.edges[i].from
+			candidates |= 1 << i
+		}
+	}
+	return from, candidates
+}
+
+// explains is the components whose part it is to make the link, by the roles
+// that its server has, and the candidates that say so.
+func (p *Policy) explains(l *link) (from mask, candidates uint64) {
+	for i := range l.service.edges {
+		e := &l.service.edges[i]
+		if e.to&l.server.roles != 0 {
+			from |= e.from
+			candidates |= 1 << i
+		}
+	}
+	return from, candidates
+}
+
+// call is what a host was seen to do as a client of one service.
+type call struct {
+	service *service
+	from    mask
+	weight  float64
+	strong  bool // authenticated, and seen to hold
+	grade   grade
+	count   int
+	link    *link
+}
+
+// calls gathers what h did as a client of known servers.
+func (p *Policy) calls(h *host) []call {
+	var list []call
+	for _, l := range h.asClient {
+		from, candidates := p.explains(l)
+		if from == 0 {
+			continue
+		}
+		g := l.grade(candidates)
+		strong, outside := false, l.server.roles&p.external != 0
+		for i := range l.service.edges {
+			strong = strong || candidates&(1<<i) != 0 && l.service.edges[i].strong
+		}
+		var w float64
+		switch {
+		case g == met && strong:
+			w = 0.8
+		case g == spoke && strong:
+			w = 0.6
+		case g >= spoke && (outside || l.service.common):
+			w = 0.45
+		case g >= spoke:
+			w = 0.5
+		case g == opened, g == wrong:
+			w = 0.25
+		case l.service.common:
+			w = 0.1
+		default:
+			w = 0.2
+		}
+		c := call{service: l.service, from: from, weight: w, strong: strong && g == met, grade: g, count: 1, link: l}
+		for i := range list {
+			if x := &list[i]; x.service == c.service && x.from == c.from {
+				c.count += x.count
+				if x.weight >= c.weight {
+					n := c.count
+					c = *x
+					c.count = n
+				}
+				*x = c
+				c.service = nil
+				break
+			}
+		}
+		if c.service != nil {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// judgeClient weighs what a host called.
+func (p *Policy) judgeClient(h *host) {
+	if h.pinned || p.probes.scans(h.addr) {
+		return
+	}
+	list := p.calls(h)
+	if len(list) == 0 {
+		return
+	}
+	server := p.rolesOf(h) &^ h.never
+	hinted := false // serves something, too weakly for a role
+	for i := range h.clues {
+		hinted = hinted || h.clues[i].weight >= 0.3
+	}
+	// What the host's parts as a server are documented to call confirms them;
+	// what is left asks for a further part.
+	var left []call
+	for _, c := range list {
+		if m := c.from & server; m != 0 {
+			p.confirm(h, c, m)
+		} else {
+			left = append(left, c)
+		}
+	}
+	strong, services := 0, 0
+	for i, c := range left {
+		if c.strong {
+			strong++
+		}
+		if c.weight >= 0.2 && (i == 0 || left[i-1].service != c.service) {
+			services++
+		}
+	}
+	best, bestSum := -1, 0.0
+	for i := range p.parts {
+		c := &p.parts[i]
+		if server.has(i) || c.External || h.never.has(i) || c.clients == 0 {
+			continue
+		}
+		backed := h.confidence(i) >= 0.3
+		if c.server && !backed {
+			continue // it would be found answering
+		}
+		if server != 0 && !backed && strong < 2 {
+			continue // servers do call where no edge says so: that is for a finding
+		}
+		if server == 0 && hinted && !backed && services < 2 {
+			continue
+		}
+		sum := 0.0
+		for _, c := range left {
+			if c.from.has(i) {
+				sum += c.weight
+			}
+		}
+		if backed {
+			sum += h.confidence(i)
+		}
+		const even = 1e-9
+		switch {
+		case sum <= 0:
+		case best < 0, sum > bestSum+even,
+			sum > bestSum-even && c.clients < p.parts[best].clients:
+			best, bestSum = i, sum
+		}
+	}
+	if best < 0 {
+		return
+	}
+	for _, c := range left {
+		if c.from.has(best) {
+			p.confirm(h, c, 1<<best)
+		}
+	}
+}
+
+// confirm gives h a clue for each component of m that the call is the part of.
+func (p *Policy) confirm(h *host, c call, m mask) {
+	frame := c.link.proof
+	if frame == 0 {
+		frame = c.link.frame
+	}
+	for ; m != 0; m &= m - 1 {
+		h.clue(clue{part: uint8(bits.TrailingZeros64(uint64(m))), kind: calls, grade: c.grade, weight: c.weight,
+			service: c.service, count: c.count, peer: c.link.server.addr, frame: frame})
+	}
+}
+
+// inside is every component of the site that edges lead to at s.
+func (s *service) inside(external mask) mask {
+	var m mask
+	for i := range s.edges {
+		m |= s.edges[i].to
+	}
+	return m &^ external
+}
+
+// leading is the candidates of s that lead to a component.
+func (s *service) leading(bit int) uint64 {
+	_, c := s.clientsOf(bit)
+	return c
+}
+
+// String is the service as a report writes it: "tcp/7780", "icmp/echo".
+func (s *service) String() string { return serviceName(s.proto, s.port, s.port == 0) }
+
+func serviceName(proto uint8, port uint16, portless bool) string {
+	name := ""
+	switch proto {
+	case flows.ProtoTCP:
+		name = "tcp"
+	case flows.ProtoUDP:
+		name = "udp"
+	case flows.ProtoICMP:
+		name = "icmp"
+	case flows.ProtoICMPv6:
+		name = "icmpv6"
+	case flows.ProtoSCTP:
+		name = "sctp"
+	default:
+		return "ip/" + strconv.Itoa(int(proto))
+	}
+	switch {
+	case proto == flows.ProtoICMP || proto == flows.ProtoICMPv6:
+		return name + "/echo"
+	case portless:
+		return name + "/any"
+	}
+	return name + "/" + strconv.Itoa(int(port))
+}
+
+// speaksWhat is what was seen at a service, for a sentence.
+func (c *clue) speaksWhat() string {
+	word := ""
+	for i := range c.service.edges {
+		e := &c.service.edges[i]
+		if !e.to.has(int(c.part)) && !e.from.has(int(c.part)) {
+			continue
+		}
+		for _, r := range e.require {
+			switch {
+			case len(r.Any) == 0:
+			case r.app:
+				word = upper(r.Any[0])
+			case r.Name == "tls.client_cert" && c.grade == met:
+				word = "mutual TLS"
+			case c.grade == met && r.Name == "zmtp.mechanism":
+				word += " " + r.Any[0]
+			}
+		}
+		break
+	}
+	return word
+}
+
+func upper(s string) string {
+	b := []byte(s)
+	for i := range b {
+		if b[i] >= 'a' && b[i] <= 'z' {
+			b[i] -= 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// sentence says the clue for a person.
+func (p *Policy) sentence(c *clue) string {
+	what, at := "", ""
+	if c.service != nil {
+		at = c.service.String()
+		if c.service.port == 0 && (c.service.proto == flows.ProtoTCP || c.service.proto == flows.ProtoUDP) {
+			at = "a port that the port mapper gave"
+		}
+		what = c.speaksWhat()
+	}
+	clients := strconv.Itoa(c.count) + " clients"
+	if c.count == 1 {
+		clients = "1 client"
+	}
+	switch c.kind {
+	case answersAt, listensToo:
+		var s string
+		switch c.grade {
+		case met, spoke:
+			if what == "" {
+				s = fmt.Sprintf("answers on %s for %s", at, clients)
+			} else {
+				s = fmt.Sprintf("answers %s on %s for %s", what, at, clients)
+			}
+		case opened, wrong:
+			s = fmt.Sprintf("accepts connections on %s from %s", at, clients)
+		default:
+			s = fmt.Sprintf("%s tried %s", clients, at)
+		}
+		if c.kind == listensToo {
+			s += ", but acts as a client of the product does"
+		}
+		return s
+	case calledBy:
+		who := p.partsOf(c.peer, c.service, c.part)
+		if what == "" {
+			return fmt.Sprintf("is called at %s by %s %s", at, who, p.Name(c.peer))
+		}
+		return fmt.Sprintf("answers %s on %s for %s %s", what, at, who, p.Name(c.peer))
+	case calls:
+		verb := "calls"
+		if c.grade == tried {
+			verb = "tries"
+		}
+		who := ""
+		if h := p.hosts[c.peer]; h != nil {
+			if list := p.components(h.roles); len(list) > 0 {
+				who = list[0].ID + " "
+			}
+		}
+		with := ""
+		if (c.grade == met || c.grade == spoke) && what != "" {
+			with = " with " + what
+		}
+		if c.service.port == 0 && c.service.proto != flows.ProtoTCP && c.service.proto != flows.ProtoUDP {
+			return fmt.Sprintf("pings %s%s", who, p.Name(c.peer))
+		}
+		return fmt.Sprintf("%s %s%s at %s%s", verb, who, p.Name(c.peer), at, with)
+	case goesBy:
+		return fmt.Sprintf("is %s, by %s", c.name.name, c.name.basis)
+	case pinged:
+		return fmt.Sprintf("was pinged by %s together with %d others of this component", p.Name(c.peer), c.count)
+	}
+	return ""
+}
+
+// partsOf names the role in which a client called a component.
+func (p *Policy) partsOf(addr netip.Addr, s *service, part uint8) string {
+	from, _ := s.clientsOf(int(part))
+	if h := p.hosts[addr]; h != nil {
+		if list := p.components(h.roles & from); len(list) > 0 {
+			return list[0].ID
+		}
+	}
+	return "host"
+}
