@@ -416,6 +416,13 @@ func TestTable(t *testing.T) {
 			`10.0.0.1:4000 > 10.0.0.2:53 udp port capture_end 3/0 payload=120/0 copies=1/0 parts=4/0`,
 			`> abcdefghijklmnopqrstuvwxyzabcdefghijklmn
 			> abcdefghijklmnopqrstuvwxyzabcdefghijklmn`},
+		{"a clock far ahead does not end reassembly", `
+			1000000 10.0.0.9:3000 > 10.0.0.8:4000 udp data=?
+			0.0 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=0+24 more
+			0.1 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=24+24`,
+			`10.0.0.9:3000 > 10.0.0.8:4000 udp first_packet capture_end 1/0 payload=1/0
+			10.0.0.1:4000 > 10.0.0.2:53 udp port idle 1/0 payload=40/0 parts=1/0`,
+			`> abcdefghijklmnopqrstuvwxyzabcdefghijklmn`},
 		{"fragments of IPv6", `
 			0.00 [fd00::1]:4000 > [fd00::2]:80 PA len=40 seq=0 id=1 frag=40+20
 			0.01 [fd00::1]:4000 > [fd00::2]:80 PA len=40 seq=0 id=1 frag=0+40 more`,
