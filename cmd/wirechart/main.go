@@ -10,16 +10,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"wirechart/flows"
 	"wirechart/report"
+	"wirechart/rules"
 )
 
 // The exit statuses. Scripts rely on them.
@@ -58,7 +60,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(stderr, "wirechart: %s\n", oneLine(err))
+		complain(stderr, err)
 		return exitError
 	}
 	return status
@@ -109,11 +111,33 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 		if len(args) == 0 && len(o.captures) == 0 {
 			return cmd.Help()
 		}
-		return runFlows(cmd, o, args)
+		err := runAudit(cmd, o, args, status)
+		if errors.Is(err, fs.ErrNotExist) && len(args) > 0 {
+			if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+				return fmt.Errorf("%w, nor a command; did you mean wirechart %s?", err, near[0])
+			}
+		}
+		return err
 	}
-	root.AddCommand(flowsCommand())
+	root.SuggestionsMinimumDistance = 2
+	root.AddCommand(auditCommand(status), flowsCommand(), hostsCommand(),
+		diagramCommand(), schemaCommand(), versionCommand(), manCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
 	return root
+}
+
+func auditCommand(status *int) *cobra.Command {
+	o := &options{}
+	cmd := &cobra.Command{
+		Use:   "audit CAPTURE...",
+		Short: "judge captures against a diagram; what bare `wirechart CAPTURE...` does",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runAudit(cmd, o, args, status)
+		},
+	}
+	inputFlags(cmd.Flags(), o)
+	auditFlags(cmd.Flags(), o)
+	return cmd
 }
 
 func flowsCommand() *cobra.Command {
@@ -131,17 +155,31 @@ func flowsCommand() *cobra.Command {
 	return cmd
 }
 
+func hostsCommand() *cobra.Command {
+	o := &options{}
+	cmd := &cobra.Command{
+		Use:   "hosts CAPTURE...",
+		Short: "who plays which part, and why",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runHosts(cmd, o, args)
+		},
+	}
+	inputFlags(cmd.Flags(), o)
+	diagramFlags(cmd.Flags(), o)
+	return cmd
+}
+
 // inputFlags are those of every command that reads captures.
 func inputFlags(fs *pflag.FlagSet, o *options) {
 	fs.StringArrayVarP(&o.captures, "read", "r", nil, "read `FILE`, a directory or a glob; - is standard input (repeatable; same as naming it)")
 	fs.StringVarP(&o.filter, "filter", "f", "", "take only the frames that the `BPF` expression takes")
 	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames")
-	fs.BoolP("no-names", "n", true, "look up no names; it never does")
+	fs.BoolP("no-names", "n", false, "look up no names; none ever is")
 	fs.BoolVar(&o.recursive, "recursive", false, "descend into directories")
 	fs.StringVarP(&o.format, "format", "o", report.All()[0].Name, "write as `FORMAT`: "+report.Names())
 	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
 	fs.StringVar(&o.color, "color", "auto", "colour the output: auto, always or never")
-	fs.IntVar(&o.maxFlows, "max-flows", 0, "hold at most `N` flows at a time (default: see docs; more are evicted and counted)")
+	fs.IntVar(&o.maxFlows, "max-flows", flows.DefaultLimits().MaxFlows, "hold at most `N` flows at a time; more are ended early, and counted")
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no warnings on standard error")
 }
 
@@ -158,16 +196,15 @@ func auditFlags(fs *pflag.FlagSet, o *options) {
 	fs.BoolVar(&o.exitZero, "exit-zero", false, "exit with 0 whatever was found")
 }
 
-// oneLine is the message of err without line ends of its own, except between
-// the mistakes of a file.
-func oneLine(err error) string {
-	var several interface{ Unwrap() []error }
-	if errors.As(err, &several) {
-		var lines []string
-		for _, e := range several.Unwrap() {
-			lines = append(lines, oneLine(e))
+// complain writes what was wrong: one line, or one for each mistake in a file
+// of the user's, which then begin with the place as editors know it.
+func complain(w io.Writer, err error) {
+	var mistakes rules.Mistakes
+	if errors.As(err, &mistakes) {
+		for _, m := range mistakes {
+			fmt.Fprintln(w, report.Clean(m.String()))
 		}
-		return strings.Join(lines, "\nwirechart: ")
+		return
 	}
-	return report.Clean(err.Error())
+	fmt.Fprintln(w, "wirechart: "+report.Clean(err.Error()))
 }

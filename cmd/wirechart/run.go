@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,6 +27,8 @@ const batchSize = 128
 type job struct {
 	options      *options
 	captures     []string
+	diagram      *rules.Diagram // nil when nothing is judged, and so is policy
+	policy       *rules.Policy
 	fingerprints bool         // compute JA3 and JA4, which only the flow records show
 	warn         func(string) // one line for standard error
 	progress     func(packets uint64)
@@ -55,8 +58,9 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 	j.begin(files)
 
 	cfg := flows.Config{Limits: flows.DefaultLimits()}
-	if j.options.maxFlows > 0 {
-		cfg.MaxFlows = j.options.maxFlows
+	cfg.MaxFlows = j.options.maxFlows
+	if j.policy != nil {
+		cfg.Listeners = listens(j.diagram)
 	}
 	set := dissect.NewSet(dissect.All(), &dissect.Context{Fingerprints: j.fingerprints}, cfg.MaxBuffered)
 	var failed error
@@ -107,10 +111,58 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 // settle takes flows that have ended: all of them at the end of the captures,
 // or a part of them when the table must make room.
 func (j *job) settle(all iter.Seq[*flows.Flow]) error {
+	if j.policy == nil {
+		for f := range all {
+			if err := j.each(f, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for f := range all {
-		if err := j.each(f, nil); err != nil {
+		j.policy.Observe(f)
+	}
+	j.policy.Settle()
+	if j.each == nil {
+		return nil
+	}
+	var v rules.Verdict
+	for f := range all {
+		j.policy.Judge(f, &v)
+		if err := j.each(f, &v); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error {
+	fails, err := failsOn(o.failOn)
+	if err != nil {
+		return err
+	}
+	j, out, err := o.prepare(cmd, args)
+	if err != nil {
+		return err
+	}
+	defer out.abandon()
+	tally := rules.NewTally(j.policy)
+	j.begin = func(files []string) { out.options.Files = files }
+	j.each = func(f *flows.Flow, v *rules.Verdict) error { tally.Add(f, v); return nil }
+	cov, err := j.run(cmd.Context())
+	if err != nil {
+		return err
+	}
+	audit := tally.Audit(cov)
+	if err := out.finish(out.format.Audit(out, audit, out.options)); err != nil {
+		return err
+	}
+	switch {
+	case o.exitZero:
+	case fails(audit):
+		*status = exitFindings
+	case !report.Decided(audit):
+		*status = exitUndecided
 	}
 	return nil
 }
@@ -137,6 +189,19 @@ func runFlows(cmd *cobra.Command, o *options, args []string) error {
 	return out.finish(w.Close())
 }
 
+func runHosts(cmd *cobra.Command, o *options, args []string) error {
+	j, out, err := o.prepare(cmd, args)
+	if err != nil {
+		return err
+	}
+	defer out.abandon()
+	j.begin = func(files []string) { out.options.Files = files }
+	if _, err := j.run(cmd.Context()); err != nil {
+		return err
+	}
+	return out.finish(out.format.Hosts(out, j.policy.Hosts(), out.options))
+}
+
 // prepare checks the flags, reads diagram and inventory and readies the output,
 // so that whatever can be wrong is found before a capture is opened.
 func (o *options) prepare(cmd *cobra.Command, args []string) (*job, *output, error) {
@@ -148,13 +213,22 @@ func (o *options) prepare(cmd *cobra.Command, args []string) (*job, *output, err
 	if !ok {
 		return nil, nil, fmt.Errorf("unknown format %q: one of %s", o.format, report.Names())
 	}
-	if o.maxFlows < 0 {
+	if o.maxFlows <= 0 {
 		return nil, nil, fmt.Errorf("--max-flows %d: must be more than 0", o.maxFlows)
 	}
 	j := &job{options: o, captures: captures}
+	if !o.noJudge {
+		var err error
+		if j.diagram, j.policy, err = loadPolicy(o.diagrams, o.inventory); err != nil {
+			return nil, nil, err
+		}
+	}
 	out, err := newOutput(cmd.OutOrStdout(), o.output, o.color, format)
 	if err != nil {
 		return nil, nil, err
+	}
+	if j.policy != nil {
+		out.options.Parts = j.policy
 	}
 	stderr := cmd.ErrOrStderr()
 	bar := newProgress(stderr, o.quiet)
@@ -167,4 +241,70 @@ func (o *options) prepare(cmd *cobra.Command, args []string) (*job, *output, err
 	}
 	out.before = bar.clear
 	return j, out, nil
+}
+
+// loadPolicy compiles the diagrams, the built-in one when none is named, and
+// the inventory.
+func loadPolicy(diagrams []string, inventory string) (*rules.Diagram, *rules.Policy, error) {
+	d, err := resolve(diagrams)
+	if err != nil {
+		return nil, nil, err
+	}
+	var inv *rules.Inventory
+	if inventory != "" {
+		if inv, err = rules.LoadInventory(inventory, d); err != nil {
+			return nil, nil, err
+		}
+	}
+	p, err := rules.Compile(d, inv)
+	return d, p, err
+}
+
+// listens says which ports are those of services of d.
+func listens(d *rules.Diagram) func(proto uint8, port uint16) bool {
+	services := d.Listeners()
+	return func(proto uint8, port uint16) bool {
+		return slices.ContainsFunc(services, func(s rules.Service) bool {
+			return s.Proto == proto && s.Ports.Contains(port)
+		})
+	}
+}
+
+// resolve reads and joins the diagrams named, the built-in one when none is.
+func resolve(names []string) (*rules.Diagram, error) {
+	if len(names) == 0 {
+		names = []string{rules.DefaultDiagram}
+	}
+	return rules.Resolve(names...)
+}
+
+// failsOn compiles --fail-on: whether an audit holds one of the verdicts, or a
+// concern of at least the severity.
+func failsOn(names []string) (func(*rules.Audit) bool, error) {
+	verdicts := map[string]bool{}
+	concern := rules.Severity(255)
+	for _, name := range names {
+		severity, isConcern := strings.CutPrefix(name, "concern:")
+		switch {
+		case isConcern:
+			s, ok := report.SeverityNamed(severity)
+			if !ok {
+				return nil, fmt.Errorf("--fail-on %s: unknown severity %q: one of info, low, medium, high", name, severity)
+			}
+			concern = min(concern, s)
+		case report.VerdictNamed(name):
+			verdicts[name] = true
+		case name == "none":
+		default:
+			return nil, fmt.Errorf("--fail-on: unknown verdict %q: one of %s, concern:SEVERITY, none", name, report.VerdictNames())
+		}
+	}
+	return func(a *rules.Audit) bool {
+		for kind, n := range a.Verdicts {
+			if n.Flows > 0 && verdicts[rules.Kind(kind).String()] {
+				return true
+			}
+		}
+		return slices.ContainsFunc(a.Concerns, func(f rules.Finding) bool { return f.Severity >= concern })
+	}, nil
 }

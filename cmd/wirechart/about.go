@@ -1,0 +1,131 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+
+	"wirechart/dissect"
+	"wirechart/report"
+	"wirechart/rules"
+)
+
+// version is set by the linker (Makefile); a plain go build leaves it empty.
+var version string
+
+// schemaKinds are the documents that have a JSON Schema.
+var schemaKinds = []string{"flow", "audit", "hosts", "diagram", "inventory"}
+
+func schemaCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:       "schema {" + strings.Join(schemaKinds, "|") + "}",
+		Short:     "the JSON Schema of what is written, and of what is read",
+		ValidArgs: schemaKinds,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 || !slices.Contains(schemaKinds, args[0]) {
+				return fmt.Errorf("schema: name one of %s", strings.Join(schemaKinds, ", "))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			text, ok := report.Schema(args[0])
+			if !ok {
+				text, ok = rules.Schema(args[0])
+			}
+			if !ok {
+				return fmt.Errorf("schema %s: not in this program", args[0])
+			}
+			_, err := cmd.OutOrStdout().Write(text)
+			return err
+		},
+	}
+}
+
+func versionCommand() *cobra.Command {
+	var verbose bool
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "which build this is; with -v what is in it",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w := cmd.OutOrStdout()
+			info, ok := debug.ReadBuildInfo()
+			if !ok {
+				info = &debug.BuildInfo{}
+			}
+			if _, err := fmt.Fprintln(w, "wirechart "+buildVersion(info)); err != nil || !verbose {
+				return err
+			}
+			fmt.Fprintf(w, "built with   %s for %s/%s, cgo %s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, setting(info, "CGO_ENABLED", "off"))
+			var protocols []string
+			for _, d := range dissect.All() {
+				protocols = append(protocols, d.Name)
+			}
+			// A protocol over two transports may be two dissectors of one name.
+			fmt.Fprintf(w, "recognises   %s\n", strings.Join(slices.Compact(protocols), " "))
+			fmt.Fprintf(w, "diagrams     %s\n", strings.Join(rules.BuiltinNames(), " "))
+			fmt.Fprintf(w, "writes       %s\n", report.Names())
+			for _, m := range info.Deps {
+				fmt.Fprintf(w, "module       %s %s\n", m.Path, m.Version)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "what the build is made of")
+	return cmd
+}
+
+// buildVersion is what the linker was told, the version of the module, or the
+// commit it was built from.
+func buildVersion(info *debug.BuildInfo) string {
+	if version != "" {
+		return version
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	revision := setting(info, "vcs.revision", "")
+	if revision == "" {
+		return "devel"
+	}
+	s := "devel " + revision[:min(12, len(revision))]
+	if setting(info, "vcs.modified", "") == "true" {
+		s += " with changes"
+	}
+	return s
+}
+
+// setting is a value that the build recorded.
+func setting(info *debug.BuildInfo, key, otherwise string) string {
+	for _, s := range info.Settings {
+		if s.Key == key {
+			return s.Value
+		}
+	}
+	return otherwise
+}
+
+func manCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "man DIR",
+		Short: "write the manual pages into a directory",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return err
+			}
+			// No date: the same program writes the same pages.
+			epoch := time.Unix(0, 0)
+			root := cmd.Root()
+			root.DisableAutoGenTag = true
+			return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "wirechart", Date: &epoch}, args[0])
+		},
+	}
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"wirechart/report"
+)
+
+var update = flag.Bool("update", false, "rewrite the .want files of pcaps/samples; review the diff")
+
+// TestSamples runs the whole program over every sample. NAME.want is the audit
+// as a person reads it, at 80 columns and without colours; NAME.flows.want are
+// the flow records. Both come out the same twice, and the records are what
+// their schema says.
+func TestSamples(t *testing.T) {
+	t.Chdir("../..") // captures are named as in the README
+	captures, err := filepath.Glob("pcaps/samples/*.pcap*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := flowSchema(t)
+	n := 0
+	for _, capture := range captures {
+		if strings.HasSuffix(capture, ".want") {
+			continue
+		}
+		n++
+		t.Run(filepath.Base(capture), func(t *testing.T) {
+			t.Setenv("COLUMNS", "80")
+			golden(t, capture+".want", "audit", "--color", "never", capture)
+			records := golden(t, capture+".flows.want", "flows", "-o", "jsonl", capture)
+			for line := range strings.Lines(records) {
+				doc, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := schema.Validate(doc); err != nil {
+					t.Errorf("%v\n%s", err, line)
+				}
+			}
+			for _, format := range report.All() {
+				for _, command := range []string{"audit", "hosts", "flows"} {
+					if first, second := written(command, "-o", format.Name, capture), written(command, "-o", format.Name, capture); first != second {
+						t.Errorf("%s -o %s differs from one run to the next", command, format.Name)
+					}
+				}
+			}
+		})
+	}
+	if n < 5 {
+		t.Errorf("%d samples", n)
+	}
+}
+
+// golden holds what a command line writes against a file, and returns it.
+func golden(t *testing.T, path string, args ...string) string {
+	t.Helper()
+	got := written(args...)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v: make golden writes it", err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is not what the program writes now (make golden, and review the diff):\n%s", path, firstDifference(string(want), got))
+	}
+	return got
+}
+
+// written is what a command line writes to standard output.
+func written(args ...string) string {
+	var stdout, stderr bytes.Buffer
+	execute(context.Background(), args, &stdout, &stderr)
+	return stdout.String()
+}
+
+// firstDifference shows the first line in which two texts differ.
+func firstDifference(want, got string) string {
+	w, g := strings.Split(want, "\n"), strings.Split(got, "\n")
+	for i := range max(len(w), len(g)) {
+		a, b := "(end)", "(end)"
+		if i < len(w) {
+			a = w[i]
+		}
+		if i < len(g) {
+			b = g[i]
+		}
+		if a != b {
+			return "- " + a + "\n+ " + b
+		}
+	}
+	return ""
+}
+
+func flowSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	text, _ := report.Schema("flow")
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	c.AssertFormat()
+	if err := c.AddResource("flow", doc); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Compile("flow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
