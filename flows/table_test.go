@@ -189,6 +189,10 @@ func TestTable(t *testing.T) {
 			`> hello
 			> gap 10
 			> world`},
+		{"missing bytes, and nothing known of the rest", handshake + `
+			0.10 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=101 data=?a
+			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=111 ack=503 data=?b`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAdD syn capture_end 3/2 payload=2/2 missed=10/0 rtt=30ms lost`, ``},
 		{"a hole filled in its middle, then from both sides", handshake + `
 			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=131 ack=501 len=10
 			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=111 ack=501 len=10
@@ -432,6 +436,9 @@ func TestTable(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := play(t, frames(t, c.script), limits())
 			check(t, "flows", r.flows, c.want)
+			if partial := strings.HasPrefix(c.name, "fragments missing") || strings.HasSuffix(c.name, "incomplete"); partial != (r.stats.Partial > 0) {
+				t.Errorf("%d datagrams incomplete", r.stats.Partial)
+			}
 			if c.log != "" {
 				check(t, "dissection", r.log, c.log)
 			}
