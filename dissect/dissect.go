@@ -112,5 +112,5 @@ type Context struct {
 
 // All is every protocol, in the order of preference.
 func All() []Dissector {
-	return []Dissector{tlsDissector, ssh, http, socks, smb, rpcTCP, rpc, zmtp, dnsTCP, dns, mdns, llmnr, icmp}
+	return []Dissector{tlsDissector, ssh, http, socks, starttls, smb, rpcTCP, rpc, zmtp, dnsTCP, dns, mdns, llmnr, icmp}
 }

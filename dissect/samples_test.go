@@ -890,4 +890,44 @@ dns.rcode NOERROR
 dns.answer 203.0.113.10
 `,
 	},
+	{
+		name:     "SMTP, then TLS",
+		protocol: "tls", over: TCP, ports: [2]uint16{50025, 25},
+		says: []message{
+			{ToClient, []byte("220-mail.example ESMTP\r\n220 ready\r\n")},
+			{ToServer, []byte("EHLO client.example\r\n")},
+			{ToClient, []byte("250-mail.example\r\n250 STARTTLS\r\n")},
+			{ToServer, []byte("STARTTLS\r\n")},
+			{ToClient, []byte("220 2.0.0 go ahead\r\n")},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: refusedFacts,
+	},
+	{
+		name:     "PostgreSQL, then TLS",
+		protocol: "tls", over: TCP, ports: [2]uint16{50432, 5432},
+		says: []message{
+			{ToServer, unhex("00000008 04d2162f")},
+			{ToClient, []byte("S")},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: refusedFacts,
+	},
+	{
+		name:     "MySQL, then TLS",
+		protocol: "tls", over: TCP, ports: [2]uint16{50306, 3306},
+		says: []message{
+			{ToClient, []byte("\x4a\x00\x00\x00\x0a" + // packet 0, 74 bytes, protocol 10
+				"8.0.36\x00" + strings.Repeat("s", 74-1-7))},
+			{ToServer, unhex("20000001" + // packet 1, 32 bytes
+				"0daaff19" + // flags, 0x0800 (TLS) among them
+				"00000001 ff" + // packet size, character set
+				strings.Repeat("00", 23))},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: refusedFacts,
+	},
 }

@@ -462,7 +462,7 @@ func (p *tlsParser) changeCipherSpec(dir Dir, facts *Facts) {
 	if dir == p.client && p.serverHello == helloMissing {
 		p.earlyBefore = true
 	}
-	if !first || p.tls13() || p.version == 0 {
+	if !first || p.version == 0 || p.version > versionTLS12 {
 		return
 	}
 	if dir == p.server() {

@@ -372,6 +372,24 @@ var plainHello = unhex(`16 0301 0066` + // handshake, TLS 1.0, 102 bytes
 	`000d 0006 0004 0403 0804` + // signature algorithms
 	`002b 0003 02 0304`) // supported versions: 1.3
 
+// refusedHello is a server's answer to plainHello: TLS 1.2, and then that it
+// will not go on. refusedFacts is what the two say.
+var refusedHello = append(serverHelloRecord(0x0303, 0xc02b), record(recordAlert, alertFatal, 40)...)
+
+const refusedFacts = `
+tls.sni a.test
+tls.alpn h2
+tls.ja3 c46303bfdc4078cded5bf7a3669d0b22
+tls.ja4 t13d0205h2_777cda164f4b_fbabbea27ee8
+tls.version 1.2
+tls.cipher 0xc02b
+tls.ja3s ec9fdb7b766d47dd56948c6a5d580ddd
+tls.alert handshake_failure
+tls.alert_by server
+tls.handshake failed
+tls.client_cert unknown
+`
+
 func TestClientHello(t *testing.T) {
 	c, facts := talk(t, []message{{ToServer, plainHello}})
 	if c.state.Broken() != nil {

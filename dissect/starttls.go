@@ -1,0 +1,165 @@
+package dissect
+
+import "bytes"
+
+// Protocols that turn into TLS on the way: SMTP (RFC 3207), IMAP and POP3 (RFC
+// 2595), FTP's control connection (RFC 4217), XMPP (RFC 6120), IRC, Gnutella
+// and VMware's authentication service, which are text, and the databases
+// PostgreSQL and MySQL (each one's protocol manual):
+//
+//	PostgreSQL  client  00000008 04d2162f    server  "S" for yes
+//	MySQL       packets: length (3, least byte first), number (1), content
+//	            server  greeting: 0a, version, ...
+//	            client  flags (4, with 0x0800 for TLS), packet size (4),
+//	                    character set (1), zeros (23)
+//
+// Nothing of them becomes a fact. They are passed over, a line or a packet at a
+// time, until a TLS hello stands where the next one would begin.
+
+var starttls = Dissector{
+	Name:    "starttls",
+	Over:    TCP,
+	Carrier: true,
+	Probe:   probeStartTLS,
+	New:     func(*Context) Parser { return &starttlsParser{} },
+}
+
+// maxBeforeTLS is how many lines or packets of one direction are passed over.
+const maxBeforeTLS = 128
+
+// beginnings are the first bytes by which such a protocol is known.
+var beginnings = [...]struct {
+	protocol string
+	sender   Match
+	bytes    string
+}{
+	{"vmware-authd", FromServer, "220 VMware Authentication Daemon"},
+	{"", FromServer, "220 "}, // SMTP or FTP: the client's first word tells
+	{"", FromServer, "220-"},
+	{"pop3", FromServer, "+OK "},
+	{"imap", FromServer, "* OK "},
+	{"imap", FromServer, "* PREAUTH "},
+	{"irc", FromClient, "NICK "},
+	{"irc", FromClient, "CAP LS"},
+	{"irc", FromClient, "STARTTLS\r\n"},
+	{"gnutella", FromClient, "GNUTELLA CONNECT/"},
+	{"xmpp", FromClient, "<stream:stream "},
+	{"xmpp", FromClient, "<?xml version="},
+	{"postgresql", FromClient, "\x00\x00\x00\x08\x04\xd2\x16\x2f"},
+}
+
+func probeStartTLS(dir Dir, b []byte) Match {
+	answer := No
+	for _, known := range beginnings {
+		n := min(len(b), len(known.bytes))
+		switch {
+		case string(b[:n]) != known.bytes[:n]:
+		case n == len(known.bytes):
+			return known.sender
+		default:
+			answer = Maybe
+		}
+	}
+	if answer == No && dir == ToClient && (len(b) == 0 || b[0] == ':' || b[0] == 'S') {
+		return Maybe // an IRC server's greeting, PostgreSQL's yes: the client decides
+	}
+	if answer == No {
+		answer = probeMySQL(b)
+	}
+	return answer
+}
+
+// probeMySQL knows the server's greeting: packet 0, protocol 10, a version.
+func probeMySQL(b []byte) Match {
+	r := newReader(b)
+	length := r.u8("length") | r.u8("length")<<8 | r.u8("length")<<16
+	number, protocol, digit := r.u8("number"), r.u8("protocol"), r.u8("version")
+	switch {
+	case len(b) > 1 && b[1] > 1 || len(b) > 2 && b[2] != 0 || len(b) > 3 && number != 0 || len(b) > 4 && protocol != 10:
+		return No
+	case r.err() != nil:
+		return Maybe
+	case length < 40 || digit < '3' || digit > '9':
+		return No
+	}
+	return FromServer
+}
+
+type starttlsParser struct {
+	protocol string // "" while it is not known
+	passed   [2]int // lines or packets
+}
+
+// Parse passes over lines and packets.
+func (p *starttlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
+	for n < len(b) {
+		switch probeTLS(dir, b[n:]) {
+		case Maybe:
+			return n, ErrShort
+		case FromClient, FromServer:
+			facts.Refine("") // the flow is named after what comes
+			return n, ErrHandOver
+		}
+		if p.protocol == "" {
+			p.protocol = startsAs(dir, b[n:])
+			facts.Refine(p.protocol)
+		}
+		size := p.size(dir, b[n:])
+		if size == 0 {
+			return n, ErrShort
+		}
+		if n += size; n > len(b) {
+			return n, nil // the rest is not looked at
+		}
+		if p.passed[dir]++; p.passed[dir] > maxBeforeTLS {
+			return n, ErrDone
+		}
+	}
+	return n, nil
+}
+
+// startsAs names the protocol by what one end begins with.
+func startsAs(dir Dir, b []byte) string {
+	for _, known := range beginnings {
+		if bytes.HasPrefix(b, []byte(known.bytes)) {
+			return known.protocol
+		}
+	}
+	word, _, _ := bytes.Cut(b, []byte(" "))
+	switch {
+	case probeMySQL(b) == FromServer:
+		return "mysql"
+	case dir == ToServer && (string(word) == "EHLO" || string(word) == "HELO"):
+		return "smtp"
+	case dir == ToServer && (string(word) == "USER" || string(word) == "AUTH"):
+		return "ftp"
+	}
+	return ""
+}
+
+// size is the length of what is next, a packet or a line; 0 where it cannot be
+// told yet.
+func (p *starttlsParser) size(dir Dir, b []byte) int {
+	switch p.protocol {
+	case "postgresql":
+		if dir == ToClient {
+			return 1 // its yes
+		}
+		return 8
+	case "mysql":
+		r := newReader(b)
+		length := r.u8("length") | r.u8("length")<<8 | r.u8("length")<<16
+		if r.u8("number"); r.err() != nil {
+			return 0
+		}
+		return r.off + length
+	}
+	// XMPP ends on a tag rather than on a line.
+	return bytes.IndexAny(b, "\n>") + 1
+}
+
+// Gap says that what follows cannot be told apart any more.
+func (p *starttlsParser) Gap(Dir, []byte, uint64, *Facts) (skip uint64, ok bool) { return 0, false }
+
+// Close has nothing to say.
+func (p *starttlsParser) Close(*Facts) {}
