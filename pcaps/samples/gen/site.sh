@@ -235,6 +235,8 @@ wrong() {
 	rest admin | tls console ms.backup.example 9877
 	lines 2 900 | tls agent1 sn.backup.example 9876 $(with agent1)
 	lines 2 200 | tls cat sn.backup.example 9876 $(with cat)
+	lines 2 900 | tls agent1 bg.backup.example 44445 $(with agent1)
+	fetch ms http://cat.backup.example:9200/_search
 	messages agent1 CURVE
 	messages sn CURVE
 
@@ -269,7 +271,7 @@ wrong() {
 
 	# Doors and directions that nobody documented.
 	fetch agent2 http://10.20.30.11:8443/api/tasks
-	messages console NULL
+	messages cat NULL
 	lines 1 60 | tls agent2 www.unrelated.example 443
 	on agent2 ping -q -c 1 -W 1 203.0.113.77 >/dev/null || true
 }
