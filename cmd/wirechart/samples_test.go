@@ -123,3 +123,44 @@ func flowSchema(t *testing.T) *jsonschema.Schema {
 	}
 	return s
 }
+
+// TestForeign runs the program over captures that others made, broken and
+// hostile ones among them: it answers or declines in one line, and its records
+// are what their schema says.
+func TestForeign(t *testing.T) {
+	var captures []string
+	for _, pattern := range []string{"../../../shared/corpus/captures/*/*", "../../../shared/lab/site/*.pcap*"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		captures = append(captures, found...)
+	}
+	if len(captures) == 0 {
+		t.Skip("no captures of others: ../shared, beside the repository, is absent")
+	}
+	schema := flowSchema(t)
+	for _, capture := range captures {
+		var stdout, stderr bytes.Buffer
+		status := execute(context.Background(), []string{"flows", "-o", "jsonl", capture}, &stdout, &stderr)
+		if status != exitConforms && (status != exitError || strings.Count(stderr.String(), "\n") != 1) {
+			t.Errorf("%s: status %d: %s", capture, status, stderr.String())
+		}
+		if first, second := stdout.String(), written("flows", "-o", "jsonl", capture); first != second {
+			t.Errorf("%s: the records differ from one run to the next: %s", capture, firstDifference(first, second))
+		}
+		for line := range strings.Lines(stdout.String()) {
+			doc, err := jsonschema.UnmarshalJSON(strings.NewReader(line))
+			if err != nil {
+				t.Errorf("%s: %v: %s", capture, err, line)
+			} else if err := schema.Validate(doc); err != nil {
+				t.Errorf("%s: %v\n%s", capture, err, line)
+			}
+		}
+		for _, format := range report.All() {
+			if text := written("audit", "-o", format.Name, capture); status == exitConforms && text == "" {
+				t.Errorf("%s: no audit as %s", capture, format.Name)
+			}
+		}
+	}
+}
