@@ -1,5 +1,5 @@
 // Gen makes the samples that are not recorded: variations on the recorded site
-// (encapsulated, one-sided, cut, damaged) and one that is written by hand.
+// (encapsulated, one-sided, cut, damaged) and a port scan behind it.
 //
 //	go run ./pcaps/samples/gen                      from pcaps/samples/site.pcapng
 //	go run ./pcaps/samples/gen pcapng IN.pcap OUT.pcapng
@@ -169,13 +169,15 @@ func derive() error {
 	if err != nil {
 		return err
 	}
-	scan, err := portScan(site[0].at)
+	known := onPort(site, 7780, 9877)
+	scanned, err := portScan(known[len(known)-1].at.Add(time.Second))
 	if err != nil {
 		return err
 	}
 	vxlan, vxlanErr := pcapng(each(messages, mirror))
 	oneway, onewayErr := pcapng(from(backup, net.IPv4(10, 20, 30, 12)))
 	midstream, midstreamErr := pcapng(gateway[min(len(gateway), 16):])
+	scan, scanErr := pcap(append(known, scanned...), binary.LittleEndian, false, 262144)
 	snap, snapErr := pcap(rest, binary.LittleEndian, false, 96)
 	for _, err := range []error{
 		write("vxlan.pcapng", vxlan, vxlanErr),
@@ -185,7 +187,7 @@ func derive() error {
 		write("snap96.pcap", snap, snapErr),
 		write("cut.pcap", whole[:len(whole)*2/3], nil),
 		write("damaged.pcapng", damage(damaged), nil),
-		write("scan.pcap", scan, nil),
+		write("scan.pcap", scan, scanErr),
 	} {
 		if err != nil {
 			return err
@@ -283,7 +285,7 @@ func damage(file []byte) []byte {
 
 // portScan is an unknown host that tries the management server's ports, and is
 // refused at all but one.
-func portScan(start time.Time) ([]byte, error) {
+func portScan(start time.Time) ([]frame, error) {
 	var frames []frame
 	scanner, server := net.IPv4(10, 20, 30, 66).To4(), net.IPv4(10, 20, 30, 11).To4()
 	near, far := net.HardwareAddr{2, 0, 10, 20, 30, 66}, net.HardwareAddr{2, 0, 10, 20, 30, 11}
@@ -319,5 +321,5 @@ func portScan(start time.Time) ([]byte, error) {
 			}
 		}
 	}
-	return pcap(frames, binary.LittleEndian, false, 262144)
+	return frames, nil
 }
