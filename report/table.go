@@ -693,38 +693,58 @@ func (p *page) next(a *rules.Audit, x extent) {
 	}
 }
 
+// writeHosts writes a table where the terminal has room for one, and a
+// paragraph for each host where it has not.
 func writeHosts(w io.Writer, hosts []rules.Host, o *Options, x extent) error {
 	p := &page{w: w, o: o}
+	roomy := o.width() >= 110
 	var rows [][]cell
-	without := 0
+	without, shown := 0, 0
 	for i := range hosts {
 		h := &hosts[i]
 		if len(h.Roles) == 0 {
-			without++
-			if x == short {
+			if without++; x == short {
 				continue
 			}
 		}
-		for k := range max(1, len(h.Roles)) {
-			row := []cell{cellOf(clip(hostName(h), max(18, o.width()/3))), {"no part", dim}, {}, {}}
-			if k > 0 {
-				row[0] = cell{}
-			}
-			if k < len(h.Roles) {
-				r := &h.Roles[k]
-				row[1] = cell{Clean(r.Component.ID), bold}
-				row[2] = cellOf(percent(h, r))
-				row[3] = cellOf(Clean(p.because(r, x.evidence)))
-			}
-			rows = append(rows, row)
+		shown++
+		if !roomy {
+			p.host(h, x)
+			continue
+		}
+		name := cellOf(hostName(h))
+		if len(h.Roles) == 0 {
+			rows = append(rows, []cell{name, {"no part", dim}, {}, {}})
+		}
+		for k := range h.Roles {
+			r := &h.Roles[k]
+			rows = append(rows, []cell{name, {Clean(r.Component.ID), bold}, cellOf(percent(h, r)), cellOf(p.because(r, x.evidence))})
+			name = cell{}
 		}
 	}
 	p.grid(0, []column{{head: "host"}, {head: "part"}, {head: "sure", right: true}, {head: "because", wide: true}}, rows)
-	if len(rows) == 0 {
+	if shown == 0 {
 		p.print("no host plays a part of the diagram\n")
 	}
 	if without > 0 && x == short {
 		p.mark(0, "·", dim, count(uint64(without), "host")+" without a part: -o wide shows them")
 	}
 	return p.err
+}
+
+func (p *page) host(h *rules.Host, x extent) {
+	// One line: what a name is continued by could pass for a line of ours.
+	p.print(p.o.paint(bold, clip(hostName(h), p.o.width())) + "\n")
+	if len(h.Roles) == 0 {
+		p.para(2, dim, "no part")
+	}
+	for k := range h.Roles {
+		r := &h.Roles[k]
+		for i, line := range wrap(Clean(r.Component.ID+" ("+percent(h, r)+"): "+p.because(r, x.evidence)), p.o.width()-2, 2) {
+			if i == 0 {
+				line = p.o.paint(cyan, r.Component.ID) + strings.TrimPrefix(line, r.Component.ID)
+			}
+			p.print("  " + line + "\n")
+		}
+	}
 }
