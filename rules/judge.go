@@ -633,7 +633,7 @@ func (p *Policy) judgeStrangers(f *flows.Flow, s *service, client, server *end, 
 		v.why(r, f.Frame, "")
 		return
 	}
-	if e := p.otherTransport(f, server.roles); e != nil {
+	if e := p.otherTransport(f, s, server.roles); e != nil {
 		v.Edge = e.Edge
 		if f.Proto == flows.ProtoUDP {
 			v.why(UDPOnTCPPort, f.Frame, "")
@@ -700,7 +700,10 @@ func (p *Policy) reversed(f *flows.Flow, client, server *end) (Reason, *Edge) {
 }
 
 // otherTransport finds an edge to the same port over the other transport.
-func (p *Policy) otherTransport(f *flows.Flow, roles mask) *edge {
+func (p *Policy) otherTransport(f *flows.Flow, s *service, roles mask) *edge {
+	if e, _ := p.leadsTo(s, roles); e != nil {
+		return nil
+	}
 	var i uint16
 	switch f.Proto {
 	case flows.ProtoTCP:

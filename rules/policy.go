@@ -83,6 +83,7 @@ type edge struct {
 	index    int
 	from, to mask
 	outside  mask // the part of to that is external
+	nearly   mask // from, and what those are special kinds of
 
 	require, expect []requirement
 	names           []string // of the servers outside; the component's where the edge lists none
@@ -170,7 +171,14 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 				p.parts[bit].server = p.parts[bit].server || !e.Optional
 			}
 		}
-		x.outside = x.to & p.external
+		x.outside, x.nearly = x.to&p.external, x.from
+		for bit, c := range d.Components {
+			for _, f := range e.From {
+				if f.Is(c) {
+					x.nearly |= 1 << bit
+				}
+			}
+		}
 		for _, c := range e.To {
 			if c.External {
 				x.domains = append(x.domains, c.Names...)

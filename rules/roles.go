@@ -368,10 +368,8 @@ func (p *Policy) Settle() {
 			h.clues = h.clues[:0]
 		}
 		for _, h := range p.order {
-			p.judgeServer(h)
-		}
-		for _, h := range p.order {
 			p.judgeNames(h)
+			p.judgeServer(h)
 		}
 		for _, h := range p.order {
 			p.judgeClient(h)

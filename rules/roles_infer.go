@@ -81,6 +81,9 @@ func (p *Policy) judgeServer(h *host) {
 		return
 	}
 	for _, s := range h.serves {
+		if p.standsOutside(h, s) {
+			continue
+		}
 		inside := s.inside(p.external)
 		for rest := inside; rest != 0; rest &= rest - 1 {
 			bit := bits.TrailingZeros64(uint64(rest))
@@ -88,6 +91,20 @@ func (p *Policy) judgeServer(h *host) {
 			p.judgeCalledBy(h, s, bit)
 		}
 	}
+}
+
+// standsOutside says whether h is known for an external component that has an
+// edge at s: what it answers there is that component's service, not that of
+// the one that the site runs itself.
+func (p *Policy) standsOutside(h *host, s *service) bool {
+	for i := range s.edges {
+		for rest := s.edges[i].outside; rest != 0; rest &= rest - 1 {
+			if h.confidence(bits.TrailingZeros64(uint64(rest))) >= roleThreshold {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // judgeService weighs one port by itself. alone says that no other component
@@ -183,7 +200,7 @@ func (p *Policy) judgeCalledBy(h *host, s *service, bit int) {
 	if !s.common {
 		return
 	}
-	n, strays := 0, false
+	n, near, strays := 0, 0, false
 	var example *link
 	for _, l := range h.asServer {
 		if l.service != s || l.client.roles == 0 {
@@ -191,31 +208,39 @@ func (p *Policy) judgeCalledBy(h *host, s *service, bit int) {
 		}
 		for i := range s.edges {
 			e := &s.edges[i]
-			if e.to.has(bit) && e.from&l.client.roles != 0 && l.grade(1<<i) >= spoke {
-				n++
-				if example == nil || l.grade(1<<i) > example.grade(^uint64(0)) {
-					example = l
-				}
-				break
+			if !e.to.has(bit) || e.nearly&l.client.roles == 0 || l.grade(1<<i) < spoke {
+				continue
 			}
+			if e.from&l.client.roles != 0 {
+				n++
+			} else {
+				near++
+			}
+			if example == nil || l.grade(1<<i) > example.grade(^uint64(0)) {
+				example = l
+			}
+			break
 		}
 	}
-	if n == 0 {
-		return
-	}
 	w := 0.5
-	if n > 1 {
+	switch {
+	case n+near == 0:
+		return
+	case n == 0:
+		w = 0.3 // its clients are of the general kind: an agent that may be one for VMware
+	case n > 1:
 		w = 0.6
 	}
 	// A host that is itself a client of the product, called by one of its kind,
 	// is a neighbour rather than a server.
 	for rest := h.roles; rest != 0; rest &= rest - 1 {
-		strays = strays || !p.parts[bits.TrailingZeros64(uint64(rest))].server
+		c := &p.parts[bits.TrailingZeros64(uint64(rest))]
+		strays = strays || !c.server && c.clients > 0
 	}
-	if strays && n == 1 {
-		w = 0.3
+	if strays && n <= 1 {
+		w = min(w, 0.3)
 	}
-	h.clue(clue{part: uint8(bit), kind: calledBy, grade: example.grade(^uint64(0)), weight: w, service: s, count: n, peer: example.client.addr, frame: example.frame})
+	h.clue(clue{part: uint8(bit), kind: calledBy, grade: example.grade(^uint64(0)), weight: w, service: s, count: n + near, peer: example.client.addr, frame: example.frame})
 }
 
 // judgeNames weighs the names of a host for the components that have some.
@@ -564,22 +589,21 @@ func (p *Policy) sentence(c *clue) string {
 		}
 		return s
 	case calledBy:
-		who := p.partsOf(c.peer, c.service, c.part)
-		if what == "" {
-			return fmt.Sprintf("is called at %s by %s %s", at, who, p.Name(c.peer))
+		who := p.partOf(c.peer)
+		more := ""
+		if c.count > 1 {
+			more = fmt.Sprintf(" and %d more", c.count-1)
 		}
-		return fmt.Sprintf("answers %s on %s for %s %s", what, at, who, p.Name(c.peer))
+		if what == "" {
+			return fmt.Sprintf("is called at %s by %s %s%s", at, who, p.Name(c.peer), more)
+		}
+		return fmt.Sprintf("answers %s on %s for %s %s%s", what, at, who, p.Name(c.peer), more)
 	case calls:
 		verb := "calls"
 		if c.grade == tried {
 			verb = "tries"
 		}
-		who := ""
-		if h := p.hosts[c.peer]; h != nil {
-			if list := p.components(h.roles); len(list) > 0 {
-				who = list[0].ID + " "
-			}
-		}
+		who := p.partOf(c.peer) + " "
 		with := ""
 		if (c.grade == met || c.grade == spoke) && what != "" {
 			with = " with " + what
@@ -596,13 +620,10 @@ func (p *Policy) sentence(c *clue) string {
 	return ""
 }
 
-// partsOf names the role in which a client called a component.
-func (p *Policy) partsOf(addr netip.Addr, s *service, part uint8) string {
-	from, _ := s.clientsOf(int(part))
-	if h := p.hosts[addr]; h != nil {
-		if list := p.components(h.roles & from); len(list) > 0 {
-			return list[0].ID
-		}
+// partOf names the first role of a host.
+func (p *Policy) partOf(addr netip.Addr) string {
+	if h := p.hosts[addr]; h != nil && h.roles != 0 {
+		return p.parts[bits.TrailingZeros64(uint64(h.roles))].ID
 	}
 	return "host"
 }
