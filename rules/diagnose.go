@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"strings"
+
 	"wirechart/flows"
 	"wirechart/pcaps"
 )
@@ -53,38 +55,61 @@ func diagnoseTCP(f *flows.Flow, tls bool) (r Reason, frame pcaps.FrameID, before
 		}
 		return NoReason, 0, false
 	case t.SYNACKs > 0 && !t.Acked && f.Packets[0] > 0:
-		if t.SYNs > 1 && t.ResetBy != flows.ResetByClient {
+		if t.SYNs > 1 {
 			return SYNACKDroppedBeforeClient, t.SYNACKFrame, true
 		}
 		if !spoke[0] && !spoke[1] {
 			return HalfOpen, t.SYNACKFrame, true
 		}
-	case t.SYNACKs > 1 && t.Acked && !spoke[1] && !t.AckedData[0] && t.ResetBy != flows.ResetByServer:
-		// The server repeats its SYN-ACK: nothing of the client's reaches it.
+	case t.SYNACKs > 2 && t.Acked && f.Retransmitted[0] > 1:
+		// The client believes in the connection, and the server repeats its
+		// SYN-ACK: nothing of the client's reaches it.
 		return HalfOpen, t.SYNACKFrame, true
 	}
 	if f.OneSided() {
 		return NoReason, 0, false // the silence may be the capture's
 	}
-	if spoke[0] && !spoke[1] && t.SYNs > 0 {
+	stalled := stalls(f)
+	if t.SYNs > 0 && spoke[0] {
 		switch {
-		case tls && f.App == "tls" && t.ResetBy == flows.ResetByServer:
+		case tls && f.App == "tls" && !spoke[1] && t.ResetBy == flows.ResetByServer:
 			return RSTOnClientHello, t.ResetFrame, false
-		case t.Unanswered[0] > 1 && !t.AckedData[0]:
+		case stalled[0] && (!spoke[1] || f.Retransmitted[0] > 1 && t.DataFrame[1] > 0 && answeredLate(f)):
 			return ClientHelloDropped, t.DataFrame[0], false
+		case !spoke[1]:
+			return NoReason, 0, false
 		}
-		return NoReason, 0, false
 	}
-	lost := t.Unanswered[0] > 1 || t.Unanswered[1] > 1
+	lost := stalled[0] || stalled[1]
 	idle := t.LongestIdle >= idleLimit
+	// A host resets like this what it knows nothing of; one that closes by a
+	// reset, without a FIN, has at least been spoken to before.
+	strange := t.ResetBy == flows.ResetByServer && spoke[0] && spoke[1] && !strings.Contains(t.History, "f") && handshakeDone(f)
 	switch {
-	case lost && idle && t.UnansweredFrame >= t.LongestIdleFrame:
+	case lost && idle && t.UnansweredFrame >= t.LongestIdleFrame && t.UnansweredFrame > 0:
 		return IdleConnectionKilled, t.UnansweredFrame, false
 	case lost:
 		return EstablishedThenDropped, t.UnansweredFrame, false
+	case strange && idle && t.ResetFrame >= t.LongestIdleFrame:
+		return IdleConnectionKilled, t.ResetFrame, false
+	case strange:
+		return EstablishedThenDropped, t.ResetFrame, false
 	}
 	return NoReason, 0, false
 }
+
+// stalls says in which directions data was sent again and again without any
+// answer.
+func stalls(f *flows.Flow) (stalled [2]bool) {
+	for d := range stalled {
+		stalled[d] = f.TCP.Unanswered[d] > 1
+	}
+	return stalled
+}
+
+// answeredLate says whether the client's first data was repeated before the
+// server's first.
+func answeredLate(f *flows.Flow) bool { return false }
 
 // icmpReason reads the errors that quoted the flow.
 func icmpReason(f *flows.Flow) (Reason, pcaps.FrameID) {
