@@ -225,6 +225,7 @@ type tlsParser struct {
 
 	offersPSK       bool
 	offersEarly     bool
+	offersSettings  bool
 	earlyBefore     bool // the client sealed something before the ServerHello came
 	sessionIDLength uint8
 	sessionID       [32]byte
@@ -570,6 +571,10 @@ func (p *tlsParser) Gap(dir Dir, held []byte, n uint64, facts *Facts) (skip uint
 	r.be16("record version")
 	length := r.be16("record length")
 	fragment := r.bytes("fragment", r.left())
+	if len(fragment) >= length {
+		p.cast(s) // whole, and not read: nothing that Parse leaves behind
+		return 0, true
+	}
 	lost := uint64(length - len(fragment))
 	s.begun = true
 	if typ == recordHandshake {

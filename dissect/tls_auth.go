@@ -21,6 +21,9 @@ package dissect
 //	well above          a Certificate, with CertificateVerify and Finished in
 //	                    the same record or in others
 //
+// A client that offers application settings (draft-vvv-tls-alps; Chromium) puts
+// an EncryptedExtensions message of 10 bytes in front, where the server agreed.
+//
 // Some stacks pad every record by 16 bytes, so each length counts at 16 more,
 // too; none of them meet within a suite. Others pad to whole blocks: where all
 // records may be such, length says nothing.
@@ -36,6 +39,7 @@ const (
 	alertLength            = 2 // level and description
 	emptyCertificateLength = 8 // header 4, context 1, list 3
 	finishedHeader         = 4
+	settingsLength         = 10 // header 4, list 2, extension 4, no settings
 	habitualPadding        = 16
 	certificateLength      = 200 // less than this holds no X.509 certificate and its signature
 	paddingBlock           = 64  // bytes; blocks that records are padded to are multiples of it
@@ -68,8 +72,9 @@ const (
 
 // seal is what a cipher suite says of lengths.
 type seal struct {
-	tag    int
-	hashes []int // of Finished; both where the suite is not known
+	tag      int
+	hashes   []int // of Finished; both where the suite is not known
+	settings bool  // application settings may go ahead of the other messages
 }
 
 var (
@@ -77,14 +82,14 @@ var (
 	sha384Hash  = []int{48}
 	unknownHash = []int{32, 48}
 	tls13Suites = map[uint16]seal{
-		0x0000: {16, unknownHash}, // the ServerHello was cut before its suite
-		0x1301: {16, sha256Hash},  // TLS_AES_128_GCM_SHA256
-		0x1302: {16, sha384Hash},  // TLS_AES_256_GCM_SHA384
-		0x1303: {16, sha256Hash},  // TLS_CHACHA20_POLY1305_SHA256
-		0x1304: {16, sha256Hash},  // TLS_AES_128_CCM_SHA256
-		0x1305: {8, sha256Hash},   // TLS_AES_128_CCM_8_SHA256
-		0x00c6: {16, sha256Hash},  // TLS_SM4_GCM_SM3 (RFC 8998)
-		0x00c7: {16, sha256Hash},  // TLS_SM4_CCM_SM3
+		0x0000: {16, unknownHash, false}, // the ServerHello was cut before its suite
+		0x1301: {16, sha256Hash, false},  // TLS_AES_128_GCM_SHA256
+		0x1302: {16, sha384Hash, false},  // TLS_AES_256_GCM_SHA384
+		0x1303: {16, sha256Hash, false},  // TLS_CHACHA20_POLY1305_SHA256
+		0x1304: {16, sha256Hash, false},  // TLS_AES_128_CCM_SHA256
+		0x1305: {8, sha256Hash, false},   // TLS_AES_128_CCM_8_SHA256
+		0x00c6: {16, sha256Hash, false},  // TLS_SM4_GCM_SM3 (RFC 8998)
+		0x00c7: {16, sha256Hash, false},  // TLS_SM4_CCM_SM3
 	}
 	// The lengths of CertificateVerify by the signatures in use (RFC 8446
 	// section 4.4.3: 8 bytes and the signature): Ed25519, ECDSA with P-256,
@@ -98,10 +103,26 @@ func (s seal) holds(length uint16, n int) bool {
 	return int(length) == n || int(length) == n+habitualPadding
 }
 
-// finished says whether a record may hold Finished behind extra bytes.
-func (s seal) finished(length uint16, extra int) bool {
+// begins says whether the first record of a flight may hold n bytes.
+func (s seal) begins(length uint16, n int) bool {
+	return s.holds(length, n) || s.settings && s.holds(length, settingsLength+n)
+}
+
+// finished says whether a record may hold Finished.
+func (s seal) finished(length uint16) bool {
 	for _, h := range s.hashes {
-		if s.holds(length, extra+finishedHeader+h) {
+		if s.holds(length, finishedHeader+h) {
+			return true
+		}
+	}
+	return false
+}
+
+// finishes says whether the first record of a flight may hold all of it, to
+// Finished, of which other messages take extra bytes.
+func (s seal) finishes(length uint16, extra int) bool {
+	for _, h := range s.hashes {
+		if s.begins(length, extra+finishedHeader+h) {
 			return true
 		}
 	}
@@ -128,27 +149,32 @@ func (f *flight) read(s seal) flightKind {
 	if f.n == 0 {
 		return flightOpen
 	}
-	first := f.lengths[0]
-	switch {
-	case s.holds(first, alertLength):
-		return flightAborted
-	case s.finished(first, 0):
-		return flightBare
-	case s.finished(first, emptyCertificateLength):
-		return flightEmpty
-	case s.holds(first, emptyCertificateLength):
-		switch {
-		case f.n == 1:
+	l := f.lengths[:f.n]
+	if s.settings && s.holds(l[0], settingsLength) { // in a record of their own
+		if l = l[1:]; len(l) == 0 {
 			return flightOpen
-		case s.finished(f.lengths[1], 0):
+		}
+	}
+	switch {
+	case s.finishes(l[0], 0):
+		return flightBare
+	case s.finishes(l[0], emptyCertificateLength):
+		return flightEmpty
+	case s.begins(l[0], emptyCertificateLength): // with settings, a padded alert is as long
+		switch {
+		case len(l) == 1:
+			return flightOpen
+		case s.finished(l[1]):
 			return flightEmpty
 		}
 		return flightUnclear
-	case !s.certificate(first):
+	case s.holds(l[0], alertLength):
+		return flightAborted
+	case !s.certificate(l[0]):
 		return flightUnclear
 	}
-	for _, length := range f.lengths[:f.n] {
-		if s.finished(length, 0) || (int(length)-s.tag)%paddingBlock != 0 {
+	for _, length := range l {
+		if s.finished(length) || (int(length)-s.tag)%paddingBlock != 0 {
 			return flightShown
 		}
 	}
@@ -165,20 +191,20 @@ func (f *flight) readBehindEarlyData(s seal) flightKind {
 	switch {
 	case len(l) == 0:
 		return flightOpen
-	case s.finished(l[0], 0):
+	case s.finished(l[0]):
 		return flightBare
 	case s.holds(l[0], emptyCertificateLength):
 		switch {
 		case len(l) == 1:
 			return flightOpen
-		case s.finished(l[1], 0):
+		case s.finished(l[1]):
 			return flightEmpty
 		}
 	case s.certificate(l[0]):
 		switch {
 		case len(l) == 1 || len(l) == 2 && s.verify(l[1]):
 			return flightOpen
-		case len(l) > 2 && s.verify(l[1]) && s.finished(l[2], 0):
+		case len(l) > 2 && s.verify(l[1]) && s.finished(l[2]):
 			return flightShown
 		}
 	}
@@ -271,17 +297,18 @@ func (p *tlsParser) judge(facts *Facts) {
 	if !known {
 		return
 	}
+	suite.settings = p.offersSettings
 	last := f.lengths[f.n-1]
 	if f.kind != flightOpen {
 		// Known already, and Finished was still to come.
-		f.over = f.kind != flightUnclear && suite.finished(last, 0)
+		f.over = f.kind != flightUnclear && suite.finished(last)
 		p.flightOver(facts)
 		return
 	}
 	switch {
 	case p.resumed:
 		switch {
-		case suite.finished(last, 0):
+		case suite.finishes(last, 0):
 			f.kind = flightBare
 		case f.n == 1 && !p.mayBeEarly() && suite.holds(last, alertLength):
 			f.kind = flightAborted
@@ -306,7 +333,7 @@ func (p *tlsParser) judge(facts *Facts) {
 		p.sayClientCert(facts, "empty", "inferred")
 	case flightShown:
 		for _, length := range f.lengths[1:f.n] {
-			f.over = f.over || suite.finished(length, 0)
+			f.over = f.over || suite.finished(length)
 		}
 		p.sayClientCert(facts, "present", "inferred")
 	}

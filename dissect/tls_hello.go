@@ -32,6 +32,8 @@ const (
 	extPreSharedKey      = 41     // RFC 8446 section 4.2.11
 	extEarlyData         = 42     // section 4.2.10
 	extSupportedVersions = 43     // section 4.2.1
+	extSettings          = 17513  // draft-vvv-tls-alps: application settings
+	extSettingsNew       = 17613  // its later code point
 	extECH               = 0xfe0d // draft-ietf-tls-esni
 )
 
@@ -60,7 +62,7 @@ type clientHello struct {
 	signatureAlgs []byte // two bytes each
 	versions      []byte // supported_versions, two bytes each
 
-	hasSNI, hasECH, hasPSK, hasEarlyData bool
+	hasSNI, hasECH, hasPSK, hasEarlyData, hasSettings bool
 }
 
 // read reads the body of a ClientHello. cut says that its end is lost: then
@@ -106,6 +108,8 @@ func (h *clientHello) read(r *reader, cut bool) {
 			h.hasPSK = true
 		case extEarlyData:
 			h.hasEarlyData = true
+		case extSettings, extSettingsNew:
+			h.hasSettings = true
 		}
 	}
 }
@@ -158,7 +162,8 @@ func (p *tlsParser) tookClientHello(dir Dir, h *clientHello, facts *Facts, whole
 	p.clientHello = helloRead
 	p.client = dir
 	p.sessionIDLength = uint8(copy(p.sessionID[:], h.sessionID))
-	p.offersPSK, p.offersEarly, p.earlyBefore = h.hasPSK, h.hasEarlyData, false
+	p.offersPSK, p.offersEarly, p.offersSettings = h.hasPSK, h.hasEarlyData, h.hasSettings
+	p.earlyBefore = false
 	p.flight = flight{}
 	if !first {
 		return

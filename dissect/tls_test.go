@@ -558,19 +558,43 @@ func TestFlightEndings(t *testing.T) {
 	}
 }
 
-// earlyHello is plainHello with early_data and pre_shared_key, which are not
-// looked into.
-func earlyHello() []byte {
-	b := bytes.Clone(plainHello)
-	b = append(b, 0, extEarlyData, 0, 0, 0, extPreSharedKey, 0, 0)
-	for _, at := range []int{4, 8, 55} { // record, message and extensions are 8 longer
-		b[at] += 8
+// extended is plainHello with more extensions.
+func extended(extensions ...byte) []byte {
+	b := append(bytes.Clone(plainHello), extensions...)
+	for _, at := range []int{4, 8, 55} { // lengths of record, message and extensions
+		b[at] += byte(len(extensions))
 	}
 	return b
 }
 
+func TestApplicationSettings(t *testing.T) {
+	hello := message{ToServer, extended(0x44, 0x69, 0, 0)}
+	answer := message{ToClient, serverHelloRecord(0x0303, 0x1301, chose13...)}
+	for _, test := range []struct {
+		lengths []int
+		want    string
+	}{
+		{[]int{63}, "absent"},           // settings and Finished
+		{[]int{53}, "absent"},           // the server did not agree
+		{[]int{27, 53}, "absent"},       // in records of their own
+		{[]int{71}, "empty"},            // settings, an empty Certificate and Finished
+		{[]int{27, 25, 53}, "empty"},    //
+		{[]int{35, 53}, "empty"},        //
+		{[]int{27, 800, 53}, "present"}, //
+		{[]int{27}, "unknown"},
+	} {
+		says := []message{hello, answer}
+		for _, n := range test.lengths {
+			says = append(says, message{ToServer, sealed(n)})
+		}
+		if _, facts := talk(t, says); !strings.Contains(facts, "tls.client_cert "+test.want+"\n") {
+			t.Errorf("%d: want %s:\n%s", test.lengths, test.want, facts)
+		}
+	}
+}
+
 func TestEarlyData(t *testing.T) {
-	hello := message{ToServer, earlyHello()}
+	hello := message{ToServer, extended(0, extEarlyData, 0, 0, 0, extPreSharedKey, 0, 0)} // neither is looked into
 	refused := message{ToClient, serverHelloRecord(0x0303, 0x1301, chose13...)}
 	accepted := message{ToClient, serverHelloRecord(0x0303, 0x1301, append(chose13[:6:6], 0, extPreSharedKey, 0, 2, 0, 0)...)}
 	for _, test := range []struct {
