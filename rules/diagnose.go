@@ -74,7 +74,7 @@ func diagnoseTCP(f *flows.Flow, tls bool) (r Reason, frame pcaps.FrameID, before
 		switch {
 		case tls && f.App == "tls" && !spoke[1] && t.ResetBy == flows.ResetByServer:
 			return RSTOnClientHello, t.ResetFrame, false
-		case stalled[0] && (!spoke[1] || f.Retransmitted[0] > 1 && t.DataFrame[1] > 0 && answeredLate(f)):
+		case stalled[0] && !spoke[1]:
 			return ClientHelloDropped, t.DataFrame[0], false
 		case !spoke[1]:
 			return NoReason, 0, false
@@ -102,14 +102,14 @@ func diagnoseTCP(f *flows.Flow, tls bool) (r Reason, frame pcaps.FrameID, before
 // answer.
 func stalls(f *flows.Flow) (stalled [2]bool) {
 	for d := range stalled {
-		stalled[d] = f.TCP.Unanswered[d] > 1
+		stalled[d] = f.TCP.Unanswered[d] >= stallRepeats
 	}
 	return stalled
 }
 
-// answeredLate says whether the client's first data was repeated before the
-// server's first.
-func answeredLate(f *flows.Flow) bool { return false }
+// stallRepeats is how often the same data must have been sent again without an
+// answer: more than a lost segment and a lost repetition of it.
+const stallRepeats = 3
 
 // icmpReason reads the errors that quoted the flow.
 func icmpReason(f *flows.Flow) (Reason, pcaps.FrameID) {

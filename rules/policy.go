@@ -43,6 +43,7 @@ type Policy struct {
 	names   nameBook
 	probes  probeTable
 	full    Full
+	spoken  uint64  // flows that hosts were met in
 	trial   Verdict // of the edge that is being tried; reused
 	settled bool
 }

@@ -126,6 +126,7 @@ func (p *Policy) Observe(f *flows.Flow) {
 	if client == nil || server == nil {
 		return
 	}
+	p.spoken++
 	client.flows++
 	server.flows++
 	if f.ClientMAC != (flows.MAC{}) && client.mac == (flows.MAC{}) {

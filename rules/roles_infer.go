@@ -497,28 +497,17 @@ func (s *service) leading(bit int) uint64 {
 func (s *service) String() string { return serviceName(s.proto, s.port, s.port == 0) }
 
 func serviceName(proto uint8, port uint16, portless bool) string {
-	name := ""
+	name := protoName(proto)
 	switch proto {
-	case flows.ProtoTCP:
-		name = "tcp"
-	case flows.ProtoUDP:
-		name = "udp"
-	case flows.ProtoICMP:
-		name = "icmp"
-	case flows.ProtoICMPv6:
-		name = "icmpv6"
-	case flows.ProtoSCTP:
-		name = "sctp"
-	default:
-		return "ip/" + strconv.Itoa(int(proto))
-	}
-	switch {
-	case proto == flows.ProtoICMP || proto == flows.ProtoICMPv6:
+	case flows.ProtoICMP, flows.ProtoICMPv6:
 		return name + "/echo"
-	case portless:
-		return name + "/any"
+	case flows.ProtoTCP, flows.ProtoUDP, flows.ProtoSCTP:
+		if portless {
+			return name + "/any"
+		}
+		return name + "/" + strconv.Itoa(int(port))
 	}
-	return name + "/" + strconv.Itoa(int(port))
+	return name
 }
 
 // speaksWhat is what was seen at a service, for a sentence.

@@ -1,17 +1,328 @@
 package rules
 
-import "wirechart/flows"
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"math/bits"
+	"net/netip"
+	"slices"
+	"strconv"
 
-// Tally folds verdicts into an Audit.
-type Tally struct{ p *Policy }
+	"wirechart/flows"
+	"wirechart/pcaps"
+)
 
-// NewTally makes an empty Tally of a settled policy.
-func NewTally(p *Policy) *Tally { return &Tally{p: p} }
+// Tally folds verdicts into an Audit: flows with the same verdict for the same
+// reason, between the same components at the same service, become one Finding.
+// What it keeps is bounded; what found no room is counted.
+type Tally struct {
+	p        *Policy
+	verdicts [kinds]Count
+	edges    []edgeCount
+	groups   map[groupKey]*group
+	order    []*group
+	crowds   map[groupKey]int // strangers kept apart, by their group without the stranger
+	overflow uint64           // flows of findings that found no room
+
+	flows, oneSided, lateStart, tcp uint64
+	missed, payload                 uint64
+}
+
+type edgeCount struct {
+	verdicts [kinds]Count
+	first    pcaps.FrameID
+	client   netip.AddrPort
+	server   netip.AddrPort
+	rank     int // of the example's verdict
+}
+
+// groupKey is what the flows of one Finding share. The addresses are those of
+// ends without a part.
+type groupKey struct {
+	concern    bool
+	kind       Kind
+	reason     Reason
+	edge       *Edge
+	from, to   mask
+	fromAddr   netip.Addr
+	toAddr     netip.Addr
+	proto      uint8
+	port       uint16
+	strangers  bool // several hosts without a part, no longer told apart
+	manyPorts  bool
+	anyDynamic bool
+}
+
+type group struct {
+	key         groupKey
+	count       Count
+	first, last int64
+	clients     []netip.Addr
+	servers     []netip.Addr
+	example     Example
+	saw         string
+}
+
+const (
+	maxGroups    = 4096
+	maxStrangers = 16 // hosts without a part that are told apart in one kind of finding
+	maxListed    = 8  // clients and servers named in a Finding
+)
+
+// NewTally makes an empty Tally of a policy.
+func NewTally(p *Policy) *Tally {
+	return &Tally{
+		p:      p,
+		edges:  make([]edgeCount, len(p.edges)),
+		groups: make(map[groupKey]*group),
+		crowds: make(map[groupKey]int),
+	}
+}
 
 // Add counts one flow and its verdict.
-func (t *Tally) Add(f *flows.Flow, v *Verdict) {}
+func (t *Tally) Add(f *flows.Flow, v *Verdict) {
+	bytes := f.Bytes.Sum()
+	t.flows++
+	t.verdicts[v.Kind].add(bytes)
+	if f.Proto == flows.ProtoTCP {
+		t.tcp++
+		if f.OneSided() {
+			t.oneSided++
+		}
+		if late(f) {
+			t.lateStart++
+		}
+		t.missed += f.Missed.Sum()
+		t.payload += f.Payload.Sum()
+	}
+	if v.Edge != nil {
+		switch v.Kind {
+		case Documented, Violation, Blocked, Indeterminate:
+			t.addEdge(f, v, bytes)
+		}
+	}
+	if len(v.Reasons) > 0 {
+		t.addFinding(f, v, bytes)
+	}
+	for i := range v.Concerns {
+		t.addTo(f, v, &v.Concerns[i], true, bytes)
+	}
+}
 
-// Audit is what has been counted, as a report says it.
+func (c *Count) add(bytes uint64) {
+	c.Flows++
+	c.Bytes += bytes
+}
+
+func (t *Tally) addEdge(f *flows.Flow, v *Verdict, bytes uint64) {
+	for i := range t.p.edges {
+		if t.p.edges[i].Edge != v.Edge {
+			continue
+		}
+		e := &t.edges[i]
+		e.verdicts[v.Kind].add(bytes)
+		// The example is of the verdict that the state speaks of.
+		rank := [kinds]int{Indeterminate: 1, Blocked: 2, Documented: 3, Violation: 4}[v.Kind]
+		if rank > e.rank {
+			e.rank, e.first, e.client, e.server = rank, f.Frame, f.Client, f.Server
+			if len(v.Reasons) > 0 && v.Reasons[0].Frame != 0 {
+				e.first = v.Reasons[0].Frame
+			}
+		}
+		return
+	}
+}
+
+func (t *Tally) addFinding(f *flows.Flow, v *Verdict, bytes uint64) {
+	decides := &v.Reasons[0]
+	for i := range v.Reasons {
+		// The ports that a scan tried are one finding, not one each.
+		if v.Reasons[i].Reason == PortScan {
+			decides = &v.Reasons[i]
+		}
+	}
+	t.addTo(f, v, decides, false, bytes)
+}
+
+func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes uint64) {
+	client, server := t.p.end(f.Client.Addr()), t.p.end(f.Server.Addr())
+	k := groupKey{concern: concern, kind: v.Kind, reason: b.Reason, edge: v.Edge, from: client.roles, to: server.roles, proto: f.Proto, port: f.Server.Port()}
+	switch {
+	case b.Reason == PortScan:
+		k.manyPorts, k.port, k.edge = true, 0, nil
+	case b.Reason == InboundToDynamicPort:
+		k.anyDynamic, k.port = true, 0
+	case f.Proto != flows.ProtoTCP && f.Proto != flows.ProtoUDP && f.Proto != flows.ProtoSCTP:
+		k.port = 0
+	}
+	if concern {
+		k.kind = Documented // good practice is the same whatever the verdict
+	}
+	if k.from == 0 || k.to == 0 {
+		crowd := k
+		if k.from == 0 {
+			k.fromAddr = f.Client.Addr()
+		}
+		if k.to == 0 {
+			k.toAddr = f.Server.Addr()
+		}
+		if t.groups[k] == nil {
+			if t.crowds[crowd] >= maxStrangers {
+				k = crowd
+				k.strangers = true
+			} else if len(t.groups) < maxGroups {
+				t.crowds[crowd]++
+			}
+		}
+	}
+	g := t.groups[k]
+	if g == nil {
+		if len(t.groups) >= maxGroups {
+			t.overflow++
+			return
+		}
+		frame := b.Frame
+		if frame == 0 {
+			frame = f.Frame
+		}
+		g = &group{key: k, first: f.Start, saw: b.Saw, example: Example{Client: f.Client, Server: f.Server, Frame: frame}}
+		t.groups[k] = g
+		t.order = append(t.order, g)
+	}
+	g.count.add(bytes)
+	g.first, g.last = min(g.first, f.Start), max(g.last, f.End)
+	g.clients = list(g.clients, f.Client.Addr())
+	g.servers = list(g.servers, f.Server.Addr())
+}
+
+// list adds addr to the first few.
+func list(l []netip.Addr, addr netip.Addr) []netip.Addr {
+	if len(l) < maxListed && !slices.Contains(l, addr) {
+		l = append(l, addr)
+	}
+	return l
+}
+
+// Audit is what has been counted, as a report says it. cov is what is known of
+// the captures; what the flows say of it is added.
 func (t *Tally) Audit(cov Coverage) *Audit {
-	return &Audit{Diagram: t.p.diagram, Coverage: cov, Hosts: t.p.Hosts()}
+	cov.Flows, cov.OneSided, cov.LateStart, cov.Missed = t.flows, t.oneSided, t.lateStart, t.missed
+	cov.Lossy = t.missed*100 > t.payload
+	for _, f := range cov.Captures.Files {
+		cov.Lossy = cov.Lossy || f.Cut*100 > f.Frames && f.Frames > 0
+	}
+	a := &Audit{Diagram: t.p.diagram, Coverage: cov, Hosts: t.p.Hosts(), Verdicts: t.verdicts}
+	for _, g := range t.order {
+		f := t.finding(g)
+		if g.key.concern {
+			a.Concerns = append(a.Concerns, f)
+		} else {
+			a.Findings = append(a.Findings, f)
+		}
+	}
+	slices.SortStableFunc(a.Findings, moreSerious)
+	slices.SortStableFunc(a.Concerns, moreSerious)
+	for i := range t.p.edges {
+		a.Edges = append(a.Edges, t.edgeState(i, &cov))
+	}
+	a.Notes = t.notes(&cov)
+	return a
+}
+
+// gravity orders the kinds of findings of one severity.
+var gravity = [kinds]int{Violation: 4, Undocumented: 3, Blocked: 2, Indeterminate: 1}
+
+func moreSerious(a, b Finding) int {
+	return cmp.Or(
+		cmp.Compare(b.Severity, a.Severity),
+		cmp.Compare(gravity[b.Kind], gravity[a.Kind]),
+		cmp.Compare(b.Flows, a.Flows),
+		cmp.Compare(a.Reason, b.Reason),
+		cmp.Compare(a.From, b.From),
+		cmp.Compare(a.To, b.To),
+		cmp.Compare(a.Service, b.Service),
+	)
+}
+
+func (t *Tally) finding(g *group) Finding {
+	k := &g.key
+	f := Finding{
+		Kind: k.kind, Severity: k.reason.Severity(), Reason: k.reason, Edge: k.edge,
+		From: t.side(k.from, k.fromAddr, k.edge, true), To: t.side(k.to, k.toAddr, k.edge, false),
+		Service: serviceName(k.proto, k.port, false),
+		Flows:   g.count.Flows, Bytes: g.count.Bytes, First: g.first, Last: g.last,
+		Clients: g.clients, Servers: g.servers, Example: g.example,
+		Do: capital(k.reason.Do()) + ".",
+	}
+	switch {
+	case k.manyPorts:
+		f.Service = protoName(k.proto) + "/many"
+	case k.anyDynamic:
+		f.Service = protoName(k.proto) + "/dynamic"
+	}
+	f.Example.Says = k.reason.Explain()
+	if g.saw != "" {
+		f.Example.Says = "saw " + g.saw
+	}
+	f.Title = fmt.Sprintf("%s to %s at %s: %s.", f.From, f.To, f.Service, k.reason.Explain())
+	f.ID = findingID(&f, k.concern)
+	return f
+}
+
+// side names one end of a finding: the component, or the address of a host
+// without a part.
+func (t *Tally) side(roles mask, addr netip.Addr, e *Edge, from bool) string {
+	if roles == 0 {
+		if addr.IsValid() {
+			return addr.String()
+		}
+		return "other hosts"
+	}
+	first := -1
+	for rest := roles; rest != 0; rest &= rest - 1 {
+		i := bits.TrailingZeros64(uint64(rest))
+		if first < 0 {
+			first = i
+		}
+		if e != nil && (from && e.AllowsFrom(t.p.parts[i].Component) || !from && e.AllowsTo(t.p.parts[i].Component)) {
+			return t.p.parts[i].ID
+		}
+	}
+	return t.p.parts[first].ID
+}
+
+// findingID is the same for the same finding in every audit: it depends on
+// what was found, and not on when or how often.
+func findingID(f *Finding, concern bool) string {
+	h := fnv.New64a()
+	edge := ""
+	if f.Edge != nil {
+		edge = f.Edge.ID
+	}
+	fmt.Fprintf(h, "%t|%s|%s|%s|%s|%s|%s", concern, f.Kind, f.Reason, edge, f.From, f.To, f.Service)
+	return fmt.Sprintf("%010x", h.Sum64()>>24)
+}
+
+func protoName(proto uint8) string {
+	switch proto {
+	case flows.ProtoTCP:
+		return "tcp"
+	case flows.ProtoUDP:
+		return "udp"
+	case flows.ProtoICMP:
+		return "icmp"
+	case flows.ProtoICMPv6:
+		return "icmpv6"
+	case flows.ProtoSCTP:
+		return "sctp"
+	}
+	return "ip/" + strconv.Itoa(int(proto))
+}
+
+func capital(s string) string {
+	if s == "" || s[0] < 'a' || s[0] > 'z' {
+		return s
+	}
+	return string(s[0]-('a'-'A')) + s[1:]
 }

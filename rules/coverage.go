@@ -1,0 +1,163 @@
+package rules
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+	"time"
+)
+
+// edgeState says what the captures show of one edge and, where they show
+// nothing, whether they could have.
+func (t *Tally) edgeState(i int, cov *Coverage) EdgeState {
+	c := &t.edges[i]
+	s := EdgeState{Edge: t.p.edges[i].Edge, Verdicts: c.verdicts, First: c.first}
+	switch {
+	case c.verdicts[Violation].Flows > 0:
+		s.Status = EdgeViolated
+	case c.verdicts[Documented].Flows > 0:
+		s.Status = EdgeSeen
+	case c.verdicts[Blocked].Flows > 0:
+		s.Status = EdgeBlocked
+	case c.verdicts[Indeterminate].Flows > 0:
+		s.Status = EdgeUndecided
+	default:
+		s.Status = EdgeNotSeen
+	}
+	if s.Status != EdgeNotSeen {
+		s.CouldShow = true
+		s.Example = c.client.String() + " > " + c.server.String()
+		return s
+	}
+	s.CouldShow, s.Why = t.couldShow(&t.p.edges[i], cov)
+	return s
+}
+
+// shortCapture is less than what scheduled traffic needs to show itself.
+const shortCapture = 10 * time.Minute
+
+// couldShow says whether the captures could have shown an edge that was not
+// seen, in a sentence.
+func (t *Tally) couldShow(e *edge, cov *Coverage) (bool, string) {
+	from, to := t.found(e.from), t.found(e.to)
+	switch {
+	case len(to) == 0 && len(from) == 0 && e.from != 0:
+		return false, fmt.Sprintf("no host was found to be %s, nor %s.", t.p.titles(e.to), t.p.titles(e.from))
+	case len(to) == 0:
+		return false, fmt.Sprintf("no host was found to be %s.", t.p.titles(e.to))
+	case len(from) == 0 && e.from != 0:
+		return false, fmt.Sprintf("no host was found to be %s.", t.p.titles(e.from))
+	}
+	if hub := t.hub(); hub != nil && !slices.Contains(from, hub) && !slices.Contains(to, hub) {
+		return false, fmt.Sprintf("nearly every flow has %s at one end: a capture beside %s or %s could show it.",
+			t.p.Name(hub.addr), t.p.titles(e.from), t.p.titles(e.to))
+	}
+	span := time.Duration(cov.Last - cov.First)
+	both := fmt.Sprintf("%s was found and was not called", t.p.titles(e.to))
+	switch {
+	case sameHost(from, to):
+		return false, "both ends are on one host, whose traffic with itself does not reach the network."
+	case t.oneSided*2 > t.tcp && t.tcp > 0:
+		return false, both + "; most connections were captured in one direction only."
+	case cov.Lossy:
+		return false, both + "; much of the traffic is missing from the captures."
+	case t.p.fullHouse():
+		return false, both + "; there were more hosts than could be followed."
+	case span < shortCapture:
+		return false, fmt.Sprintf("%s in the %s captured; what runs on a schedule needs longer.", both, span.Round(time.Second))
+	}
+	return true, fmt.Sprintf("%s in the %s captured, by any host found to be %s.", both, span.Round(time.Second), t.p.titles(e.from))
+}
+
+// found lists the hosts that play one of the parts.
+func (t *Tally) found(m mask) []*host {
+	var list []*host
+	for _, h := range t.p.order {
+		if h.roles&m != 0 {
+			list = append(list, h)
+		}
+	}
+	return list
+}
+
+// sameHost says whether the only client and the only server are one host.
+func sameHost(from, to []*host) bool {
+	return len(from) == 1 && len(to) == 1 && from[0] == to[0]
+}
+
+// hub is the host that takes part in nearly every flow, or nil: the capture
+// was made beside it and shows little else.
+func (t *Tally) hub() *host {
+	var most *host
+	for _, h := range t.p.order {
+		if most == nil || h.flows > most.flows {
+			most = h
+		}
+	}
+	if most == nil || t.p.spoken < 10 || most.flows*100 < t.p.spoken*98 {
+		return nil
+	}
+	return most
+}
+
+func (p *Policy) fullHouse() bool { return p.full != Full{} }
+
+// titles names the components of m: "storage-node or catalog".
+func (p *Policy) titles(m mask) string {
+	if m == 0 {
+		return "any host"
+	}
+	var ids []string
+	for ; m != 0; m &= m - 1 {
+		c := p.parts[bits.TrailingZeros64(uint64(m))].Component
+		if c.KindOf == nil || !slices.Contains(ids, c.KindOf.ID) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return strings.Join(ids, " or ")
+}
+
+// notes is what the reader should know about the method and its limits.
+func (t *Tally) notes(cov *Coverage) []string {
+	var notes []string
+	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	if t.p.inv == nil {
+		note("Roles were inferred from the traffic alone; an inventory settles them.")
+	}
+	if t.oneSided > 0 {
+		note("%d of %d TCP connections were captured in one direction only.", t.oneSided, t.tcp)
+	}
+	if t.lateStart > 0 {
+		note("%d of %d TCP connections began before the capture did.", t.lateStart, t.tcp)
+	}
+	if t.missed > 0 {
+		note("%d bytes of payload are known to be missing from the captures.", t.missed)
+	}
+	for _, f := range cov.Captures.Files {
+		if f.Cut > 0 {
+			note("%s: %d of %d frames are shorter than they were on the wire.", f.Name, f.Cut, f.Frames)
+		}
+		if f.Damage != nil {
+			note("%s: read up to frame %d: %s.", f.Name, f.Damage.Frame, f.Damage.Reason)
+		}
+	}
+	if n := cov.Captures.Dropped + cov.Captures.InterfaceDropped; n > 0 {
+		note("%d frames were dropped while capturing.", n)
+	}
+	for _, h := range t.p.order {
+		if r, ok := h.learnedRange(); ok && h.roles != 0 {
+			note("%s takes its source ports from %d-%d most of the time: taken for its own range.", t.p.Name(h.addr), r.Low, r.High)
+		}
+	}
+	if full := t.p.full; full.Hosts+full.Links > 0 {
+		note("There were more hosts than are followed; %d flows were not used for finding roles.", full.Hosts+full.Links)
+	}
+	if t.p.names.left > 0 {
+		note("There were more names than are kept; %d were not used.", t.p.names.left)
+	}
+	if t.overflow > 0 {
+		note("There were more findings than are kept; %d flows are in none.", t.overflow)
+	}
+	return notes
+}
