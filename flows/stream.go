@@ -83,15 +83,20 @@ func (t *Table) hush(r *record, x *extra) {
 	}
 }
 
-// newState returns an empty State, one that found nothing when there is one.
+// newState returns an empty State: one that found nothing when there is one,
+// else the next of a slab.
 func (t *Table) newState() *dissect.State {
-	l := len(t.states)
-	if l == 0 {
-		return new(dissect.State)
+	if l := len(t.states); l > 0 {
+		s := t.states[l-1]
+		t.states = t.states[:l-1]
+		*s = dissect.State{}
+		return s
 	}
-	s := t.states[l-1]
-	t.states = t.states[:l-1]
-	*s = dissect.State{}
+	if len(t.stateSlab) == 0 {
+		t.stateSlab = spread(make([]dissect.State, 1<<extraBits))
+	}
+	s := &t.stateSlab[0]
+	t.stateSlab = t.stateSlab[1:]
 	return s
 }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
+	"unsafe"
 
 	"wirechart/dissect"
 	"wirechart/pcaps"
@@ -163,7 +164,7 @@ var nothingRare rare // never changed
 
 const (
 	recordBits = 16 // records in one allocation
-	extraBits  = 13 // extras, which the garbage collector walks
+	extraBits  = 14 // extras, which the garbage collector walks
 	batchSize  = 32 // packets decoded, then looked up together: their cache misses overlap
 	maxErrors  = 4  // ICMP errors kept of one flow
 )
@@ -198,7 +199,8 @@ type Table struct {
 	tagSets []tags
 	tagAt   map[tags]uint16
 
-	states []*dissect.State // of flows that turned out to be nothing known: used again
+	stateSlab []dissect.State
+	states    []*dissect.State // of flows that turned out to be nothing known: used again
 
 	shortest int64 // of the timeouts, nanoseconds
 	now      int64 // latest packet time
@@ -212,12 +214,11 @@ type Table struct {
 	reused    bool   // records are not in the order in which the flows began
 
 	segments [batchSize]segment
-	slotAt   [batchSize]uint64
-	extraOf  [batchSize]uint32
+	guess    [batchSize]uint32      // 1 + the number of the record that a packet probably belongs to
+	lines    [2 * batchSize]uintptr // what is to be fetched
 	quoted   segment
 	probe    dissect.State // for datagrams of flows whose protocol is not known
 	flow     Flow
-	touched  uint64 // what prefetching reads goes here, so that it is not optimised away
 }
 
 // NewTable makes an empty table. settle is called with flows that are over, in
@@ -258,7 +259,7 @@ func (t *Table) Add(batch []pcaps.Packet) {
 	}
 }
 
-// add decodes a few packets, touches the slots, records and extras that they
+// add decodes a few packets, fetches the slots, records and tracks that they
 // will need, and then takes them one by one: the processor waits for many
 // cache misses at once instead of one after another.
 func (t *Table) add(batch []pcaps.Packet) {
@@ -269,42 +270,48 @@ func (t *Table) add(batch []pcaps.Packet) {
 			s.setKey(t.seed)
 		}
 	}
-	var sum uint64
+	n := 0
 	for i := range batch {
 		if s := &t.segments[i]; s.outcome == Decoded {
-			t.slotAt[i] = t.slots[s.hash>>t.shift]
+			t.lines[n] = uintptr(unsafe.Pointer(&t.slots[s.hash>>t.shift]))
+			n++
 		}
 	}
+	prefetch(&t.lines, n)
 	mask := uint32(len(t.slots) - 1)
+	n = 0
 	for i := range batch {
 		s := &t.segments[i]
+		t.guess[i] = 0
 		if s.outcome != Decoded {
 			continue
 		}
 		// Mostly the first slot is the one; collisions lie in the same line.
-		v := t.slotAt[i]
-		for at := s.hash >> t.shift; v != 0 && uint32(v>>32) != s.hash; v = t.slots[at] {
+		at := s.hash >> t.shift
+		v := t.slots[at]
+		for v != 0 && uint32(v>>32) != s.hash {
 			at = (at + 1) & mask
+			v = t.slots[at]
 		}
-		t.slotAt[i] = v
-	}
-	for i := range batch {
-		if slot := t.slotAt[i]; slot != 0 && t.segments[i].outcome == Decoded {
-			r := t.record(uint32(slot) - 1)
-			sum += uint64(r.aIP) + uint64(r.payload[1])
-			t.extraOf[i] = r.extra
-		} else {
-			t.extraOf[i] = 0
+		if t.guess[i] = uint32(v); v != 0 {
+			r := uintptr(unsafe.Pointer(t.record(uint32(v) - 1)))
+			t.lines[n], t.lines[n+1] = r, r+unsafe.Sizeof(record{})-1
+			n += 2
 		}
 	}
+	prefetch(&t.lines, n)
+	n = 0
 	for i := range batch {
-		if n := t.extraOf[i]; n != 0 {
-			sum += uint64(t.tracks[(n-1)>>extraBits][(n-1)&(1<<extraBits-1)].seen)
+		if g := t.guess[i]; g != 0 {
+			if r := t.record(g - 1); r.extra != 0 {
+				t.lines[n] = uintptr(unsafe.Pointer(t.track(r)))
+				n++
+			}
 		}
 	}
-	t.touched += sum
+	prefetch(&t.lines, n)
 	for i := range batch {
-		t.take(&batch[i], &t.segments[i], uint32(t.slotAt[i]))
+		t.take(&batch[i], &t.segments[i], t.guess[i])
 	}
 	if t.buffered+t.set.Held() > t.config.MaxBuffered/2 && t.stats.Packets >= t.reclaimAt {
 		t.reclaim()
@@ -693,7 +700,7 @@ func (r *record) swap(because Orientation) {
 // has claimed the flow, nothing is kept of it.
 func (t *Table) datagram(over dissect.Transport, r *record, s *segment, end int, frame pcaps.FrameID, now int64) {
 	if r.extra == 0 || t.extra(r).state == nil {
-		if len(s.payload) == 0 || r.packets[0]+r.packets[1] > 8 {
+		if len(s.payload) == 0 || r.packets[0]+r.packets[1] > 4 {
 			return
 		}
 		t.probe = dissect.State{}
