@@ -59,13 +59,6 @@ func answer(a *rules.Audit) (headline, sentence string) {
 			badParts = append(badParts, kindCount(k, c))
 		}
 	}
-	var others []string
-	for _, k := range [...]rules.Kind{rules.Indeterminate, rules.Documented} {
-		if c := a.Verdicts[k].Flows; c > 0 {
-			others = append(others, kindCount(k, c))
-		}
-	}
-	of := strings.Join(others, ", ")
 	switch ResultOf(a) {
 	case Findings:
 		return "DOES NOT CONFORM", number(bad) + " of " + count(n, "flow") + ": " + strings.Join(badParts, ", ") + "."
@@ -76,9 +69,9 @@ func answer(a *rules.Audit) (headline, sentence string) {
 	case n == 0:
 		return "UNDECIDED", "nothing in these captures belongs to the diagram."
 	case a.Verdicts[rules.Indeterminate].Flows > 0:
-		return "UNDECIDED", "these captures cannot decide: " + of + "."
+		return "UNDECIDED", "these captures cannot decide " + number(a.Verdicts[rules.Indeterminate].Flows) + " of " + count(n, "flow") + "."
 	}
-	return "UNDECIDED", "too much is missing from these captures: " + of + "."
+	return "UNDECIDED", "too much is missing from these captures (" + count(n, "flow") + " as documented)."
 }
 
 // kindCount is a number of flows with one verdict.

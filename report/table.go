@@ -142,9 +142,9 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 		}
 	}
 	p.heading(title, more)
-	columns, room := []column{{}, {right: true}, {right: true}, {}, {}}, p.o.width()-78
+	columns := []column{{}, {right: true}, {right: true}, {}, {}}
 	if p.o.width() < 100 {
-		columns, room = columns[:4], p.o.width()-60
+		columns = columns[:4]
 	}
 	var rows [][]cell
 	for i := range files {
@@ -161,8 +161,21 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 		if f.Frames > 0 {
 			when = minute(f.First) + ", " + span(f.Last-f.First)
 		}
-		rows = append(rows, []cell{cellOf(tail(f.Name, max(20, room))), cellOf(count(f.Frames, "frame")),
+		rows = append(rows, []cell{cellOf(f.Name), cellOf(count(f.Frames, "frame")),
 			cellOf(size(f.Bytes)), cellOf(when), cellOf(kind)})
+	}
+	// The end of a name tells more than its beginning: what does not fit is
+	// taken from the front.
+	room := p.o.width() - 2
+	for i := range columns[1:] {
+		most := 0
+		for _, row := range rows {
+			most = max(most, cells(row[i+1].text))
+		}
+		room -= most + gridGap
+	}
+	for _, row := range rows {
+		row[0].text = tail(row[0].text, max(room, 16))
 	}
 	p.grid(2, columns, rows)
 
@@ -320,13 +333,14 @@ func (p *page) finding(n int, f *rules.Finding) {
 		p.print("\n" + lead + p.o.paint(kindStyle(f.Kind), word) + "  " + times + "\n")
 		p.para(4, bold, ends)
 	}
-	p.para(4, plain, f.Title)
+	what, says := told(f)
+	p.para(4, plain, what)
 	example := p.flow(f.Example.Client, f.Example.Server)
 	if at := p.o.place(f.Example.Frame); at != "" {
 		example += ", " + at
 	}
-	if f.Example.Says != "" {
-		example += ": " + f.Example.Says
+	if says != "" {
+		example += ": " + says
 	}
 	p.para(4, dim, example)
 	where := f.Reason.String()
@@ -337,6 +351,28 @@ func (p *page) finding(n int, f *rules.Finding) {
 	if f.Do != "" {
 		p.mark(4, "→", cyan, f.Do)
 	}
+}
+
+// told is what a finding is, and what its example shows, without what has been
+// said already: the ends and the service stand above, and where the example
+// repeats the finding and adds what was seen, that is enough.
+func told(f *rules.Finding) (what, says string) {
+	what = strings.TrimPrefix(f.Title, f.From+" to "+f.To+" at "+f.Service+": ")
+	if strings.HasPrefix(f.Example.Says, strings.TrimSuffix(what, ".")) {
+		return capital(f.Example.Says), ""
+	}
+	return capital(what), f.Example.Says
+}
+
+// capital is s beginning with a capital letter and ending with a full stop.
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	if c := s[0]; 'a' <= c && c <= 'z' {
+		s = string(c-'a'+'A') + s[1:]
+	}
+	return strings.TrimSuffix(s, ".") + "."
 }
 
 // flow is the ends of a flow as tcpdump writes them.
@@ -424,27 +460,35 @@ func (p *page) edges(a *rules.Audit, x extent) {
 		}
 		members[g][kind] = append(members[g][kind], e.Edge.ID+" ("+services(e.Edge)+")")
 	}
+	if states[rules.EdgeNotSeen] > 0 {
+		p.mark(2, "·", dim, number(states[rules.EdgeNotSeen])+" not seen:")
+	}
 	for _, could := range []bool{true, false} {
 		for _, g := range order {
 			if g.couldShow != could {
 				continue
 			}
-			list := strings.Join(members[g][0], ", ")
-			if optional := strings.Join(members[g][1], ", "); optional != "" {
-				if list != "" {
-					list += "; "
-				}
-				list += "optional: " + optional
-			}
-			p.mark(2, "·", dim, "not seen: "+list)
-			why := g.why
+			why := capital(g.why)
 			if why == "" {
-				why = "these captures could have shown it"
+				why = "These captures could have shown it."
 				if !could {
-					why = "these captures could not have shown it"
+					why = "These captures could not have shown it."
 				}
 			}
-			p.para(4, dim, why)
+			head := strings.TrimSuffix(why, ".")
+			list := strings.Join(members[g][0], ", ")
+			switch optional := strings.Join(members[g][1], ", "); {
+			case list == "":
+				head, list = head+" (optional)", optional
+			case optional != "":
+				list += "; optional: " + optional
+			}
+			for i, line := range wrap(Clean(head+": "+list), p.o.width()-4, 2) {
+				if rest, ok := strings.CutPrefix(line, Clean(head)+":"); ok && i == 0 {
+					line = p.o.paint(dim, Clean(head)+":") + rest
+				}
+				p.print("    " + line + "\n")
+			}
 		}
 	}
 }
@@ -619,7 +663,7 @@ func (p *page) concerns(a *rules.Audit, x extent) {
 			break
 		}
 		f := &a.Concerns[i]
-		says := f.Title + ": " + p.flow(f.Example.Client, f.Example.Server)
+		says := strings.TrimSuffix(f.Title, ".") + ": " + p.flow(f.Example.Client, f.Example.Server)
 		if at := p.o.place(f.Example.Frame); at != "" {
 			says += ", " + at
 		}
@@ -664,7 +708,7 @@ func kindMeans(k rules.Kind) string {
 func (p *page) next(a *rules.Audit, x extent) {
 	var steps []string
 	capture := "CAPTURE"
-	if len(p.o.Files) == 1 {
+	if len(p.o.Files) == 1 && cells(p.o.Files[0]) <= 24 {
 		capture = p.o.Files[0]
 	}
 	if len(a.Findings) > 0 {
