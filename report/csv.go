@@ -266,7 +266,7 @@ func (c *csvFlows) facts(facts *dissect.Facts) {
 		case dissect.Float:
 			value = string(appendDecimal(nil, x.Num, 6))
 		case dissect.Pair:
-			value = strconv.FormatInt(x.Num, 10) + " " + strconv.FormatInt(x.Back, 10)
+			value = strconv.FormatInt(x.Pair()[0], 10) + " " + strconv.FormatInt(x.Pair()[1], 10)
 		}
 		if at := &c.row[from+int(x.Key)]; *at == "" {
 			*at = value

@@ -221,8 +221,9 @@ func appendFact(b []byte, kind dissect.Kind, same []dissect.Fact) []byte {
 	case dissect.Float:
 		return appendDecimal(b, same[0].Num, 6)
 	case dissect.Pair:
-		b = strconv.AppendInt(append(b, '['), same[0].Num, 10)
-		b = strconv.AppendInt(append(b, ','), same[0].Back, 10)
+		pair := same[0].Pair()
+		b = strconv.AppendInt(append(b, '['), pair[0], 10)
+		b = strconv.AppendInt(append(b, ','), pair[1], 10)
 		return append(b, ']')
 	}
 	b = append(b, '[')

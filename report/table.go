@@ -31,11 +31,14 @@ var wide = Format{
 
 // extent is how many of a kind are shown before the rest is only counted.
 type extent struct {
-	captures, hosts, findings, concerns, evidence int
+	captures, hosts, concerns, evidence int
+
+	findings int // written out, each as a paragraph
+	listed   int // behind them, each as a line
 }
 
 var (
-	short = extent{captures: 8, hosts: 4, findings: 20, concerns: 10, evidence: 1}
+	short = extent{captures: 8, hosts: 4, findings: 6, listed: 40, concerns: 10, evidence: 1}
 	full  = extent{captures: 1 << 30, hosts: 1 << 30, findings: 1 << 30, concerns: 1 << 30, evidence: 8}
 )
 
@@ -301,25 +304,43 @@ func (p *page) findings(a *rules.Audit, x extent) {
 		return
 	}
 	p.heading("Findings", fmt.Sprintf("%s, most serious first", count(uint64(len(a.Findings)), "kind")))
-	for i := range a.Findings {
-		if i == x.findings {
-			var rest uint64
-			for _, f := range a.Findings[i:] {
-				rest += f.Flows
-			}
-			p.print("\n")
-			p.mark(2, "·", dim, fmt.Sprintf("and %s more of %s: -o wide shows them all",
-				count(uint64(len(a.Findings)-i), "kind"), count(rest, "flow")))
-			return
-		}
+	for i := range a.Findings[:min(x.findings, len(a.Findings))] {
 		p.finding(i+1, &a.Findings[i])
 	}
+	if len(a.Findings) <= x.findings {
+		return
+	}
+	var rows [][]cell
+	listed := min(x.findings+x.listed, len(a.Findings))
+	for i := x.findings; i < listed; i++ {
+		f := &a.Findings[i]
+		what, says := told(f)
+		what = strings.TrimSuffix(what, ".")
+		if says != "" {
+			what += ": " + says
+		}
+		what = f.From + " → " + f.To + " " + f.Service + ": " + what
+		if at := p.o.place(f.Example.Frame); at != "" {
+			what += " (" + at + ")"
+		}
+		rows = append(rows, []cell{cellOf(strconv.Itoa(i + 1)), {kindWord(f.Kind), kindStyle(f.Kind)}, cellOf(number(f.Flows)), cellOf(what)})
+	}
+	p.print("\n")
+	p.grid(1, []column{{right: true}, {}, {right: true}, {wide: true}}, rows)
+	rest := uint64(0)
+	for _, f := range a.Findings[listed:] {
+		rest += f.Flows
+	}
+	if rest > 0 {
+		p.mark(2, "·", dim, fmt.Sprintf("and %s more, of %s", count(uint64(len(a.Findings)-listed), "kind"), count(rest, "flow")))
+	}
+	p.mark(2, "·", dim, fmt.Sprintf("-o wide writes out all %s", number(uint64(len(a.Findings)))))
 }
 
 // finding writes one finding as a paragraph: what and where; the flow that
 // proves it; what to do.
 func (p *page) finding(n int, f *rules.Finding) {
-	lead := fmt.Sprintf("%3d ", n)
+	lead := fmt.Sprintf("%3d  ", n)
 	word := strings.ToUpper(kindWord(f.Kind))
 	ends := Clean(f.From + " → " + f.To)
 	if f.Service != "" {
@@ -331,10 +352,10 @@ func (p *page) finding(n int, f *rules.Finding) {
 		p.print("\n" + lead + p.o.paint(kindStyle(f.Kind), word) + "  " + p.o.paint(bold, ends) + strings.Repeat(" ", gap) + times + "\n")
 	} else {
 		p.print("\n" + lead + p.o.paint(kindStyle(f.Kind), word) + "  " + times + "\n")
-		p.para(4, bold, ends)
+		p.para(5, bold, ends)
 	}
 	what, says := told(f)
-	p.para(4, plain, what)
+	p.para(5, plain, what)
 	example := p.flow(f.Example.Client, f.Example.Server)
 	if at := p.o.place(f.Example.Frame); at != "" {
 		example += ", " + at
@@ -342,14 +363,14 @@ func (p *page) finding(n int, f *rules.Finding) {
 	if says != "" {
 		example += ": " + says
 	}
-	p.para(4, dim, example)
+	p.para(5, dim, example)
 	where := f.Reason.String()
 	if f.Edge != nil {
 		where += ", edge " + f.Edge.ID + " (" + edgeAt(f.Edge) + ")"
 	}
-	p.para(4, dim, where)
+	p.para(5, dim, where)
 	if f.Do != "" {
-		p.mark(4, "→", cyan, f.Do)
+		p.mark(5, "→", cyan, f.Do)
 	}
 }
 

@@ -26,16 +26,16 @@ func TestAuditTable(t *testing.T) {
 		"  ! captures/tuesday.pcap.gz is damaged: read up to frame 1212, byte 73018: file\n    ends inside a packet record: 40 of 96 bytes\n",
 		"  ! 811 of 35,563 frames cut by the snap length (128 bytes)",
 		"  ! 3 TCP flows captured in one direction only\n",
-		"  1 VIOLATION  agent → management-server  tcp/7780                       3 flows\n",
-		"    10.20.30.22:51514 > 10.20.30.11:7780, monday.pcapng:2044: both greetings say\n    NULL\n",
-		"    zmtp_mechanism_null, edge agent-messages (acronis-cyber-protect:",
-		"    → " + rules.ZMTPMechanismNull.Do() + "\n",
-		"  2 UNDOCUMENTED  10.20.30.21 → storage-node  tcp/9876               1,204 flows\n",
+		"  1  VIOLATION  agent → management-server  tcp/7780                      3 flows\n",
+		"     10.20.30.22:51514 > 10.20.30.11:7780, monday.pcapng:2044: both greetings\n     say NULL\n",
+		"     zmtp_mechanism_null, edge agent-messages (acronis-cyber-protect:",
+		"     → " + rules.ZMTPMechanismNull.Do() + "\n",
+		"  2  UNDOCUMENTED  10.20.30.21 → storage-node  tcp/9876              1,204 flows\n",
 		"  ✗ violated   storage-node-messages     tcp/7780  12  3 violations,\n",
 		"    Both ends are in these captures, and neither called the other: updates-https",
 		"  management-server  10.20.30.11 ms.backup.example (97%): answers ZMTP CURVE on\n                     7780 for 5 clients (monday.pcapng:41)\n",
 		"  · no host found for: catalog,",
-		"    A host without a part calls the storage node.\n",
+		"     A host without a part calls the storage node.\n",
 		"  high   2 flows  SMB1 was spoken:",
 		"   38  ambient       12.0 kB",
 		"  · Two hosts share the MAC address of the router 10.20.30.1",
@@ -52,6 +52,30 @@ func TestAuditTable(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(text)
+	}
+}
+
+// TestManyFindings says that each kind of finding has its line, and that what
+// is left out is counted.
+func TestManyFindings(t *testing.T) {
+	a, o := testAudit(t)
+	for len(a.Findings) < 60 {
+		f := a.Findings[1]
+		f.From = fmt.Sprintf("10.9.0.%d", len(a.Findings))
+		a.Findings = append(a.Findings, f)
+	}
+	text := auditText(t, "table", a, o)
+	for i := 3; i < short.findings+short.listed; i++ {
+		if !strings.Contains(text, fmt.Sprintf("10.9.0.%d → storage-node", i)) {
+			t.Errorf("finding %d is not in the report", i+1)
+		}
+	}
+	if want := "and 14 kinds more, of 16,856 flows\n"; !strings.Contains(text, want) {
+		t.Errorf("the report lacks %q:\n%s", want, text)
+	}
+	text = auditText(t, "wide", a, o)
+	if want := " 60  UNDOCUMENTED  10.9.0.59 → storage-node"; !strings.Contains(text, want) {
+		t.Errorf("the wide report lacks %q", want)
 	}
 }
 
