@@ -22,7 +22,7 @@ func factsOf(s *State) string {
 		case Int, Ints, Float:
 			fmt.Fprintf(&b, "%s %d\n", info.Name, f.Num)
 		case Pair:
-			fmt.Fprintf(&b, "%s %d %d\n", info.Name, f.Num, f.Back)
+			fmt.Fprintf(&b, "%s %d %d\n", info.Name, f.Pair()[0], f.Pair()[1])
 		default:
 			fmt.Fprintf(&b, "%s %s\n", info.Name, f.Str)
 		}

@@ -141,15 +141,13 @@ func knownDNSClass(c dnsmessage.Class) bool {
 
 type dnsParser struct {
 	stream bool
-	in     reader
 }
 
 func (p *dnsParser) Parse(_ Dir, b []byte, facts *Facts) (int, error) {
 	if !p.stream {
 		return len(b), parseDNS(b, facts)
 	}
-	r := &p.in
-	r.reset(b)
+	r := newReader(b)
 	message := r.bytes("message", r.be16("length"))
 	if r.err() != nil {
 		return 0, r.err()

@@ -207,13 +207,29 @@ var keys = [keyCount]KeyInfo{
 	SSHServerBanner: {"ssh.server_banner", Text, "the server's identification string"},
 }
 
-// Fact is one value learned, with the frame it was learned at.
+// Fact is one value learned, with the frame it was learned at. It is kept small:
+// a flow has up to a few dozen, and a capture has many flows.
 type Fact struct {
-	Str   string // Text; one element of List
-	Num   int64  // Int, Ints, Float (millionths); Flag: 1 is true; Pair: client to server
-	Back  int64  // Pair: server to client
-	Frame uint64 // opaque to this package: the frame that completed the value
+	Str   string  // Text; one element of List
+	Num   int64   // Int, Ints, Float (millionths); Flag: 1 is true; Pair: see Pair
+	frame [7]byte // the number that Facts.Frame was, little-endian
 	Key   Key
+}
+
+// Frame is what Facts.Frame was when the value was learned.
+func (x *Fact) Frame() uint64 {
+	return uint64(x.frame[0]) | uint64(x.frame[1])<<8 | uint64(x.frame[2])<<16 | uint64(x.frame[3])<<24 |
+		uint64(x.frame[4])<<32 | uint64(x.frame[5])<<40 | uint64(x.frame[6])<<48
+}
+
+func (x *Fact) setFrame(n uint64) {
+	x.frame = [7]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24), byte(n >> 32), byte(n >> 40), byte(n >> 48)}
+}
+
+// Pair is the two counts of a Pair: client to server, server to client. Each
+// stops at 2^32-1.
+func (x *Fact) Pair() [2]int64 {
+	return [2]int64{int64(uint32(x.Num)), int64(uint64(x.Num) >> 32)}
 }
 
 const (
@@ -224,7 +240,8 @@ const (
 // Facts is what has been learned of one flow. The zero value is ready for use.
 type Facts struct {
 	// Frame and Now are set before bytes are delivered: the frame they came
-	// in and its time in nanoseconds.
+	// in, a number below 2^56 that means nothing to this package, and its
+	// time in nanoseconds.
 	Frame uint64
 	Now   int64
 
@@ -284,7 +301,7 @@ func (f *Facts) at(k Key) *Fact {
 			return &f.list[i]
 		}
 	}
-	f.add(Fact{Key: k, Frame: f.Frame})
+	f.add(Fact{Key: k})
 	return &f.list[len(f.list)-1]
 }
 
@@ -293,6 +310,7 @@ func (f *Facts) add(x Fact) {
 	if f.list == nil {
 		f.list = make([]Fact, 0, 12)
 	}
+	x.setFrame(f.Frame)
 	f.list = append(f.list, x)
 }
 
@@ -300,13 +318,14 @@ func (f *Facts) add(x Fact) {
 // what aliases a packet.
 func (f *Facts) SetText(k Key, v string) {
 	x := f.at(k)
-	x.Str, x.Frame = clip(v), f.Frame
+	x.Str = clip(v)
+	x.setFrame(f.Frame)
 }
 
 // SetFlag records k.
 func (f *Facts) SetFlag(k Key, v bool) {
 	x := f.at(k)
-	x.Frame = f.Frame
+	x.setFrame(f.Frame)
 	x.Num = 0
 	if v {
 		x.Num = 1
@@ -316,7 +335,8 @@ func (f *Facts) SetFlag(k Key, v bool) {
 // SetNum records v for k, an Int or a Float (in millionths).
 func (f *Facts) SetNum(k Key, v int64) {
 	x := f.at(k)
-	x.Num, x.Frame = v, f.Frame
+	x.Num = v
+	x.setFrame(f.Frame)
 }
 
 // Count adds n to k, an Int.
@@ -325,11 +345,9 @@ func (f *Facts) Count(k Key, n int64) { f.at(k).Num += n }
 // CountPair adds n to the half of k, a Pair, that belongs to dir.
 func (f *Facts) CountPair(k Key, dir Dir, n int64) {
 	x := f.at(k)
-	if dir == ToServer {
-		x.Num += n
-	} else {
-		x.Back += n
-	}
+	halves := x.Pair()
+	halves[dir] = min(halves[dir]+n, 1<<32-1)
+	x.Num = halves[0] | halves[1]<<32
 }
 
 // Add adds v to k, a List, unless it is there or the list is full. The bytes
@@ -348,7 +366,24 @@ func (f *Facts) Add(k Key, v []byte) {
 		}
 	}
 	if n < maxListed {
-		f.add(Fact{Key: k, Frame: f.Frame, Str: string(v)})
+		f.add(Fact{Key: k, Str: string(v)})
+	}
+}
+
+// AddText is Add for a string that is kept as it is.
+func (f *Facts) AddText(k Key, v string) {
+	v = clip(v)
+	n := 0
+	for i := range f.list {
+		if f.list[i].Key == k {
+			if f.list[i].Str == v {
+				return
+			}
+			n++
+		}
+	}
+	if n < maxListed {
+		f.add(Fact{Key: k, Str: v})
 	}
 }
 
@@ -364,7 +399,7 @@ func (f *Facts) AddNum(k Key, v int64) {
 		}
 	}
 	if n < maxListed {
-		f.add(Fact{Key: k, Frame: f.Frame, Num: v})
+		f.add(Fact{Key: k, Num: v})
 	}
 }
 

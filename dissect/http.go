@@ -324,15 +324,15 @@ func (p *httpParser) header(dir Dir, line []byte, facts *Facts) {
 		// user:password@ does not belong here, and is not kept where it is.
 		value = value[bytes.LastIndexByte(value, '@')+1:]
 		if len(value) > 0 {
-			facts.Add(HTTPHost, []byte(printable(value)))
+			facts.AddText(HTTPHost, printable(value))
 		}
 	case isHeader(name, "user-agent") && request:
 		if _, jwt := findJWT(value); len(value) > 0 && !jwt {
-			facts.Add(HTTPUserAgent, []byte(printable(value)))
+			facts.AddText(HTTPUserAgent, printable(value))
 		}
 	case isHeader(name, "server") && !request:
 		if _, jwt := findJWT(value); len(value) > 0 && !jwt {
-			facts.Add(HTTPServer, []byte(printable(value)))
+			facts.AddText(HTTPServer, printable(value))
 		}
 	case (isHeader(name, "authorization") || isHeader(name, "proxy-authorization")) && request:
 		facts.Add(HTTPAuthScheme, []byte(authScheme(value)))

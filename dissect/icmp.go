@@ -47,14 +47,12 @@ type echo struct {
 }
 
 type icmpParser struct {
-	in     reader
 	echoes [maxEchoes]echo
 	next   int
 }
 
 func (p *icmpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
-	r := &p.in
-	r.reset(b)
+	r := newReader(b)
 	kind := r.u8("type")
 	code := r.u8("code")
 	if r.err() != nil {

@@ -33,36 +33,24 @@ func (m *Malformed) Error() string {
 // dry is Malformed: the sender's lengths contradict each other. After a failure
 // every read returns zero values.
 type reader struct {
-	b       []byte
-	off     int     // next byte of b
-	base    int     // offset of b in the outermost message, for messages
-	outer   *reader // the outermost reader, for one inside a declared length; else nil
-	failure error   // of the outermost reader: the first of all
+	b      []byte
+	off    int    // next byte of b
+	base   int    // offset of b in the outermost message, for messages
+	nested bool   // inside a declared length
+	first  *error // the first failure, shared by the readers of one message
 }
 
-// newReader starts an outermost reader over b. It does not leave the stack of a
-// function that keeps it to itself.
-func newReader(b []byte) *reader { return &reader{b: b} }
-
-// reset makes r an outermost reader over b. A Parser that reads many messages
-// keeps its reader and resets it: a new one may be an allocation.
-func (r *reader) reset(b []byte) { *r = reader{b: b} }
+// newReader starts an outermost reader over b. Neither it nor what it shares
+// with nested ones leaves the stack of a function that keeps it to itself.
+func newReader(b []byte) *reader { return &reader{b: b, first: new(error)} }
 
 // err is the first failure, or nil.
-func (r *reader) err() error {
-	if r.outer != nil {
-		return r.outer.failure
-	}
-	return r.failure
-}
+func (r *reader) err() error { return *r.first }
 
 // fail records err, unless something failed before.
 func (r *reader) fail(err error) {
-	if r.outer != nil {
-		r = r.outer
-	}
-	if r.failure == nil {
-		r.failure = err
+	if *r.first == nil {
+		*r.first = err
 	}
 }
 
@@ -82,7 +70,7 @@ func (r *reader) need(field string, n int) bool {
 	if n >= 0 && n <= len(r.b)-r.off {
 		return true
 	}
-	if r.outer != nil {
+	if r.nested {
 		r.fail(&Malformed{field, r.base + r.off, fmt.Sprintf("need %d bytes, enclosing length leaves %d", n, len(r.b)-r.off)})
 	} else {
 		r.fail(ErrShort)
@@ -180,12 +168,8 @@ func (r *reader) rest() []byte {
 // within returns a reader of the next n bytes, a part whose length the message
 // declares. It shares the failure of r.
 func (r *reader) within(field string, n int) reader {
-	outer := r
-	if r.outer != nil {
-		outer = r.outer
-	}
 	start := r.base + r.off
-	return reader{b: r.bytes(field, n), base: start, outer: outer}
+	return reader{b: r.bytes(field, n), base: start, nested: true, first: r.first}
 }
 
 // empty makes sure that nothing is left of a part whose length was declared.

@@ -107,7 +107,6 @@ func probeRPC(b []byte, size int) Match {
 
 type rpcParser struct {
 	stream bool
-	in     reader
 	inside [2]bool // the next fragment goes on with a record
 	calls  int
 	null   uint32 // NFS version of a call of the null procedure
@@ -117,8 +116,7 @@ func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	if !p.stream {
 		return len(b), p.message(b, facts)
 	}
-	r := &p.in
-	r.reset(b)
+	r := newReader(b)
 	mark := r.be32("record mark")
 	if r.err() != nil {
 		return 0, r.err()
@@ -150,8 +148,8 @@ func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 
 // message reads b, the beginning of a message, as far as it goes.
 func (p *rpcParser) message(b []byte, facts *Facts) error {
-	p.in.reset(b)
-	r := p.in.within("message", len(b))
+	outer := newReader(b)
+	r := outer.within("message", len(b))
 	r.be32("xid")
 	kind := r.be32("message type")
 	if kind != 0 {

@@ -114,7 +114,6 @@ func probeNetBIOS(b []byte) Match {
 }
 
 type smbParser struct {
-	in       reader
 	dialects [maxSMBDialects]string // offered in SMB1's NEGOTIATE
 	offered  int
 
@@ -130,8 +129,7 @@ type smbParser struct {
 }
 
 func (p *smbParser) Parse(_ Dir, b []byte, facts *Facts) (int, error) {
-	r := &p.in
-	r.reset(b)
+	r := newReader(b)
 	kind := r.u8("session message type")
 	size := r.be24("session message length")
 	if r.err() != nil {

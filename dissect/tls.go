@@ -284,7 +284,7 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 		if s.adrift && !p.anchor(s, b[n:]) {
 			return len(b), nil
 		}
-		r := reader{b: b, off: n}
+		r := newReader(b[n:])
 		typ := r.u8("content type")
 		version := r.be16("record version")
 		length := r.be16("record length")
@@ -373,7 +373,7 @@ func (p *tlsParser) handshake(dir Dir, fragment []byte, facts *Facts) error {
 		b = s.joined
 	}
 	for len(b) > 0 && !p.settled {
-		r := reader{b: b}
+		r := newReader(b)
 		typ := r.u8("message type")
 		length := r.be24("message length")
 		if r.err() == nil && (!wanted(typ) || length > maxMessage) {

@@ -103,7 +103,7 @@ func (c *certificate) tell(facts *Facts, sum, cn, san, issuer, notBefore, notAft
 		}
 	}
 	for _, name := range c.names {
-		facts.Add(san, []byte(name))
+		facts.AddText(san, name)
 	}
 }
 

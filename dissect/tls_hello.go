@@ -168,13 +168,13 @@ func (p *tlsParser) tookClientHello(dir Dir, h *clientHello, facts *Facts, whole
 	if !first {
 		return
 	}
-	reserveFacts(facts, 10)
+	reserveFacts(facts, 22) // those of the hellos, and of a certificate
 	if len(h.serverName) > 0 {
 		facts.SetText(TLSSNI, printable(h.serverName))
 	}
 	for names := newReader(h.alpn); names.left() > 0; {
 		if name := names.bytes("protocol", names.u8("protocol length")); len(name) > 0 {
-			facts.Add(TLSALPN, []byte(printable(name)))
+			facts.AddText(TLSALPN, protocolName(name))
 		}
 	}
 	if h.hasECH {
@@ -237,6 +237,18 @@ func (h *serverHello) read(r *reader, typ int) {
 			h.alpn = list.bytes("protocol", list.u8("protocol length"))
 		}
 	}
+}
+
+// protocolName is an ALPN protocol as text (RFC 7301 section 3.1); the usual
+// ones cost no allocation.
+func protocolName(name []byte) string {
+	switch string(name) {
+	case "h2":
+		return "h2"
+	case "http/1.1":
+		return "http/1.1"
+	}
+	return printable(name)
 }
 
 // readServerHello takes in a whole ServerHello or HelloRetryRequest.

@@ -171,7 +171,6 @@ type zmtpEnd struct {
 }
 
 type zmtpParser struct {
-	in       reader
 	end      [2]zmtpEnd
 	complete bool
 	over     bool // rejected
@@ -184,8 +183,7 @@ func (p *zmtpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	at := 0
 	var err error
 	for at < len(b) && err == nil && !p.over {
-		r := &p.in
-		r.reset(b[at:])
+		r := newReader(b[at:])
 		n := 0
 		switch e.state {
 		case zmtpStart:

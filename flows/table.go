@@ -141,7 +141,6 @@ type rare struct {
 	retransmitted   [2]uint32
 	outOfOrder      [2]uint32
 	unansweredFrame [2]pcaps.FrameID
-	idleFrame       pcaps.FrameID
 }
 
 // rarely returns what is rare about the flow, to be changed.

@@ -39,6 +39,7 @@ type tcpDetail struct {
 	letters uint8
 
 	synackFrame pcaps.FrameID
+	idleFrame   pcaps.FrameID
 	resetFrame  pcaps.FrameID // where the record's resetAfter is resetFar
 	dataFrame   [2]pcaps.FrameID
 }
@@ -142,7 +143,7 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 	}
 	if idle := now - r.last; idle > max(int64(c.idle)*1e6, leastIdle) && c.spoke[0] && c.spoke[1] {
 		c.idle = uint32(min(idle/1e6, 1<<32-1))
-		t.extra(r).rarely().idleFrame = frame
+		t.extra(r).tcp.idleFrame = frame
 	}
 	// Most packets add no letter: data or an acknowledgement, again.
 	plain := uint16(1 << histACK)
@@ -533,7 +534,7 @@ func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
 	d, k, odd := &x.tcp, t.track(r), x.seldom()
 	c.SYNs, c.SYNACKs, c.Acked, c.RTT = d.syns, d.synacks, k.shook, d.rtt
 	c.SYNACKFrame = d.synackFrame
-	c.LongestIdle, c.LongestIdleFrame = int64(k.idle)*1e6, odd.idleFrame
+	c.LongestIdle, c.LongestIdleFrame = int64(k.idle)*1e6, d.idleFrame
 	for end := range 2 {
 		dir := r.dir(end)
 		c.DataFrame[dir] = d.dataFrame[end]

@@ -24,9 +24,9 @@ const (
 // LiveOptions says how an interface is captured. The zero value captures whole
 // frames, in promiscuous mode, with the kernel buffer that libpcap chooses.
 type LiveOptions struct {
-	SnapLen       int    // bytes of each frame; 0 means all
-	Buffer        int    // bytes of the kernel's buffer; 0 means libpcap's choice
-	Filter        string // BPF expression, run in the kernel; empty takes every frame
+	SnapLen        int    // bytes of each frame; 0 means all
+	Buffer         int    // bytes of the kernel's buffer; 0 means libpcap's choice
+	Filter         string // BPF expression, run in the kernel; empty takes every frame
 	NotPromiscuous bool   // see only what the interface would receive anyway
 }
 

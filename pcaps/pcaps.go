@@ -20,7 +20,8 @@ import (
 // frame's number in it. It orders frames by file, then by position.
 type FrameID uint64
 
-const frameBits = 44
+// A FrameID has 56 bits: 20 for the file, 36 for the frame.
+const frameBits = 36
 
 // MakeFrameID packs the index of a file (0-based, in the order of
 // Stats.Files) and a frame's number (1-based, as Wireshark counts).

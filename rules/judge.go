@@ -51,6 +51,11 @@ func (p *Policy) Judge(f *flows.Flow, v *Verdict) {
 	}
 	if a := p.ambientFor(f); a != nil {
 		v.Kind = Ambient
+		if f.Proto == flows.ProtoUDP && f.Packets[1] == 0 {
+			if r, frame := icmpReason(f); r != NoReason {
+				v.why(r, frame, "") // that names are not resolved explains what follows
+			}
+		}
 		return
 	}
 	if c.roles|s.roles == 0 {
@@ -354,7 +359,7 @@ func (p *Policy) judgeClearTokens(f *flows.Flow, v *Verdict) {
 	all := f.Facts.All()
 	tokens := false
 	for i := range all {
-		switch frame := pcaps.FrameID(all[i].Frame); {
+		switch frame := pcaps.FrameID(all[i].Frame()); {
 		case all[i].Key == dissect.HTTPToken:
 			tokens = true
 			v.why(JWTInClear, frame, all[i].Str)
@@ -366,7 +371,7 @@ func (p *Policy) judgeClearTokens(f *flows.Flow, v *Verdict) {
 		}
 	}
 	if requests, ok := f.Facts.Get(dissect.HTTPRequests); ok && requests.Num > 0 && !tokens {
-		v.why(NoAuthentication, pcaps.FrameID(requests.Frame), "")
+		v.why(NoAuthentication, pcaps.FrameID(requests.Frame()), "")
 	}
 }
 
@@ -414,15 +419,15 @@ func (p *Policy) judgeClientCert(f *flows.Flow, s state, saw string, frame pcaps
 // tlsRefused says whether a TLS handshake was broken off, by whom and where.
 func tlsRefused(f *flows.Flow) (refused bool, by string, frame pcaps.FrameID) {
 	if r, ok := f.Facts.Get(dissect.TLSRefused); ok {
-		return true, r.Str, pcaps.FrameID(r.Frame)
+		return true, r.Str, pcaps.FrameID(r.Frame())
 	}
 	if h, _ := f.Facts.Get(dissect.TLSHandshake); h.Str == "failed" {
 		a, _ := f.Facts.Get(dissect.TLSAlert)
 		by := f.Facts.Text(dissect.TLSAlertBy)
-		if a.Frame == 0 {
-			a.Frame = h.Frame
+		if a.Frame() == 0 {
+			return true, by, pcaps.FrameID(h.Frame())
 		}
-		return true, by, pcaps.FrameID(a.Frame)
+		return true, by, pcaps.FrameID(a.Frame())
 	}
 	return false, "", 0
 }
@@ -461,10 +466,10 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 	version, _ := f.Facts.Get(dissect.ZMTPVersion)
 	switch version.Str {
 	case "1.0":
-		v.why(ZMTPVersion1, pcaps.FrameID(version.Frame), version.Str)
+		v.why(ZMTPVersion1, pcaps.FrameID(version.Frame()), version.Str)
 		return contradicted
 	case "2.0":
-		v.why(ZMTPVersion2, pcaps.FrameID(version.Frame), version.Str)
+		v.why(ZMTPVersion2, pcaps.FrameID(version.Frame()), version.Str)
 		return contradicted
 	}
 	if s == contradicted {
@@ -477,12 +482,12 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 			v.why(RequirementContradicted, frame, saw)
 		}
 		if c, ok := f.Facts.Get(dissect.ZMTPCredentials); ok && c.Num != 0 {
-			v.why(CleartextCredentials, pcaps.FrameID(c.Frame), "")
+			v.why(CleartextCredentials, pcaps.FrameID(c.Frame()), "")
 		}
 		return contradicted
 	}
 	handshake, _ := f.Facts.Get(dissect.ZMTPHandshake)
-	at := pcaps.FrameID(handshake.Frame)
+	at := pcaps.FrameID(handshake.Frame())
 	over := f.Ended == flows.Closed || f.Ended == flows.Reset || f.TCP.ResetBy != flows.ResetByNobody
 	whole := !f.Dissect.Lost && !late(f) && !f.OneSided() && f.Missed.Sum() == 0
 	switch {

@@ -44,7 +44,7 @@ func (p *Policy) tlsConcerns(f *flows.Flow, v *Verdict) {
 		case dissect.TLSVersion:
 			switch fact.Str {
 			case "1.1", "1.0", "ssl3", "ssl2":
-				v.concern(TLSVersionObsolete, fact.Frame, fact.Str)
+				v.concern(TLSVersionObsolete, fact.Frame(), fact.Str)
 			}
 		case dissect.TLSCipher:
 			v.cipherConcerns(fact)
@@ -54,7 +54,7 @@ func (p *Policy) tlsConcerns(f *flows.Flow, v *Verdict) {
 			notAfter = *fact
 		case dissect.TLSCertSelfSigned:
 			if fact.Num != 0 {
-				v.concern(ServerCertificateSelfSigned, fact.Frame, "")
+				v.concern(ServerCertificateSelfSigned, fact.Frame(), "")
 			}
 		case dissect.TLSCertSAN:
 			named = true
@@ -64,15 +64,15 @@ func (p *Policy) tlsConcerns(f *flows.Flow, v *Verdict) {
 		}
 	}
 	if t, ok := parseTime(notBefore.Str); ok && f.Start < t {
-		v.concern(ServerCertificateNotYetValid, notBefore.Frame, notBefore.Str)
+		v.concern(ServerCertificateNotYetValid, notBefore.Frame(), notBefore.Str)
 	}
 	if t, ok := parseTime(notAfter.Str); ok && f.Start > t {
-		v.concern(ServerCertificateExpired, notAfter.Frame, notAfter.Str)
+		v.concern(ServerCertificateExpired, notAfter.Frame(), notAfter.Str)
 	}
 	// RFC 6125 section 6.4.4: the common name counts only where there are no
 	// alternative names.
 	if sni.Str != "" && !fits && (named || cn.Str != "" && !certNameFits(cn.Str, sni.Str)) {
-		v.concern(ServerCertificateNameMismatch, max(cn.Frame, notAfter.Frame), cn.Str)
+		v.concern(ServerCertificateNameMismatch, max(cn.Frame(), notAfter.Frame()), cn.Str)
 	}
 }
 
@@ -112,7 +112,7 @@ func (v *Verdict) cipherConcerns(fact *dissect.Fact) {
 	}
 	for i := range weakSuites {
 		if w := &weakSuites[i]; isOneOf(uint16(n), w.suites) {
-			v.concern(w.reason, fact.Frame, fact.Str)
+			v.concern(w.reason, fact.Frame(), fact.Str)
 		}
 	}
 }
@@ -170,20 +170,20 @@ func (p *Policy) smbConcerns(f *flows.Flow, v *Verdict) {
 		switch fact.Key {
 		case dissect.SMBSMB1:
 			if smb1 = fact.Num != 0; smb1 {
-				v.concern(SMB1, fact.Frame, f.Facts.Text(dissect.SMBDialect))
+				v.concern(SMB1, fact.Frame(), f.Facts.Text(dissect.SMBDialect))
 			}
 		case dissect.SMBAuth:
 			session = true
 			switch fact.Str {
 			case "anonymous":
-				v.concern(SMBAnonymous, fact.Frame, "")
+				v.concern(SMBAnonymous, fact.Frame(), "")
 			case "guest":
-				v.concern(SMBGuest, fact.Frame, "")
+				v.concern(SMBGuest, fact.Frame(), "")
 			case "ntlmv1":
-				v.concern(NTLMv1, fact.Frame, "")
+				v.concern(NTLMv1, fact.Frame(), "")
 			}
 		case dissect.SMBStatus:
-			v.concern(SMBAuthFailed, fact.Frame, fact.Str)
+			v.concern(SMBAuthFailed, fact.Frame(), fact.Str)
 		case dissect.SMBSigned:
 			signed, known = *fact, true
 		case dissect.SMBEncrypted:
@@ -191,7 +191,7 @@ func (p *Policy) smbConcerns(f *flows.Flow, v *Verdict) {
 		}
 	}
 	if known && session && signed.Num == 0 && !encrypted && !smb1 && f.Facts.Text(dissect.SMBStatus) == "" {
-		v.concern(SMB2Unsigned, signed.Frame, "")
+		v.concern(SMB2Unsigned, signed.Frame(), "")
 	}
 }
 
@@ -206,6 +206,6 @@ func (p *Policy) httpConcerns(f *flows.Flow, v *Verdict) {
 		}
 	}
 	if t, ok := f.Facts.Get(dissect.HTTPToken); ok {
-		v.concern(JWTInClear, t.Frame, t.Str)
+		v.concern(JWTInClear, t.Frame(), t.Str)
 	}
 }

@@ -66,11 +66,11 @@ func (b *nameBook) learn(f *flows.Flow) {
 		fact := &all[i]
 		switch fact.Key {
 		case dissect.TLSSNI:
-			b.add(server, fact.Str, bySNI, pcaps.FrameID(fact.Frame))
+			b.add(server, fact.Str, bySNI, pcaps.FrameID(fact.Frame()))
 		case dissect.HTTPHost:
-			b.add(server, hostOnly(fact.Str), byHost, pcaps.FrameID(fact.Frame))
+			b.add(server, hostOnly(fact.Str), byHost, pcaps.FrameID(fact.Frame()))
 		case dissect.TLSCertSAN, dissect.TLSCertCN:
-			b.add(server, fact.Str, byCert, pcaps.FrameID(fact.Frame))
+			b.add(server, fact.Str, byCert, pcaps.FrameID(fact.Frame()))
 		}
 	}
 }
@@ -108,7 +108,7 @@ func (b *nameBook) learnDNS(f *flows.Flow) {
 				b.answered[name] = append(list, addr)
 			}
 			if names == 1 {
-				b.add(addr, name, byDNS, pcaps.FrameID(all[i].Frame))
+				b.add(addr, name, byDNS, pcaps.FrameID(all[i].Frame()))
 			}
 		}
 	}
@@ -192,7 +192,7 @@ func serverName(f *flows.Flow) (string, pcaps.FrameID) {
 	for i := range all {
 		switch all[i].Key {
 		case dissect.TLSSNI:
-			return all[i].Str, pcaps.FrameID(all[i].Frame)
+			return all[i].Str, pcaps.FrameID(all[i].Frame())
 		case dissect.HTTPHost:
 			if host.Str == "" {
 				host = all[i]
@@ -203,7 +203,7 @@ func serverName(f *flows.Flow) (string, pcaps.FrameID) {
 	if isAddress(name) {
 		return "", 0
 	}
-	return name, pcaps.FrameID(host.Frame)
+	return name, pcaps.FrameID(host.Frame())
 }
 
 // matchesAny says whether name fits one of the patterns.

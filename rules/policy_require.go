@@ -45,9 +45,9 @@ func (r *requirement) check(f *flows.Flow) (state, string, pcaps.FrameID) {
 			ok = r.Accepts(value)
 		}
 		if !ok {
-			return contradicted, value, pcaps.FrameID(fact.Frame)
+			return contradicted, value, pcaps.FrameID(fact.Frame())
 		}
-		s, saw, frame = holds, value, pcaps.FrameID(fact.Frame)
+		s, saw, frame = holds, value, pcaps.FrameID(fact.Frame())
 	}
 	return s, saw, frame
 }

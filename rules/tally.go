@@ -102,7 +102,7 @@ func (t *Tally) Add(f *flows.Flow, v *Verdict) {
 			t.addEdge(f, v, bytes)
 		}
 	}
-	if len(v.Reasons) > 0 {
+	if len(v.Reasons) > 0 && v.Kind != Ambient {
 		t.addFinding(f, v, bytes)
 	}
 	for i := range v.Concerns {

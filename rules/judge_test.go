@@ -1,0 +1,451 @@
+package rules
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"wirechart/dissect"
+	"wirechart/flows"
+	"wirechart/pcaps"
+)
+
+// The hosts of the tests, by the parts that they play in the built-in diagram.
+var (
+	tMS     = netip.MustParseAddr("10.1.0.1")
+	tSN     = netip.MustParseAddr("10.1.0.2")
+	tCat    = netip.MustParseAddr("10.1.0.3")
+	tBG     = netip.MustParseAddr("10.1.0.4")
+	tFS     = netip.MustParseAddr("10.1.0.5")
+	tDNS    = netip.MustParseAddr("10.1.0.6")
+	tAdmin  = netip.MustParseAddr("10.1.0.7")
+	tRogue  = netip.MustParseAddr("10.1.0.9")
+	tAgent1 = netip.MustParseAddr("10.1.0.21")
+	tAgent2 = netip.MustParseAddr("10.1.0.22")
+	tAgent3 = netip.MustParseAddr("10.1.0.23")
+	tCloud  = netip.MustParseAddr("203.0.113.10")
+	tOther  = netip.MustParseAddr("203.0.113.99")
+)
+
+const tInventory = `version: 1
+hosts:
+  - {address: 10.1.0.1, name: ms, roles: [management-server]}
+  - {address: 10.1.0.2, name: sn, roles: [storage-node]}
+  - {address: 10.1.0.3, name: cat, roles: [catalog]}
+  - {address: 10.1.0.4, name: bg, roles: [backup-gateway], dynamic_ports: 49152-65535}
+  - {address: 10.1.0.5, name: fs, roles: [file-service]}
+  - {address: 10.1.0.7, name: admin, roles: [console]}
+  - {address: 10.1.0.9, name: rogue, roles: []}
+  - {address: [10.1.0.21, 10.1.0.22, 10.1.0.23], roles: [agent]}
+  - {address: 203.0.113.10, roles: [cloud]}
+  - {address: 203.0.113.99, roles: []}
+`
+
+// tStart is when the flows of the tests begin.
+var tStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano()
+
+// flow is a connection of the tests: opened, answered, closed, with what its
+// options say.
+func flow(client netip.Addr, server netip.Addr, port uint16, options ...func(*flows.Flow)) *flows.Flow {
+	f := &flows.Flow{
+		Frame: pcaps.MakeFrameID(0, 10), Start: tStart, End: tStart + int64(time.Second), Proto: flows.ProtoTCP,
+		Client: netip.AddrPortFrom(client, 50000), Server: netip.AddrPortFrom(server, port),
+		Packets: flows.Pair{6, 5}, Bytes: flows.Pair{900, 900}, Payload: flows.Pair{400, 400},
+		TCP: flows.TCP{
+			State: flows.StateSF, History: "ShADadFf", SYNs: 1, SYNACKs: 1, Acked: true,
+			SYNACKFrame: pcaps.MakeFrameID(0, 11),
+			DataFrame:   [2]pcaps.FrameID{pcaps.MakeFrameID(0, 13), pcaps.MakeFrameID(0, 14)},
+			AckedData:   [2]bool{true, true},
+		},
+		Ended: flows.Closed,
+		Facts: &dissect.Facts{Frame: uint64(pcaps.MakeFrameID(0, 15))},
+	}
+	for _, o := range options {
+		o(f)
+	}
+	return f
+}
+
+// speaks gives a flow its protocol and facts: "tls.sni=x", "tls.resumed" for a
+// flag.
+func speaks(app string, facts ...string) func(*flows.Flow) {
+	return func(f *flows.Flow) {
+		f.App = app
+		for _, fact := range facts {
+			name, value, _ := strings.Cut(fact, "=")
+			k, ok := dissect.KeyNamed(name)
+			if !ok {
+				panic("no fact " + name)
+			}
+			switch k.Info().Kind {
+			case dissect.Flag:
+				f.Facts.SetFlag(k, value != "false")
+			case dissect.List:
+				f.Facts.Add(k, []byte(value))
+			case dissect.Int:
+				f.Facts.SetNum(k, int64(len(value)))
+			default:
+				f.Facts.SetText(k, value)
+			}
+		}
+	}
+}
+
+func tls(facts ...string) func(*flows.Flow) {
+	return speaks("tls", append([]string{"tls.version=1.3", "tls.cipher=0x1301", "tls.handshake=complete"}, facts...)...)
+}
+
+func mutual(facts ...string) func(*flows.Flow) {
+	return tls(append([]string{"tls.client_cert=present"}, facts...)...)
+}
+
+func curve(f *flows.Flow) {
+	speaks("zmtp", "zmtp.version=3.1", "zmtp.client_mechanism=CURVE", "zmtp.server_mechanism=CURVE", "zmtp.mechanism=CURVE", "zmtp.handshake=complete")(f)
+}
+
+func udp(f *flows.Flow) {
+	f.Proto, f.TCP = flows.ProtoUDP, flows.TCP{}
+}
+
+func echo(f *flows.Flow) {
+	f.Proto, f.TCP, f.App = flows.ProtoICMP, flows.TCP{}, "icmp"
+	f.Client, f.Server = netip.AddrPortFrom(f.Client.Addr(), 0), netip.AddrPortFrom(f.Server.Addr(), 0)
+	f.Facts.Add(dissect.ICMPType, []byte("8/0"))
+}
+
+// unanswered takes everything that the server sent from a flow.
+func unanswered(f *flows.Flow) {
+	f.Packets[1], f.Bytes[1], f.Payload[1] = 0, 0, 0
+	if f.Proto == flows.ProtoTCP {
+		f.Payload[0] = 0
+		f.TCP = flows.TCP{State: flows.StateS0, History: "S", SYNs: 4}
+		f.Ended = flows.CaptureEnd
+	}
+}
+
+func refused(f *flows.Flow) {
+	unanswered(f)
+	f.Packets[1] = 1
+	f.TCP = flows.TCP{State: flows.StateREJ, History: "Sr", SYNs: 1, ResetBy: flows.ResetByServer, ResetFrame: pcaps.MakeFrameID(0, 11)}
+	f.Ended = flows.Reset
+}
+
+func icmpError(kind, code uint8) func(*flows.Flow) {
+	return func(f *flows.Flow) {
+		f.ICMP = append(f.ICMP, flows.ICMPError{Type: kind, Code: code, From: tMS, Frame: pcaps.MakeFrameID(0, 12)})
+	}
+}
+
+func with(change func(f *flows.Flow)) func(*flows.Flow) { return change }
+
+func from(port uint16) func(*flows.Flow) {
+	return func(f *flows.Flow) { f.Client = netip.AddrPortFrom(f.Client.Addr(), port) }
+}
+
+// testPolicy is the built-in diagram with an inventory, "" for none.
+func testPolicy(t testing.TB, inventory string) *Policy {
+	t.Helper()
+	d, ok := Builtin(DefaultDiagram)
+	if !ok {
+		t.Fatal("the built-in diagram is missing")
+	}
+	var inv *Inventory
+	if inventory != "" {
+		var err error
+		if inv, err = ParseInventory("hosts.yaml", []byte(inventory), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := Compile(d, inv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// dnsSays is an answer of the site's resolver.
+func dnsSays(name, addr string) *flows.Flow {
+	return flow(tAgent1, tDNS, 53, udp, speaks("dns", "dns.qname="+name, "dns.answer="+addr))
+}
+
+func TestJudge(t *testing.T) {
+	tests := []struct {
+		name string
+		flow *flows.Flow
+		kind Kind
+		edge string // "" where it does not matter
+		why  string // the reasons, in their order
+	}{
+		// Documented
+		{"messages", flow(tAgent1, tMS, 7780, curve), Documented, "agent-messages", ""},
+		{"messages of the storage node", flow(tSN, tMS, 7780, curve), Documented, "storage-node-messages", ""},
+		{"rest of an agent", flow(tAgent1, tMS, 9877, tls()), Documented, "agent-rest", ""},
+		{"rest of the console", flow(tAdmin, tMS, 9877, tls()), Documented, "console-rest", ""},
+		{"token in a header, decrypted", flow(tAdmin, tMS, 9877, tls("http.token=header", "http.requests=1")), Documented, "console-rest", ""},
+		{"backup", flow(tAgent1, tSN, 9876, mutual()), Documented, "agent-backup", ""},
+		{"index", flow(tCat, tSN, 9876, mutual()), Documented, "catalog-index", ""},
+		{"gateway", flow(tAgent1, tBG, 44445, mutual()), Documented, "gateway-backup", ""},
+		{"search", flow(tMS, tCat, 9200, speaks("http")), Documented, "catalog-search", ""},
+		{"smb", flow(tAgent1, tFS, 445, speaks("smb")), Documented, "agent-smb", ""},
+		{"nfs from a port below 1024", flow(tAgent1, tFS, 2049, from(800), speaks("nfs", "nfs.auth=sys")), Documented, "agent-nfs", ""},
+		{"mount where the port mapper placed it", flow(tAgent1, tFS, 20048, from(801), speaks("rpc", "rpc.program=100005/3")), Documented, "agent-nfs", ""},
+		{"cloud", flow(tAgent1, tCloud, 443, tls("tls.sni=cloud.acronis.com")), Documented, "agent-cloud", ""},
+		{"cloud backup", flow(tAgent1, tCloud, 44445, mutual("tls.sni=eu2-cloud.acronis.com")), Documented, "cloud-backup", ""},
+		{"updates", flow(tMS, tCloud, 80, speaks("http", "http.host=dl.acronis.com")), Documented, "updates-http", ""},
+		{"ping", flow(tAgent1, tCloud, 0, echo), Documented, "data-centre-ping", ""},
+		{"linux source port", flow(tAgent1, tMS, 9877, from(40000), tls()), Documented, "", ""},
+		{"requests cannot be seen inside TLS", flow(tAgent1, tMS, 9877, tls()), Documented, "", ""},
+
+		// Violations: ZMTP
+		{"null", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=NULL", "zmtp.handshake=complete")), Violation, "agent-messages", "zmtp_mechanism_null"},
+		{"plain", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=PLAIN", "zmtp.credentials", "zmtp.handshake=complete")), Violation, "", "zmtp_mechanism_plain cleartext_credentials"},
+		{"1.0", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=1.0")), Violation, "", "zmtp_version_1"},
+		{"2.0", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=2.0")), Violation, "", "zmtp_version_2"},
+		{"curve refused", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=CURVE", "zmtp.handshake=rejected", "zmtp.rejected_by=server")), Violation, "", "zmtp_curve_handshake_failed rejected_by_server"},
+		{"curve dropped", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=CURVE", "zmtp.handshake=incomplete")), Violation, "", "zmtp_curve_handshake_failed"},
+		{"mechanisms differ", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.client_mechanism=NULL", "zmtp.server_mechanism=CURVE", "zmtp.handshake=incomplete")), Violation, "", "zmtp_mechanism_not_curve"},
+		{"http on 7780", flow(tAgent1, tMS, 7780, speaks("http")), Violation, "", "http_on_7780 not_zmtp"},
+		{"tls on 7780", flow(tAgent1, tMS, 7780, tls()), Violation, "", "tls_on_7780 not_zmtp"},
+		{"text on 7780", flow(tAgent1, tMS, 7780), Violation, "", "not_zmtp"},
+		{"smb on 7780", flow(tAgent1, tMS, 7780, speaks("smb")), Violation, "", "not_zmtp"},
+
+		// Violations: TLS and what is inside
+		{"http on 9877", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=header")), Violation, "", "plaintext_http_on_9877 jwt_in_clear"},
+		{"token in the url", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=url")), Violation, "", "plaintext_http_on_9877 jwt_in_clear jwt_in_url"},
+		{"unsigned token", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=header", "http.token_alg=none")), Violation, "", "plaintext_http_on_9877 jwt_in_clear jwt_alg_none"},
+		{"no token", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1")), Violation, "", "plaintext_http_on_9877 no_authentication"},
+		{"text on 9876", flow(tAgent1, tSN, 9876), Violation, "", "plaintext_on_9876"},
+		{"ssh on 9876", flow(tAgent1, tSN, 9876, speaks("ssh")), Violation, "", "ssh_on_9876"},
+		{"http on 44445", flow(tAgent1, tBG, 44445, speaks("http")), Violation, "", "plaintext_on_44445"},
+		{"http on 443", flow(tAgent1, tCloud, 443, speaks("http", "http.host=cloud.acronis.com")), Violation, "", "plaintext_http_on_443"},
+		{"smb required", flow(tAgent1, tFS, 445, speaks("http")), Violation, "", "wrong_protocol"},
+		{"not asked for a certificate", flow(tAgent1, tSN, 9876, tls("tls.client_cert=absent")), Violation, "", "mtls_not_requested_by_server"},
+		{"empty and accepted", flow(tAgent1, tSN, 9876, tls("tls.client_cert=empty")), Violation, "", "mtls_client_cert_empty_accepted"},
+		{"empty and refused", flow(tAgent1, tSN, 9876, tls("tls.client_cert=empty", "tls.handshake=failed", "tls.refused=server")), Violation, "", "mtls_client_cert_missing rejected_by_server"},
+		{"shown and refused", flow(tAgent1, tSN, 9876, mutual("tls.handshake=failed", "tls.alert=unknown_ca", "tls.alert_by=server")), Violation, "", "rejected_by_server"},
+		{"server's certificate refused", flow(tAgent1, tMS, 9877, tls("tls.handshake=failed", "tls.alert=unknown_ca", "tls.alert_by=client")), Violation, "", "rejected_by_client"},
+		{"versions do not meet", flow(tAgent1, tMS, 9877, tls("tls.handshake=failed", "tls.alert=protocol_version", "tls.alert_by=server")), Violation, "", "tls_handshake_failed"},
+		{"nfs without credentials", flow(tAgent1, tFS, 2049, speaks("nfs", "nfs.auth=none")), Violation, "", "nfs_auth_none"},
+		{"source port", flow(tAgent1, tSN, 9876, from(1022), mutual()), Violation, "", "source_port_not_dynamic"},
+		{"a violation comes before a cut", flow(tAgent1, tSN, 9876, from(1022), refused), Violation, "", "source_port_not_dynamic rst_to_syn"},
+
+		// Blocked
+		{"no answer", flow(tAgent1, tMS, 7780, unanswered), Blocked, "agent-messages", "syn_unanswered"},
+		{"refused", flow(tAgent1, tMS, 7780, refused), Blocked, "", "rst_to_syn"},
+		{"prohibited", flow(tAgent1, tMS, 7780, unanswered, icmpError(3, 13)), Blocked, "", "icmp_admin_prohibited"},
+		{"host prohibited", flow(tAgent1, tMS, 7780, unanswered, icmpError(3, 10)), Blocked, "", "icmp_host_prohibited"},
+		{"port unreachable", flow(tAgent1, tMS, 7780, unanswered, icmpError(3, 3)), Blocked, "", "icmp_port_unreachable"},
+		{"half open", flow(tAgent1, tMS, 7780, unanswered, with(func(f *flows.Flow) {
+			f.Packets[1] = 3
+			f.TCP = flows.TCP{SYNs: 1, SYNACKs: 3, SYNACKFrame: 5}
+		})), Blocked, "", "half_open"},
+		{"the client believes", flow(tAgent1, tMS, 9877, tls(), with(func(f *flows.Flow) {
+			f.Payload[1], f.Retransmitted[0] = 0, 4
+			f.TCP.SYNACKs = 5
+			f.TCP.AckedData = [2]bool{}
+		})), Blocked, "", "half_open"},
+		{"syn-ack lost", flow(tAgent1, tMS, 7780, unanswered, with(func(f *flows.Flow) {
+			f.Packets[1] = 3
+			f.TCP = flows.TCP{SYNs: 3, SYNACKs: 3, SYNACKFrame: 5}
+		})), Blocked, "", "syn_ack_dropped_before_client"},
+		{"hello dropped", flow(tAgent1, tMS, 9877, speaks("tls"), with(func(f *flows.Flow) {
+			f.Payload[1], f.Retransmitted[0] = 0, 5
+			f.TCP.Unanswered[0], f.TCP.UnansweredFrame, f.TCP.AckedData = 5, 20, [2]bool{}
+		})), Blocked, "", "client_hello_dropped"},
+		{"hello reset", flow(tAgent1, tCloud, 443, speaks("tls", "tls.sni=cloud.acronis.com"), with(func(f *flows.Flow) {
+			f.Payload[1] = 0
+			f.TCP.ResetBy, f.TCP.ResetFrame = flows.ResetByServer, 20
+		})), Blocked, "", "rst_on_client_hello"},
+		{"dropped midway", flow(tAgent1, tSN, 9876, mutual(), with(func(f *flows.Flow) {
+			f.TCP.Unanswered[0], f.TCP.UnansweredFrame = 6, 20
+			f.Ended = flows.CaptureEnd
+		})), Blocked, "", "established_then_dropped"},
+		{"a lost segment is no block", flow(tAgent1, tSN, 9876, mutual(), with(func(f *flows.Flow) {
+			f.TCP.Unanswered[0], f.TCP.UnansweredFrame = 2, 20
+		})), Documented, "", ""},
+		{"killed while idle", flow(tAgent1, tMS, 7780, curve, with(func(f *flows.Flow) {
+			f.TCP.LongestIdle, f.TCP.LongestIdleFrame = int64(time.Hour), 20
+			f.TCP.Unanswered[0], f.TCP.UnansweredFrame = 6, 21
+		})), Blocked, "", "idle_connection_killed"},
+		{"echo without a reply", flow(tAgent1, tCloud, 0, echo, unanswered), Blocked, "", "echo_unanswered"},
+
+		// Indeterminate
+		{"one direction", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.client_mechanism=CURVE"), with(func(f *flows.Flow) {
+			f.Packets[1], f.Payload[1] = 0, 0
+			f.TCP.SYNACKs = 0
+		})), Indeterminate, "", "one_direction_captured"},
+		{"midway", flow(tAgent1, tMS, 7780, with(func(f *flows.Flow) {
+			f.TCP.SYNs, f.TCP.SYNACKs, f.Dissect.Late = 0, 0, true
+		})), Indeterminate, "", "start_not_captured"},
+		{"bytes missing", flow(tAgent1, tMS, 7780, with(func(f *flows.Flow) { f.Dissect.Lost = true })), Indeterminate, "", "bytes_missing"},
+		{"nothing said", flow(tAgent1, tMS, 7780, with(func(f *flows.Flow) { f.Payload = flows.Pair{} })), Indeterminate, "", "nothing_said"},
+		{"no server name", flow(tAgent1, tCloud, 443, tls()), Indeterminate, "agent-cloud", "no_sni"},
+		{"certificate not known", flow(tAgent1, tSN, 9876, tls("tls.client_cert=unknown")), Indeterminate, "", "requirement_not_observed"},
+		{"resumed", flow(tAgent1, tSN, 9876, tls("tls.resumed")), Indeterminate, "", "session_resumed"},
+		{"dynamic port of a component", flow(tMS, tAgent1, 50123), Indeterminate, "", "inbound_to_dynamic_port"},
+
+		// Undocumented
+		{"console on 7780", flow(tAdmin, tMS, 7780, curve), Undocumented, "", "client_role_not_documented"},
+		{"storage node on 9877", flow(tSN, tMS, 9877, tls()), Undocumented, "", "client_role_not_documented"},
+		{"agent on 9200", flow(tAgent1, tCat, 9200), Undocumented, "catalog-search", "client_role_not_stated"},
+		{"stranger on 9200", flow(tRogue, tCat, 9200), Undocumented, "catalog-search", "unknown_host client_role_not_stated"},
+		{"stranger on 22", flow(tRogue, tMS, 22), Undocumented, "", "unknown_host"},
+		{"gateway to cloud", flow(tBG, tCloud, 44445, mutual("tls.sni=eu2-cloud.acronis.com")), Undocumented, "", "client_role_not_documented"},
+		{"a third port", flow(tAgent1, tMS, 8443, tls()), Undocumented, "", "port_not_documented"},
+		{"a closed port in the range of Linux", flow(tAgent1, tBG, 44446, refused), Undocumented, "", "port_not_documented rst_to_syn"},
+		{"backwards", flow(tSN, tAgent1, 9876, mutual()), Undocumented, "agent-backup", "reversed_direction"},
+		{"agent to agent", flow(tAgent2, tAgent1, 9876, mutual()), Undocumented, "", "agent_to_agent"},
+		{"agent to agent on a dynamic port", flow(tAgent2, tAgent1, 50123), Undocumented, "", "agent_to_agent"},
+		{"udp to 7780", flow(tAgent1, tMS, 7780, udp), Undocumented, "", "udp_on_tcp_port"},
+		{"udp elsewhere", flow(tAgent1, tMS, 5000, udp), Undocumented, "", "port_not_documented"},
+		{"smb over netbios", flow(tAgent1, tFS, 139, speaks("smb")), Undocumented, "", "port_not_documented"},
+		{"another name", flow(tAgent1, tCloud, 443, tls("tls.sni=cdn.example")), Undocumented, "agent-cloud", "unknown_sni"},
+		{"another name elsewhere", flow(tAgent1, tOther, 443, tls("tls.sni=cdn.example")), Undocumented, "", "unknown_sni"},
+		{"the vendor's, not listed", flow(tAgent1, tCloud, 443, tls("tls.sni=shop.acronis.com")), Undocumented, "agent-cloud", "undocumented_cloud_name"},
+		{"a documented name elsewhere", flow(tAgent1, tOther, 443, tls("tls.sni=cloud.acronis.com")), Undocumented, "", "sni_address_mismatch"},
+		{"storage node pings", flow(tSN, tCloud, 0, echo), Undocumented, "", "icmp_client_role_not_documented"},
+		{"agent pings another", flow(tAgent1, tOther, 0, echo), Undocumented, "", "icmp_to_undocumented_cloud_address"},
+
+		// Neither
+		{"names", dnsSays("cloud.acronis.com", "203.0.113.10"), Ambient, "", ""},
+		{"echo inside", flow(tAgent1, tMS, 0, echo), Ambient, "", ""},
+		{"something else on 53", flow(tAgent1, tMS, 53, speaks("ssh")), Undocumented, "", "port_not_documented"},
+		{"strangers", flow(tRogue, netip.MustParseAddr("10.9.9.9"), 443, tls()), OutOfScope, "", ""},
+	}
+	p := testPolicy(t, tInventory)
+	p.Observe(dnsSays("cloud.acronis.com", "203.0.113.10"))
+	p.Settle()
+	var v Verdict
+	for _, test := range tests {
+		p.Judge(test.flow, &v)
+		var why []string
+		for _, r := range v.Reasons {
+			why = append(why, r.Reason.String())
+		}
+		if v.Kind != test.kind || strings.Join(why, " ") != test.why {
+			t.Errorf("%s: %s %v, want %s [%s]", test.name, v.Kind, why, test.kind, test.why)
+		}
+		if test.edge != "" && (v.Edge == nil || v.Edge.ID != test.edge) {
+			t.Errorf("%s: edge %v, want %s", test.name, v.Edge, test.edge)
+		}
+	}
+}
+
+func TestJudgeDoesNotAllocate(t *testing.T) {
+	p := testPolicy(t, tInventory)
+	all := []*flows.Flow{
+		flow(tAgent1, tMS, 7780, curve),
+		flow(tAgent1, tSN, 9876, mutual()),
+		flow(tAgent1, tSN, 9876, tls("tls.client_cert=empty", "tls.refused=server")),
+		flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=url")),
+		flow(tAgent1, tCloud, 443, tls("tls.sni=cloud.acronis.com")),
+		flow(tAgent1, tOther, 443, tls("tls.sni=cloud.acronis.com")),
+		flow(tAgent1, tFS, 20048, speaks("rpc", "rpc.program=100005/3")),
+		flow(tRogue, tMS, 22, refused),
+		flow(tAgent1, tMS, 8443, tls("tls.cert_not_after=2020-01-01T00:00:00Z", "tls.cert_cn=x")),
+		flow(tAgent1, tMS, 7780, unanswered, icmpError(3, 13)),
+		dnsSays("cloud.acronis.com", "203.0.113.10"),
+		flow(netip.MustParseAddr("10.9.9.9"), netip.MustParseAddr("10.9.9.8"), 1),
+	}
+	for _, f := range all {
+		p.Observe(f)
+	}
+	p.Settle()
+	var v Verdict
+	for _, f := range all {
+		if n := testing.AllocsPerRun(100, func() { p.Judge(f, &v) }); n != 0 {
+			t.Errorf("%s > %s: %v allocations", f.Client, f.Server, n)
+		}
+	}
+}
+
+func TestConcerns(t *testing.T) {
+	tests := []struct {
+		flow *flows.Flow
+		want string
+	}{
+		{flow(tAgent1, tMS, 9877, tls()), ""},
+		{flow(tAgent1, tMS, 9877, tls("tls.version=1.0")), "tls_version_obsolete"},
+		{flow(tAgent1, tMS, 9877, tls("tls.version=1.2", "tls.cipher=0xc02f")), ""},
+		{flow(tAgent1, tMS, 9877, tls("tls.cipher=0xc010")), "tls_cipher_null"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cipher=0x0005")), "tls_cipher_rc4 tls_cipher_no_forward_secrecy"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cipher=0xc018")), "tls_cipher_anonymous"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cipher=0xc012")), "tls_cipher_3des"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cipher=0xc013")), "tls_cipher_cbc_sha1"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cipher=0x009c")), "tls_cipher_no_forward_secrecy"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cert_not_after=2026-02-28T00:00:00Z")), "server_certificate_expired"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cert_not_before=2026-03-02T00:00:00Z")), "server_certificate_not_yet_valid"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cert_not_after=9999-12-31T23:59:59Z")), ""},
+		{flow(tAgent1, tMS, 9877, tls("tls.cert_self_signed")), "server_certificate_self_signed"},
+		{flow(tAgent1, tMS, 9877, tls("tls.sni=ms.site.example", "tls.cert_cn=ms.site.example", "tls.cert_san=sn.site.example")), "server_certificate_name_mismatch"},
+		{flow(tAgent1, tMS, 9877, tls("tls.sni=ms.site.example", "tls.cert_cn=x", "tls.cert_san=*.site.example")), ""},
+		{flow(tAgent1, tMS, 9877, tls("tls.sni=a.ms.site.example", "tls.cert_san=*.site.example")), "server_certificate_name_mismatch"},
+		{flow(tAgent1, tMS, 9877, tls("tls.sni=ms.site.example", "tls.cert_cn=MS.site.example")), ""},
+		{flow(tAgent1, tFS, 445, speaks("smb", "smb.smb1", "smb.auth=ntlmv1", "smb.signed=false")), "smb1 ntlmv1"},
+		{flow(tAgent1, tFS, 445, speaks("smb", "smb.auth=guest", "smb.signed=false")), "smb_guest smb2_unsigned"},
+		{flow(tAgent1, tFS, 445, speaks("smb", "smb.auth=ntlmv2", "smb.signed=false", "smb.encrypted")), ""},
+		{flow(tAgent1, tFS, 445, speaks("smb", "smb.auth=ntlmv2", "smb.status=STATUS_LOGON_FAILURE")), "smb_auth_failed"},
+	}
+	p := testPolicy(t, tInventory)
+	p.Settle()
+	var v Verdict
+	for i, test := range tests {
+		p.Judge(test.flow, &v)
+		var got []string
+		for _, c := range v.Concerns {
+			got = append(got, c.Reason.String())
+		}
+		if strings.Join(got, " ") != test.want || v.Kind != Documented {
+			t.Errorf("%d: %s %v, want documented [%s]", i, v.Kind, got, test.want)
+		}
+	}
+}
+
+func TestPortClass(t *testing.T) {
+	p := testPolicy(t, tInventory)
+	p.Settle()
+	for _, test := range []struct {
+		flow           *flows.Flow
+		client, server string
+	}{
+		{flow(tAgent1, tBG, 44445), "dynamic", "documented"},
+		{flow(tBG, tAgent1, 50001, from(44445)), "documented", "dynamic"},
+		{flow(tAgent1, tMS, 22, from(22)), "well_known", "well_known"},
+		{flow(tAgent1, tMS, 20000, from(20000)), "other", "other"},
+		{flow(tAgent1, tCloud, 0, echo), "", ""},
+	} {
+		if c, s := p.PortClass(test.flow); c != test.client || s != test.server {
+			t.Errorf("%s > %s: %q %q, want %q %q", test.flow.Client, test.flow.Server, c, s, test.client, test.server)
+		}
+	}
+}
+
+func TestReasons(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, r := range AllReasons() {
+		i := reasonTable[r]
+		if i.name == "" || i.explain == "" || i.do == "" {
+			t.Errorf("reason %d is not described: %+v", r, i)
+		}
+		if seen[i.name] {
+			t.Errorf("%s is listed twice", i.name)
+		}
+		seen[i.name] = true
+		if strings.HasSuffix(i.explain, ".") || strings.HasSuffix(i.do, ".") {
+			t.Errorf("%s: sentences are kept without their full stop", i.name)
+		}
+		if got, ok := ReasonNamed(i.name); !ok || got != r {
+			t.Errorf("%s is not found by its name", i.name)
+		}
+	}
+	names := make([]string, 0, len(seen))
+	for n := range seen {
+		names = append(names, n)
+	}
+	slices.Sort(names)
+	if !slices.Contains(names, "unknown_host") || Reason(250).String() != "reason(250)" {
+		t.Error("names are wrong")
+	}
+}

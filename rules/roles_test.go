@@ -1,0 +1,367 @@
+package rules
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+
+	"wirechart/flows"
+)
+
+// site is a small site as its flows show it.
+func site() []*flows.Flow {
+	all := []*flows.Flow{
+		dnsSays("cloud.acronis.com", "203.0.113.10"),
+		flow(tSN, tMS, 7780, curve),
+		flow(tCat, tSN, 9876, mutual()),
+		flow(tMS, tCat, 9200, speaks("http")),
+		flow(tAdmin, tMS, 9877, tls()),
+		flow(tAdmin, tBG, 8888, tls()),
+		flow(tSN, tFS, 445, speaks("smb")),
+	}
+	for _, a := range []netip.Addr{tAgent1, tAgent2, tAgent3} {
+		all = append(all,
+			flow(a, tMS, 7780, curve),
+			flow(a, tMS, 9877, tls()),
+			flow(a, tSN, 9876, mutual()),
+			flow(a, tBG, 44445, mutual()),
+			flow(a, tFS, 445, speaks("smb")),
+			flow(a, tCloud, 443, tls("tls.sni=cloud.acronis.com")),
+		)
+	}
+	return all
+}
+
+// rolesFrom infers roles from flows alone.
+func rolesFrom(t *testing.T, inventory string, all ...*flows.Flow) *Policy {
+	t.Helper()
+	p := testPolicy(t, inventory)
+	for _, f := range all {
+		p.Observe(f)
+	}
+	p.Settle()
+	return p
+}
+
+func (p *Policy) rolesText(addr netip.Addr) string {
+	var ids []string
+	for _, c := range p.Roles(addr) {
+		ids = append(ids, c.ID)
+	}
+	return strings.Join(ids, " ")
+}
+
+func wantRoles(t *testing.T, p *Policy, want map[netip.Addr]string) {
+	t.Helper()
+	for addr, roles := range want {
+		if got := p.rolesText(addr); got != roles {
+			t.Errorf("%s plays %q, want %q", addr, got, roles)
+			for _, h := range p.Hosts() {
+				if h.Addr == addr {
+					t.Logf("%+v", h.Roles)
+				}
+			}
+		}
+	}
+}
+
+func TestRoles(t *testing.T) {
+	plain := map[netip.Addr]string{
+		tMS: "management-server", tSN: "storage-node", tCat: "catalog", tBG: "backup-gateway",
+		tAgent1: "agent", tAgent2: "agent", tAgent3: "agent", tAdmin: "console", tCloud: "cloud",
+		tFS: "file-service backend-storage", tDNS: "",
+	}
+	t.Run("plain", func(t *testing.T) { wantRoles(t, rolesFrom(t, "", site()...), plainOrder(plain)) })
+
+	t.Run("agents listen on 9876 too", func(t *testing.T) {
+		all := append(site(),
+			flow(tSN, tAgent1, 9876, mutual()),
+			flow(tAgent2, tAgent1, 9876, mutual()))
+		wantRoles(t, rolesFrom(t, "", all...), plainOrder(plain))
+	})
+
+	t.Run("servers call where no edge says so", func(t *testing.T) {
+		all := append(site(),
+			flow(tMS, tSN, 9876, mutual()),
+			flow(tSN, tMS, 9877, tls()),
+			flow(tSN, tCloud, 0, echo),
+			flow(tBG, tCloud, 44445, mutual("tls.sni=eu2-cloud.acronis.com")))
+		wantRoles(t, rolesFrom(t, "", all...), plainOrder(plain))
+	})
+
+	t.Run("a scanner plays no part and gives none", func(t *testing.T) {
+		all := site()
+		for _, server := range []netip.Addr{tMS, tSN, tAgent3, tRogue} {
+			for _, port := range []uint16{22, 80, 443, 445, 902, 3389, 7780, 8080, 8443, 9200, 9876, 9877, 44445} {
+				all = append(all, flow(tRogue, server, port, refused))
+			}
+		}
+		all = append(all, flow(tRogue, tMS, 9877, tls()), flow(tRogue, tCat, 9200, speaks("http")))
+		p := rolesFrom(t, "", all...)
+		wantRoles(t, p, plainOrder(plain))
+		wantRoles(t, p, map[netip.Addr]string{tRogue: ""})
+		var v Verdict
+		p.Judge(flow(tRogue, tMS, 22, refused), &v)
+		if v.Kind != Undocumented || v.Reasons[0].Reason != UnknownHost || v.Reasons[1].Reason != PortScan {
+			t.Errorf("the scan is %s %v", v.Kind, v.Reasons)
+		}
+	})
+
+	t.Run("all servers on one machine", func(t *testing.T) {
+		var all []*flows.Flow
+		for _, a := range []netip.Addr{tAgent1, tAgent2} {
+			all = append(all, flow(a, tMS, 7780, curve), flow(a, tMS, 9877, tls()), flow(a, tMS, 9876, mutual()), flow(a, tMS, 44445, mutual()))
+		}
+		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{
+			tMS: "management-server storage-node backup-gateway", tAgent1: "agent", tAgent2: "agent",
+		})
+	})
+
+	t.Run("an agent on a server's machine", func(t *testing.T) {
+		all := append(site(), flow(tMS, tSN, 9876, mutual()), flow(tMS, tBG, 44445, mutual()))
+		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{tMS: "management-server agent"})
+	})
+
+	t.Run("an agent behind a firewall", func(t *testing.T) {
+		lone := netip.MustParseAddr("10.1.0.30")
+		all := append(site(), flow(lone, tMS, 7780, unanswered))
+		p := rolesFrom(t, "", all...)
+		wantRoles(t, p, map[netip.Addr]string{lone: ""})
+		var v Verdict
+		p.Judge(flow(lone, tMS, 7780, unanswered), &v)
+		if v.Kind != Blocked || v.Edge == nil || v.Edge.ID != "agent-messages" {
+			t.Errorf("its connection is %s %v", v.Kind, v.Reasons)
+		}
+	})
+
+	t.Run("vsphere", func(t *testing.T) {
+		esxi, vcenter := netip.MustParseAddr("10.1.0.40"), netip.MustParseAddr("10.1.0.41")
+		all := append(site(), flow(tAgent3, esxi, 443, tls()), flow(tAgent3, esxi, 902), flow(tAgent3, vcenter, 443, tls()))
+		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{esxi: "vsphere", vcenter: "vsphere", tAgent3: "agent-for-vmware"})
+	})
+
+	t.Run("a name is no proof where DNS says otherwise", func(t *testing.T) {
+		all := append(site(), flow(tAgent1, tOther, 443, tls("tls.sni=cloud.acronis.com", "tls.cert_san=cloud.acronis.com")))
+		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{tOther: "", tCloud: "cloud"})
+	})
+
+	t.Run("the inventory decides", func(t *testing.T) {
+		inventory := "version: 1\nhosts:\n  - {address: 10.1.0.21, roles: []}\n  - {address: 10.1.0.1, not_roles: [management-server]}\n  - {address: 10.5.0.0/16, roles: [agent]}\n"
+		p := rolesFrom(t, inventory, site()...)
+		wantRoles(t, p, map[netip.Addr]string{tAgent1: "", tMS: "", tSN: "storage-node", netip.MustParseAddr("10.5.1.2"): "agent"})
+	})
+}
+
+// plainOrder puts several roles in the order in which Roles gives them.
+func plainOrder(want map[netip.Addr]string) map[netip.Addr]string {
+	out := make(map[netip.Addr]string)
+	for a, r := range want {
+		if r == "file-service backend-storage" {
+			r = "file-service backend-storage"
+		}
+		out[a] = r
+	}
+	return out
+}
+
+func TestRolesSayWhy(t *testing.T) {
+	for _, h := range rolesFrom(t, "", site()...).Hosts() {
+		for _, r := range h.Roles {
+			if len(r.Because) == 0 || r.Confidence < roleThreshold || r.Confidence > 1 {
+				t.Errorf("%s: %s with %.2f because %v", h.Addr, r.Component.ID, r.Confidence, r.Because)
+			}
+			for _, e := range r.Because {
+				if e.Says == "" || e.Weight <= 0 || e.Frame.Number() == 0 {
+					t.Errorf("%s: %s: evidence %+v", h.Addr, r.Component.ID, e)
+				}
+			}
+		}
+	}
+}
+
+func TestLearnedRange(t *testing.T) {
+	p := testPolicy(t, "")
+	all := site()
+	for i := range uint16(10) {
+		all = append(all, flow(tAgent1, tMS, 7780, from(10000+i*7), curve))
+	}
+	for _, f := range all {
+		p.Observe(f)
+	}
+	p.Settle()
+	var v Verdict
+	if p.Judge(flow(tAgent1, tMS, 7780, from(10030), curve), &v); v.Kind != Documented {
+		t.Errorf("a port of the learned range: %s %v", v.Kind, v.Reasons)
+	}
+	if p.Judge(flow(tAgent2, tMS, 7780, from(10030), curve), &v); v.Kind != Violation {
+		t.Errorf("the range of another host: %s %v", v.Kind, v.Reasons)
+	}
+}
+
+// TestFlood holds what a Policy keeps of spoofed addresses.
+func TestFlood(t *testing.T) {
+	p := testPolicy(t, "")
+	for _, f := range site() {
+		p.Observe(f)
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	f := flow(tRogue, tMS, 7780, unanswered)
+	g := flow(tRogue, tMS, 4000, refused)
+	const n = 200_000
+	for i := range uint32(n) {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], 0x0b000000+i)
+		addr := netip.AddrFrom4(b)
+		f.Client, g.Client = netip.AddrPortFrom(addr, 40000), netip.AddrPortFrom(addr, 40000)
+		p.Observe(f)
+		p.Observe(g)
+	}
+	p.Settle()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if kept := int64(after.HeapAlloc) - int64(before.HeapAlloc); kept > 8<<20 {
+		t.Errorf("%d spoofed addresses left %d bytes behind", n, kept)
+	}
+	wantRoles(t, p, map[netip.Addr]string{tMS: "management-server", tAgent1: "agent"})
+	var v Verdict
+	if allocs := testing.AllocsPerRun(1000, func() { p.Judge(f, &v) }); allocs != 0 {
+		t.Errorf("Judge: %v allocations", allocs)
+	}
+	tally := NewTally(p)
+	for i := range uint32(n) {
+		var b [4]byte
+		binary.BigEndian.PutUint32(b[:], 0x0b000000+i)
+		g.Client = netip.AddrPortFrom(netip.AddrFrom4(b), 40000)
+		p.Judge(g, &v)
+		tally.Add(g, &v)
+	}
+	if a := tally.Audit(Coverage{}); len(a.Findings) > maxStrangers+1 {
+		t.Errorf("%d findings for one flood", len(a.Findings))
+	}
+}
+
+func TestSameAnswerTwice(t *testing.T) {
+	audit := func() string {
+		p := rolesFrom(t, "", site()...)
+		tally := NewTally(p)
+		var v Verdict
+		for _, f := range append(site(), flow(tRogue, tMS, 22), flow(tAgent1, tAgent2, 445), flow(tSN, tMS, 9877, tls("tls.version=1.0")), flow(tAgent2, tMS, 7780, unanswered)) {
+			p.Judge(f, &v)
+			tally.Add(f, &v)
+		}
+		a := tally.Audit(Coverage{})
+		var b strings.Builder
+		for _, f := range append(a.Findings, a.Concerns...) {
+			fmt.Fprintln(&b, f.ID, f.Kind, f.Title, f.Flows, f.Example)
+		}
+		for _, e := range a.Edges {
+			fmt.Fprintln(&b, e.Edge.ID, e.Status, e.CouldShow, e.Why, e.Example)
+		}
+		for _, h := range a.Hosts {
+			fmt.Fprintln(&b, h.Addr, h.Name, h.Names)
+			for _, r := range h.Roles {
+				fmt.Fprintln(&b, r.Component.ID, r.Confidence, r.Because)
+			}
+		}
+		return b.String() + strings.Join(a.Notes, "\n")
+	}
+	first := audit()
+	for range 5 {
+		if again := audit(); again != first {
+			t.Fatalf("two runs differ:\n%s\n%s", first, again)
+		}
+	}
+}
+
+func TestTally(t *testing.T) {
+	p := rolesFrom(t, "", site()...)
+	tally := NewTally(p)
+	var v Verdict
+	null := speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=NULL", "zmtp.handshake=complete")
+	for _, f := range append(site(),
+		flow(tAgent1, tMS, 7780, null), flow(tAgent2, tMS, 7780, null),
+		flow(tAgent1, tMS, 8443, tls()),
+		flow(tAgent1, tMS, 9877, tls("tls.version=1.1")),
+		flow(tAgent1, tBG, 44445, unanswered),
+	) {
+		p.Judge(f, &v)
+		tally.Add(f, &v)
+	}
+	a := tally.Audit(Coverage{})
+	var got []string
+	for _, f := range a.Findings {
+		got = append(got, fmt.Sprintf("%s %s %s>%s %s %d", f.Kind, f.Reason, f.From, f.To, f.Service, f.Flows))
+	}
+	want := []string{
+		"violation zmtp_mechanism_null agent>management-server tcp/7780 2",
+		"undocumented port_not_documented agent>management-server tcp/8443 1",
+		"blocked syn_unanswered agent>backup-gateway tcp/44445 1",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("findings:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	if len(a.Concerns) != 1 || a.Concerns[0].Reason != TLSVersionObsolete {
+		t.Errorf("concerns: %+v", a.Concerns)
+	}
+	states := make(map[string]EdgeState)
+	for _, e := range a.Edges {
+		states[e.Edge.ID] = e
+	}
+	for id, want := range map[string]EdgeStatus{
+		"agent-messages": EdgeViolated, "agent-rest": EdgeSeen, "gateway-backup": EdgeSeen,
+		"vmware-nfc": EdgeNotSeen, "updates-http": EdgeNotSeen,
+	} {
+		if states[id].Status != want {
+			t.Errorf("%s is %s, want %s", id, states[id].Status, want)
+		}
+	}
+	if s := states["vmware-nfc"]; s.CouldShow || !strings.Contains(s.Why, "no host was found to be vsphere") {
+		t.Errorf("vmware-nfc: %v %q", s.CouldShow, s.Why)
+	}
+}
+
+func BenchmarkJudge(b *testing.B) {
+	p := testPolicy(b, "")
+	for _, f := range site() {
+		p.Observe(f)
+	}
+	p.Settle()
+	for _, bench := range []struct {
+		name string
+		flow *flows.Flow
+	}{
+		{"messages", flow(tAgent1, tMS, 7780, curve)},
+		{"backup", flow(tAgent1, tSN, 9876, mutual())},
+		{"cloud", flow(tAgent1, tCloud, 443, tls("tls.sni=cloud.acronis.com"))},
+		{"stranger", flow(netip.MustParseAddr("11.1.1.1"), netip.MustParseAddr("11.1.1.2"), 4000, unanswered)},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			var v Verdict
+			for b.Loop() {
+				p.Judge(bench.flow, &v)
+			}
+		})
+	}
+}
+
+func BenchmarkObserveFlood(b *testing.B) {
+	p := testPolicy(b, "")
+	for _, f := range site() {
+		p.Observe(f)
+	}
+	f := flow(tRogue, tMS, 4000, unanswered)
+	var i uint32
+	for b.Loop() {
+		i++
+		var a [4]byte
+		binary.BigEndian.PutUint32(a[:], 0x0b000000+i*2654435761>>8)
+		f.Client = netip.AddrPortFrom(netip.AddrFrom4(a), 40000)
+		p.Observe(f)
+	}
+}
