@@ -12,8 +12,8 @@ import (
 // end is one end of a flow as Judge sees it.
 type end struct {
 	roles   mask
-	host    *host // nil when nothing was kept of it
-	pin     HostPin
+	host    *host       // nil when nothing was kept of it
+	dynamic []PortRange // its own, by the inventory
 	pinned  bool
 	outside bool // its address is one of the world outside
 	scanner bool
@@ -26,12 +26,12 @@ func (e *end) unknown() bool { return e.roles == 0 && !e.pinned && !e.scanner }
 func (p *Policy) end(addr netip.Addr) end {
 	e := end{outside: isOutside(addr), scanner: len(p.probes.scanners) > 0 && p.probes.scans(addr)}
 	if h := p.hosts[addr]; h != nil {
-		e.host, e.roles, e.pin, e.pinned = h, h.roles, h.pin, h.pinned
+		e.host, e.roles, e.dynamic, e.pinned = h, h.roles, h.pin.DynamicPorts, h.pinned
 		return e
 	}
 	if p.inv != nil {
 		if pin, ok := p.inv.Host(addr, nil); ok {
-			e.pin, e.pinned = pin, pin.Pinned
+			e.dynamic, e.pinned = pin.DynamicPorts, pin.Pinned
 			for _, c := range pin.Roles {
 				e.roles |= p.bits(c)
 			}
@@ -222,7 +222,7 @@ func (p *Policy) judgeSourcePort(f *flows.Flow, e *edge, v *Verdict) {
 		return
 	}
 	client := p.end(f.Client.Addr())
-	if !p.dynamicFor(client.host, &client.pin, port) {
+	if !p.dynamicFor(client.host, client.dynamic, port) {
 		v.why(SourcePortNotDynamic, f.Frame, "")
 	}
 }
@@ -531,6 +531,16 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 
 // ambientFor finds the ordinary infrastructure that f belongs to, or nil.
 func (p *Policy) ambientFor(f *flows.Flow) *Infrastructure {
+	switch port := f.Server.Port(); f.Proto {
+	case flows.ProtoTCP:
+		if p.ambientPorts[0][port>>6]>>(port&63)&1 == 0 {
+			return nil
+		}
+	case flows.ProtoUDP:
+		if p.ambientPorts[1][port>>6]>>(port&63)&1 == 0 {
+			return nil
+		}
+	}
 	for i := range p.ambient {
 		a := p.ambient[i].Infrastructure
 		if !a.covers(f) {
@@ -664,7 +674,7 @@ func (p *Policy) judgeStrangers(f *flows.Flow, s *service, client, server *end, 
 	}
 	if f.Proto == flows.ProtoTCP && !refused && s == nil && f.Oriented <= flows.ByProtocol &&
 		server.roles&p.inbound != 0 && client.roles&^p.external != 0 &&
-		p.listensDynamically(server.host, &server.pin, f.Server.Port()) {
+		p.listensDynamically(server.host, server.dynamic, f.Server.Port()) {
 		v.Kind = Indeterminate
 		v.why(InboundToDynamicPort, f.Frame, "")
 		return

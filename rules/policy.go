@@ -29,11 +29,13 @@ type Policy struct {
 	anyPort  []*service // known by what they speak, on whatever port
 	portless []*service // ICMP and other protocols without ports
 
-	ambient  []ambience
-	dynamic  []PortRange
-	inbound  mask // components that may be called on dynamic ports
-	external mask // components outside the site
-	onPort   map[onPort]Reason
+	ambient []ambience
+	// One bit for each port of TCP and UDP that ambient has.
+	ambientPorts [2][1 << 10]uint64
+	dynamic      []PortRange
+	inbound      mask // components that may be called on dynamic ports
+	external     mask // components outside the site
+	onPort       map[onPort]Reason
 
 	hosts   map[netip.Addr]*host
 	order   []*host // in the order in which they were met: what is printed never follows a map
@@ -205,6 +207,22 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 	}
 	for _, a := range d.Ambient {
 		p.ambient = append(p.ambient, ambience{a})
+		for _, s := range a.Over {
+			table := 0
+			switch s.Proto {
+			case flows.ProtoTCP:
+			case flows.ProtoUDP:
+				table = 1
+			default:
+				continue
+			}
+			if s.Ports == (PortRange{}) {
+				s.Ports = PortRange{0, 65535}
+			}
+			for port := int(s.Ports.Low); port <= int(s.Ports.High); port++ {
+				p.ambientPorts[table][port>>6] |= 1 << (port & 63)
+			}
+		}
 	}
 	return p, nil
 }

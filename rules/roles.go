@@ -318,10 +318,10 @@ func (h *host) learnedRange() (PortRange, bool) {
 	return PortRange{h.besideLow, h.besideTop}, h.beside >= 8 && h.beside > h.inside
 }
 
-// dynamicFor says whether port is a dynamic one of h, which may be nil. pin is
-// what the inventory says.
-func (p *Policy) dynamicFor(h *host, pin *HostPin, port uint16) bool {
-	if inRanges(p.dynamic, port) || inRanges(pin.DynamicPorts, port) {
+// dynamicFor says whether port is a dynamic one of h, which may be nil. own is
+// the range that the inventory gives the host.
+func (p *Policy) dynamicFor(h *host, own []PortRange, port uint16) bool {
+	if inRanges(p.dynamic, port) || inRanges(own, port) {
 		return true
 	}
 	if h != nil {
@@ -336,9 +336,9 @@ func (p *Policy) dynamicFor(h *host, pin *HostPin, port uint16) bool {
 // range that its system takes ports from: its own by the inventory, else the
 // narrowest of the diagram's that holds the source ports that h was seen to
 // use, else the first.
-func (p *Policy) listensDynamically(h *host, pin *HostPin, port uint16) bool {
-	if len(pin.DynamicPorts) > 0 {
-		return inRanges(pin.DynamicPorts, port)
+func (p *Policy) listensDynamically(h *host, own []PortRange, port uint16) bool {
+	if len(own) > 0 {
+		return inRanges(own, port)
 	}
 	if h != nil && h.inside > 0 {
 		best, found := PortRange{}, false

@@ -126,7 +126,7 @@ func (p *Policy) PortClass(f *flows.Flow) (client, server string) {
 	switch port := f.Client.Port(); {
 	case p.listens(&c, f.Proto, port):
 		client = "documented"
-	case p.dynamicFor(c.host, &c.pin, port):
+	case p.dynamicFor(c.host, c.dynamic, port):
 		client = "dynamic"
 	case port < 1024:
 		client = "well_known"
@@ -138,7 +138,7 @@ func (p *Policy) PortClass(f *flows.Flow) (client, server string) {
 		server = "documented"
 	case port < 1024:
 		server = "well_known"
-	case p.listensDynamically(s.host, &s.pin, port):
+	case p.listensDynamically(s.host, s.dynamic, port):
 		server = "dynamic"
 	default:
 		server = "other"
