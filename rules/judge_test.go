@@ -2,6 +2,7 @@ package rules
 
 import (
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -447,5 +448,23 @@ func TestReasons(t *testing.T) {
 	slices.Sort(names)
 	if !slices.Contains(names, "unknown_host") || Reason(250).String() != "reason(250)" {
 		t.Error("names are wrong")
+	}
+}
+
+// TestReasonsAreDocumented holds docs/reasons.md to the list.
+func TestReasonsAreDocumented(t *testing.T) {
+	b, err := os.ReadFile("../docs/reasons.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	for _, r := range AllReasons() {
+		row := "| `" + r.String() + "` | " + r.Severity().String() + " | " + r.Explain() + " | " + r.Do() + " |"
+		if !strings.Contains(text, row+"\n") {
+			t.Errorf("docs/reasons.md lacks the row\n%s", row)
+		}
+	}
+	if rows := strings.Count(text, "\n| `"); rows != len(AllReasons()) {
+		t.Errorf("docs/reasons.md has %d rows, the list %d", rows, len(AllReasons()))
 	}
 }

@@ -358,8 +358,8 @@ func (p *Policy) calls(h *host) []call {
 			w = 0.8
 		case g == spoke && strong:
 			w = 0.6
-		case g >= spoke && (outside || l.service.common):
-			w = 0.45
+		case g >= spoke && (outside || l.service.common && !p.ownServer(l.server.roles)):
+			w = 0.45 // many programs call such servers
 		case g >= spoke:
 			w = 0.5
 		case g == opened, g == wrong:
@@ -388,6 +388,17 @@ func (p *Policy) calls(h *host) []call {
 		}
 	}
 	return list
+}
+
+// ownServer says whether one of the roles is a server of the product's own,
+// rather than a system that it uses.
+func (p *Policy) ownServer(roles mask) bool {
+	for ; roles != 0; roles &= roles - 1 {
+		if p.parts[bits.TrailingZeros64(uint64(roles))].server {
+			return true
+		}
+	}
+	return false
 }
 
 // judgeClient weighs what a host called.

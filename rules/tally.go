@@ -261,13 +261,41 @@ func (t *Tally) finding(g *group) Finding {
 	case k.anyDynamic:
 		f.Service = protoName(k.proto) + "/dynamic"
 	}
-	f.Example.Says = k.reason.Explain()
-	if g.saw != "" {
-		f.Example.Says = "saw " + g.saw
-	}
+	f.Example.Says = says(k.reason, g.saw)
 	f.Title = fmt.Sprintf("%s to %s at %s: %s.", f.From, f.To, f.Service, k.reason.Explain())
 	f.ID = findingID(&f, k.concern)
 	return f
+}
+
+// says is what the frame of an example shows, in words.
+func says(r Reason, saw string) string {
+	switch {
+	case saw == "":
+		return r.Explain()
+	case saw == "empty":
+		return "an empty Certificate message"
+	case saw == "absent":
+		return "no certificate of the client"
+	}
+	switch r {
+	case RejectedByServer, RejectedByClient, TLSHandshakeFailed:
+		return "the alert " + saw
+	case UnknownSNI, UndocumentedCloudName, SNIAddressMismatch:
+		return "the server name " + saw
+	case ServerCertificateNameMismatch:
+		return "a certificate for " + saw
+	case JWTInClear, JWTInURL:
+		return "a token in the " + saw
+	case JWTAlgNone:
+		return "a token with alg " + saw
+	case ServerCertificateExpired:
+		return "valid until " + saw
+	case ServerCertificateNotYetValid:
+		return "valid from " + saw
+	case SMBAuthFailed:
+		return "the status " + saw
+	}
+	return "saw " + saw
 }
 
 // side names one end of a finding: the component, or the address of a host
