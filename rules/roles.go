@@ -48,6 +48,7 @@ type host struct {
 
 	asClient, asServer []*link
 	serves             []*service // those of asServer, each once
+	busy               []int      // how many clients opened each of serves, scanners left out
 }
 
 // linkKey names the use of one service between two hosts.
@@ -202,6 +203,7 @@ func (p *Policy) link(client, server *host, s *service, barren bool) *link {
 	server.asServer = append(server.asServer, l)
 	if !slices.Contains(server.serves, s) {
 		server.serves = append(server.serves, s)
+		server.busy = append(server.busy, 0)
 	}
 	return l
 }
@@ -361,6 +363,7 @@ func (p *Policy) Settle() {
 	for _, h := range p.order {
 		p.applyInventory(h)
 	}
+	p.countClients()
 	// Servers make clients known and clients servers; the rounds end when
 	// nothing changes, and at the latest where evidence cannot reach further.
 	for range 8 {
@@ -386,6 +389,26 @@ func (p *Policy) Settle() {
 			break
 		}
 	}
+}
+
+// countClients counts who opened what each host serves.
+func (p *Policy) countClients() {
+	for _, h := range p.order {
+		clear(h.busy)
+	}
+	for _, l := range p.lines {
+		if l.opened > 0 && !p.probes.scans(l.client.addr) {
+			l.server.busy[slices.Index(l.server.serves, l.service)]++
+		}
+	}
+}
+
+// clientsAt is how many hosts opened s of h.
+func (h *host) clientsAt(s *service) int {
+	if i := slices.Index(h.serves, s); i >= 0 {
+		return h.busy[i]
+	}
+	return 0
 }
 
 func (p *Policy) snapshot() []mask {

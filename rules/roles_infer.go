@@ -146,7 +146,7 @@ func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
 		w *= 0.6
 	}
 	kind := answersAt
-	if p.busierPeer(h, s, n.clients) {
+	if busierPeer(h, s, n.clients) {
 		w, kind = w*0.25, listensToo
 	} else if p.actsOtherwise(h, bit) && n.clients <= 2 {
 		w, kind = w*0.4, listensToo
@@ -157,20 +157,15 @@ func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
 // busierPeer says whether h calls, or is called by, a host that serves more
 // clients at s than h does: one of many programs of that product that listen
 // there too, rather than its server.
-func (p *Policy) busierPeer(h *host, s *service, clients int) bool {
+func busierPeer(h *host, s *service, clients int) bool {
 	for _, l := range h.asClient {
-		if l.service == s && l.opened > 0 && p.fanIn(l.server, s, ^uint64(0)).clients > clients {
+		if l.service == s && l.opened > 0 && l.server.clientsAt(s) > clients {
 			return true
 		}
 	}
 	for _, l := range h.asServer {
-		if l.service != s || l.opened == 0 {
-			continue
-		}
-		for _, other := range l.client.serves {
-			if other == s && p.fanIn(l.client, s, ^uint64(0)).clients > clients {
-				return true
-			}
+		if l.service == s && l.opened > 0 && l.client.clientsAt(s) > clients {
+			return true
 		}
 	}
 	return false
@@ -291,7 +286,10 @@ func (p *Policy) judgePinged(h *host, bit int) {
 		all, ofIt := 0, 0
 		for _, o := range l.client.asClient {
 			if o.service == l.service && o.opened > 0 {
-				all++
+				if all++; all > maxPinged {
+					ofIt = 0
+					break
+				}
 				if o.server.roles.has(bit) && o.server != h {
 					ofIt++
 				}
@@ -303,6 +301,10 @@ func (p *Policy) judgePinged(h *host, bit int) {
 		}
 	}
 }
+
+// maxPinged is more hosts than anyone chooses among by ping: beyond, it is a
+// sweep.
+const maxPinged = 64
 
 // clientsOf is who may call a component at s.
 func (s *service) clientsOf(bit int) (from mask, candidates uint64) {
