@@ -641,6 +641,9 @@ func (p *Policy) judgeStrangers(f *flows.Flow, s *service, client, server *end, 
 			}
 		}
 		v.why(UnknownHost, f.Frame, "")
+		if s != nil && server.outside && p.notForClient(s, client.roles) {
+			v.why(ClientRoleNotDocumented, f.Frame, "")
+		}
 		return
 	}
 	if r, e := p.reversed(f, client, server); r != NoReason {
@@ -680,6 +683,21 @@ func (p *Policy) judgeStrangers(f *flows.Flow, s *service, client, server *end, 
 		return
 	}
 	v.why(PortNotDocumented, f.Frame, "")
+}
+
+// notForClient says whether the edges at s that lead outside are all for other
+// clients: whoever the server is, no edge would join the two.
+func (p *Policy) notForClient(s *service, roles mask) bool {
+	any := false
+	for i := range s.edges {
+		if s.edges[i].outside != 0 {
+			any = true
+			if s.edges[i].from&roles != 0 {
+				return false
+			}
+		}
+	}
+	return any
 }
 
 // leadsTo finds an edge from the service to one of the roles; stated says that
