@@ -541,8 +541,7 @@ func (p *Policy) ambientFor(f *flows.Flow) *Infrastructure {
 			return nil
 		}
 	}
-	for i := range p.ambient {
-		a := p.ambient[i].Infrastructure
+	for _, a := range p.diagram.Ambient {
 		if !a.covers(f) {
 			continue
 		}

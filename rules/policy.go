@@ -122,9 +122,6 @@ type candidate struct {
 	types []uint8 // ICMP
 }
 
-// ambience is an Infrastructure as the policy uses it.
-type ambience struct{ *Infrastructure }
-
 // maxEdgesPerService bounds the candidates of one service: their answers are
 // kept as bits.
 const maxEdgesPerService = 64
@@ -206,7 +203,6 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 		}
 	}
 	for _, a := range d.Ambient {
-		p.ambient = append(p.ambient, ambience{a})
 		for _, s := range a.Over {
 			table := 0
 			switch s.Proto {

@@ -237,17 +237,17 @@ func (l *link) see(f *flows.Flow) {
 }
 
 // grade says how much of what an edge requires was seen to hold.
-func (e *candidate) grade(f *flows.Flow) (grade, pcaps.FrameID) {
+func (c *candidate) grade(f *flows.Flow) (grade, pcaps.FrameID) {
 	best, proof := met, f.Frame
-	if len(e.require) == 0 {
+	if len(c.require) == 0 {
 		// Nothing is required: to be answered is all there is.
 		if f.Payload[1] > 0 {
 			return met, proof
 		}
 		return opened, proof
 	}
-	for i := range e.require {
-		r := &e.require[i]
+	for i := range c.require {
+		r := &c.require[i]
 		s, _, frame := r.check(f)
 		if frame != 0 {
 			proof = frame
