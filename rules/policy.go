@@ -29,8 +29,7 @@ type Policy struct {
 	anyPort  []*service // known by what they speak, on whatever port
 	portless []*service // ICMP and other protocols without ports
 
-	ambient []ambience
-	// One bit for each port of TCP and UDP that ambient has.
+	// One bit for each port of TCP and UDP that the diagram calls ambient.
 	ambientPorts [2][1 << 10]uint64
 	dynamic      []PortRange
 	inbound      mask // components that may be called on dynamic ports
