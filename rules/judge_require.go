@@ -1,0 +1,289 @@
+package rules
+
+import (
+	"wirechart/dissect"
+	"wirechart/flows"
+	"wirechart/pcaps"
+)
+
+// judgeRequirements adds what contradicts the edge, and returns the reason why
+// something that it requires could not be seen, or NoReason.
+func (p *Policy) judgeRequirements(f *flows.Flow, e *edge, v *Verdict) (notSeen Reason) {
+	for i := range e.require {
+		r := &e.require[i]
+		s, saw, frame := r.check(f)
+		switch {
+		case r.app && s == contradicted:
+			p.wrongApp(f, e, saw, frame, v)
+			return NoReason
+		case r.app:
+		case r.key == dissect.TLSClientCert && f.App == "tls":
+			s = p.judgeClientCert(f, s, saw, frame, v)
+			if s == unseen && f.Facts.Has(dissect.TLSResumed) && p.metBefore(f, e) {
+				s = holds
+			} else if s == unseen && f.Facts.Has(dissect.TLSResumed) && notSeen == NoReason {
+				notSeen = SessionResumed
+			}
+		case r.key == dissect.ZMTPMechanism && f.App == "zmtp":
+			s = p.judgeMechanism(f, r, s, saw, frame, v)
+		case s == contradicted && r.key == dissect.TLSVersion:
+			v.why(TLSVersionTooOld, frame, saw)
+		case s == contradicted:
+			v.why(RequirementContradicted, frame, saw)
+		}
+		if s == unseen && notSeen == NoReason {
+			notSeen = RequirementNotObserved
+		}
+	}
+	if f.App == "tls" {
+		p.judgeTLSOutcome(f, v)
+	}
+	for i := range e.expect {
+		r := &e.expect[i]
+		if s, saw, frame := r.check(f); s == contradicted {
+			switch r.key {
+			case dissect.NFSAuth:
+				v.why(NFSAuthNone, frame, saw)
+			case dissect.HTTPToken:
+				v.why(JWTInURL, frame, saw)
+			default:
+				v.why(RequirementContradicted, frame, saw)
+			}
+		}
+	}
+	return notSeen
+}
+
+// metBefore says whether the two hosts were seen to meet the edge's
+// requirements in another connection: a resumed session rests on that.
+func (p *Policy) metBefore(f *flows.Flow, e *edge) bool {
+	s := p.service(f)
+	l := p.links[linkKey{f.Client.Addr(), f.Server.Addr(), uint16(s.index)}]
+	if l == nil {
+		return false
+	}
+	for i := range s.edges {
+		if s.edges[i].edge == e {
+			return l.meets&(1<<i) != 0
+		}
+	}
+	return false
+}
+
+// wrongApp names what was seen where another protocol belongs.
+func (p *Policy) wrongApp(f *flows.Flow, e *edge, app string, frame pcaps.FrameID, v *Verdict) {
+	port := f.Server.Port()
+	saw := app
+	if saw == "" {
+		saw = "an unknown protocol"
+	}
+	found := false
+	try := func(what string) bool {
+		r, ok := p.onPort[onPort{what, port}]
+		if ok {
+			v.why(r, frame, saw)
+			found = true
+		}
+		return ok
+	}
+	if e.wantsZMTP {
+		if app != "" {
+			try(app)
+		}
+		v.why(NotZMTP, frame, saw)
+		return
+	}
+	switch app {
+	case "http":
+		_ = try("plaintext_http") || try("http")
+	case "":
+	default:
+		try(app)
+	}
+	if !found && e.wantsTLS && !try("plaintext") {
+		v.why(PlaintextWhereTLSIsRequired, frame, saw)
+		found = true
+	}
+	if !found {
+		v.why(WrongProtocol, frame, saw)
+	}
+	if app == "http" && e.wantsToken {
+		p.judgeClearTokens(f, v)
+	}
+}
+
+// judgeClearTokens looks at requests that crossed in clear where a token is
+// expected.
+func (p *Policy) judgeClearTokens(f *flows.Flow, v *Verdict) {
+	all := f.Facts.All()
+	tokens := false
+	for i := range all {
+		switch frame := pcaps.FrameID(all[i].Frame()); {
+		case all[i].Key == dissect.HTTPToken:
+			tokens = true
+			v.why(JWTInClear, frame, all[i].Str)
+			if all[i].Str == "url" {
+				v.why(JWTInURL, frame, all[i].Str)
+			}
+		case all[i].Key == dissect.HTTPTokenAlg && MatchName("none", all[i].Str):
+			v.why(JWTAlgNone, frame, all[i].Str)
+		}
+	}
+	if requests, ok := f.Facts.Get(dissect.HTTPRequests); ok && requests.Num > 0 && !tokens {
+		v.why(NoAuthentication, pcaps.FrameID(requests.Frame()), "")
+	}
+}
+
+// judgeClientCert says whether the client proved itself by a certificate.
+func (p *Policy) judgeClientCert(f *flows.Flow, s state, saw string, frame pcaps.FrameID, v *Verdict) state {
+	refused, by, at := tlsRefused(f)
+	switch {
+	case s == unseen:
+		return unseen
+	case s == holds && refused && by == "server":
+		v.why(RejectedByServer, at, f.Facts.Text(dissect.TLSAlert))
+		return contradicted
+	case s == holds:
+		return holds
+	}
+	switch saw {
+	case "empty":
+		if refused && by != "client" || !refused && f.TCP.ResetBy == flows.ResetByServer && f.Facts.Text(dissect.TLSHandshake) != "complete" {
+			if at == 0 {
+				at = f.TCP.ResetFrame
+			}
+			v.why(MTLSClientCertMissing, frame, saw)
+			v.why(RejectedByServer, at, f.Facts.Text(dissect.TLSAlert))
+		} else {
+			v.why(MTLSClientCertEmptyAccepted, frame, saw)
+		}
+	case "absent":
+		if f.Facts.Has(dissect.TLSCertRequest) {
+			v.why(MTLSClientCertMissing, frame, saw)
+			if refused && by == "server" {
+				v.why(RejectedByServer, at, f.Facts.Text(dissect.TLSAlert))
+			}
+		} else {
+			v.why(MTLSNotRequestedByServer, frame, saw)
+		}
+	default:
+		if f.Facts.Has(dissect.TLSResumed) || saw == "unknown" {
+			return unseen
+		}
+		v.why(RequirementContradicted, frame, saw)
+	}
+	return contradicted
+}
+
+// tlsRefused says whether a TLS handshake was broken off, by whom and where.
+func tlsRefused(f *flows.Flow) (refused bool, by string, frame pcaps.FrameID) {
+	if r, ok := f.Facts.Get(dissect.TLSRefused); ok {
+		return true, r.Str, pcaps.FrameID(r.Frame())
+	}
+	if h, _ := f.Facts.Get(dissect.TLSHandshake); h.Str == "failed" {
+		a, _ := f.Facts.Get(dissect.TLSAlert)
+		by := f.Facts.Text(dissect.TLSAlertBy)
+		if a.Frame() == 0 {
+			return true, by, pcaps.FrameID(h.Frame())
+		}
+		return true, by, pcaps.FrameID(a.Frame())
+	}
+	return false, "", 0
+}
+
+// judgeTLSOutcome adds that an end broke the handshake off.
+func (p *Policy) judgeTLSOutcome(f *flows.Flow, v *Verdict) {
+	refused, by, frame := tlsRefused(f)
+	if !refused || len(v.Reasons) > 0 {
+		return
+	}
+	alert := f.Facts.Text(dissect.TLSAlert)
+	switch {
+	case alert != "" && !aboutProof(alert):
+		v.why(TLSHandshakeFailed, frame, alert)
+	case by == "server":
+		v.why(RejectedByServer, frame, alert)
+	case by == "client":
+		v.why(RejectedByClient, frame, alert)
+	default:
+		v.why(TLSHandshakeFailed, frame, alert)
+	}
+}
+
+// aboutProof says whether an alert speaks of the other end's certificate or key.
+func aboutProof(alert string) bool {
+	switch alert {
+	case "bad_certificate", "unsupported_certificate", "certificate_revoked", "certificate_expired",
+		"certificate_unknown", "unknown_ca", "access_denied", "decrypt_error", "certificate_required", "no_certificate":
+		return true
+	}
+	return false
+}
+
+// judgeMechanism looks at ZMTP's version, mechanism and handshake.
+func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw string, frame pcaps.FrameID, v *Verdict) state {
+	version, _ := f.Facts.Get(dissect.ZMTPVersion)
+	switch version.Str {
+	case "1.0":
+		v.why(ZMTPVersion1, pcaps.FrameID(version.Frame()), version.Str)
+		return contradicted
+	case "2.0":
+		v.why(ZMTPVersion2, pcaps.FrameID(version.Frame()), version.Str)
+		return contradicted
+	}
+	if s == contradicted {
+		switch saw {
+		case "NULL":
+			v.why(ZMTPMechanismNull, frame, saw)
+		case "PLAIN":
+			v.why(ZMTPMechanismPlain, frame, saw)
+		default:
+			v.why(RequirementContradicted, frame, saw)
+		}
+		if c, ok := f.Facts.Get(dissect.ZMTPCredentials); ok && c.Num != 0 {
+			v.why(CleartextCredentials, pcaps.FrameID(c.Frame()), "")
+		}
+		return contradicted
+	}
+	handshake, _ := f.Facts.Get(dissect.ZMTPHandshake)
+	at := pcaps.FrameID(handshake.Frame())
+	over := f.Ended == flows.Closed || f.Ended == flows.Reset || f.TCP.ResetBy != flows.ResetByNobody
+	whole := !f.Dissect.Lost && !late(f) && !f.OneSided() && f.Missed.Sum() == 0
+	switch {
+	case handshake.Str == "rejected":
+		if at == 0 {
+			at = frame
+		}
+		v.why(ZMTPCurveHandshakeFailed, at, f.Facts.Text(dissect.ZMTPError))
+		switch f.Facts.Text(dissect.ZMTPRejectedBy) {
+		case "server":
+			v.why(RejectedByServer, at, "")
+		case "client":
+			v.why(RejectedByClient, at, "")
+		}
+		return contradicted
+	case s == holds && handshake.Str == "complete":
+		return holds
+	case !whole || f.Payload[0] == 0:
+		return unseen
+	}
+	client, server := f.Facts.Text(dissect.ZMTPClientMechanism), f.Facts.Text(dissect.ZMTPServerMechanism)
+	if frame == 0 {
+		frame = f.TCP.DataFrame[0]
+	}
+	odd := ""
+	if client != "" && !r.Accepts(client) {
+		odd = client
+	} else if server != "" && !r.Accepts(server) {
+		odd = server
+	}
+	switch {
+	case odd != "":
+		v.why(ZMTPMechanismNotCurve, frame, odd)
+		return contradicted
+	case !over:
+		return unseen
+	}
+	v.why(ZMTPCurveHandshakeFailed, frame, "")
+	return contradicted
+}

@@ -1,0 +1,295 @@
+package rules
+
+import (
+	"math/bits"
+
+	"wirechart/flows"
+)
+
+// ambientFor finds the ordinary infrastructure that f belongs to, or nil.
+func (p *Policy) ambientFor(f *flows.Flow) *Infrastructure {
+	switch port := f.Server.Port(); f.Proto {
+	case flows.ProtoTCP:
+		if p.ambientPorts[0][port>>6]>>(port&63)&1 == 0 {
+			return nil
+		}
+	case flows.ProtoUDP:
+		if p.ambientPorts[1][port>>6]>>(port&63)&1 == 0 {
+			return nil
+		}
+	}
+	for _, a := range p.diagram.Ambient {
+		if !a.covers(f) {
+			continue
+		}
+		if a.App != "" && f.App != "" && f.App != a.App {
+			continue
+		}
+		return a
+	}
+	return nil
+}
+
+// covers says whether a flow is to one of a's services.
+func (a *Infrastructure) covers(f *flows.Flow) bool {
+	if len(a.To) > 0 {
+		in := false
+		for _, prefix := range a.To {
+			in = in || prefix.Contains(f.Server.Addr())
+		}
+		if !in {
+			return false
+		}
+	}
+	for i := range a.Over {
+		s := &a.Over[i]
+		if s.Proto != f.Proto {
+			continue
+		}
+		if s.Ports != (PortRange{}) {
+			if s.Ports.Contains(f.Server.Port()) {
+				return true
+			}
+			continue
+		}
+		if len(s.Types) == 0 {
+			return true
+		}
+		for _, t := range s.Types {
+			if t == icmpType(f) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// judgeUndocumented says why no edge joins the two ends, of which one at least
+// is a component: the most telling reason first.
+func (p *Policy) judgeUndocumented(f *flows.Flow, client, server *end, v *Verdict) {
+	v.Kind = Undocumented
+	s := p.service(f)
+	if f.Proto == flows.ProtoICMP || f.Proto == flows.ProtoICMPv6 {
+		p.judgeEcho(f, s, client, server, v)
+		return
+	}
+	cut, frame, before := p.diagnose(f, false)
+	p.judgeStrangers(f, s, client, server, before, v)
+	if client.scanner {
+		v.why(PortScan, f.Frame, "")
+	}
+	if before && v.Kind == Undocumented {
+		v.why(cut, frame, "")
+	}
+}
+
+// judgeStrangers is judgeUndocumented for everything but ICMP; refused says
+// that the connection did not come to be.
+func (p *Policy) judgeStrangers(f *flows.Flow, s *service, client, server *end, refused bool, v *Verdict) {
+	if client.roles == 0 {
+		v.why(UnknownHost, f.Frame, "")
+		if e, stated := p.leadsTo(s, server.roles); e != nil {
+			v.Edge = e.Edge
+			if stated {
+				v.why(ClientRoleNotDocumented, f.Frame, "")
+			} else {
+				v.why(ClientRoleNotStated, f.Frame, "")
+			}
+		}
+		return
+	}
+	if server.roles == 0 {
+		// A client of an edge that is known by name, at an address that is
+		// not that component's.
+		if s != nil && server.outside {
+			for i := range s.edges {
+				e := &s.edges[i]
+				if e.from&client.roles == 0 || e.outside == 0 {
+					continue
+				}
+				if name, frame := serverName(f); name != "" {
+					v.Edge = e.Edge
+					if r := p.judgeName(e.edge, name, f.Server.Addr(), server); r != NoReason {
+						v.why(r, frame, name)
+						return
+					}
+				}
+			}
+		}
+		v.why(UnknownHost, f.Frame, "")
+		if s != nil && server.outside && p.notForClient(s, client.roles) {
+			v.why(ClientRoleNotDocumented, f.Frame, "")
+		}
+		return
+	}
+	if r, e := p.reversed(f, client, server); r != NoReason {
+		v.Edge = e
+		v.why(r, f.Frame, "")
+		return
+	}
+	if e := p.otherTransport(f, s, server.roles); e != nil {
+		v.Edge = e.Edge
+		if f.Proto == flows.ProtoUDP {
+			v.why(UDPOnTCPPort, f.Frame, "")
+		} else {
+			v.why(TCPOnUDPPort, f.Frame, "")
+		}
+		return
+	}
+	if same := client.roles & server.roles; same != 0 || p.sameKind(client.roles, server.roles) {
+		if e, _ := p.leadsTo(s, server.roles); e == nil {
+			v.why(p.peers(client.roles, server.roles), f.Frame, "")
+			return
+		}
+	}
+	if e, stated := p.leadsTo(s, server.roles); e != nil {
+		v.Edge = e.Edge
+		if stated {
+			v.why(ClientRoleNotDocumented, f.Frame, "")
+		} else {
+			v.why(ClientRoleNotStated, f.Frame, "")
+		}
+		return
+	}
+	if f.Proto == flows.ProtoTCP && !refused && s == nil && f.Oriented <= flows.ByProtocol &&
+		server.roles&p.inbound != 0 && client.roles&^p.external != 0 &&
+		p.listensDynamically(server.host, server.dynamic, f.Server.Port()) {
+		v.Kind = Indeterminate
+		v.why(InboundToDynamicPort, f.Frame, "")
+		return
+	}
+	v.why(PortNotDocumented, f.Frame, "")
+}
+
+// notForClient says whether the edges at s that lead outside are all for other
+// clients: whoever the server is, no edge would join the two.
+func (p *Policy) notForClient(s *service, roles mask) bool {
+	any := false
+	for i := range s.edges {
+		if s.edges[i].outside != 0 {
+			any = true
+			if s.edges[i].from&roles != 0 {
+				return false
+			}
+		}
+	}
+	return any
+}
+
+// leadsTo finds an edge from the service to one of the roles; stated says that
+// the document names its clients.
+func (p *Policy) leadsTo(s *service, roles mask) (e *edge, stated bool) {
+	if s == nil {
+		return nil, false
+	}
+	for i := range s.edges {
+		if s.edges[i].to&roles == 0 {
+			continue
+		}
+		if e == nil || e.FromUnstated {
+			e = s.edges[i].edge
+		}
+	}
+	return e, e != nil && !e.FromUnstated
+}
+
+// reversed finds an edge that runs from the server to the client at this port.
+func (p *Policy) reversed(f *flows.Flow, client, server *end) (Reason, *Edge) {
+	s := p.service(f)
+	if s == nil || s.port == 0 {
+		return NoReason, nil
+	}
+	for i := range s.edges {
+		e := &s.edges[i]
+		if e.to&client.roles != 0 && e.from&server.roles != 0 && e.to&server.roles == 0 {
+			return ReversedDirection, e.Edge
+		}
+	}
+	return NoReason, nil
+}
+
+// otherTransport finds an edge to the same port over the other transport.
+func (p *Policy) otherTransport(f *flows.Flow, s *service, roles mask) *edge {
+	if e, _ := p.leadsTo(s, roles); e != nil {
+		return nil
+	}
+	var i uint16
+	switch f.Proto {
+	case flows.ProtoTCP:
+		i = p.byPort[1][f.Server.Port()]
+	case flows.ProtoUDP:
+		i = p.byPort[0][f.Server.Port()]
+	}
+	if i == 0 {
+		return nil
+	}
+	e, _ := p.leadsTo(p.services[i-1], roles)
+	return e
+}
+
+// sameKind says whether the ends play parts of one kind: an agent and an agent
+// for VMware.
+func (p *Policy) sameKind(a, b mask) bool {
+	for x := a; x != 0; x &= x - 1 {
+		for y := b; y != 0; y &= y - 1 {
+			i, j := bits.TrailingZeros64(uint64(x)), bits.TrailingZeros64(uint64(y))
+			if p.parts[i].Is(p.parts[j].Component) || p.parts[j].Is(p.parts[i].Component) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// peers names the reason for two hosts of one component.
+func (p *Policy) peers(a, b mask) Reason {
+	for rest := a; rest != 0; rest &= rest - 1 {
+		i := bits.TrailingZeros64(uint64(rest))
+		for y := b; y != 0; y &= y - 1 {
+			j := bits.TrailingZeros64(uint64(y))
+			if p.isAgent(i) && p.isAgent(j) {
+				return AgentToAgent
+			}
+		}
+	}
+	return SameComponent
+}
+
+func (p *Policy) isAgent(i int) bool {
+	c := p.parts[i].Component
+	for range maxKinds {
+		if c == nil {
+			return false
+		}
+		if c.ID == "agent" {
+			return true
+		}
+		c = c.KindOf
+	}
+	return false
+}
+
+// judgeEcho says why an echo is not documented.
+func (p *Policy) judgeEcho(f *flows.Flow, s *service, client, server *end, v *Verdict) {
+	e, _ := p.leadsTo(s, server.roles)
+	switch {
+	case e != nil && client.roles == 0:
+		v.Edge = e.Edge
+		v.why(UnknownHost, f.Frame, "")
+		v.why(EchoClientNotDocumented, f.Frame, "")
+	case e != nil:
+		v.Edge = e.Edge
+		v.why(EchoClientNotDocumented, f.Frame, "")
+	case s != nil && server.outside && client.roles != 0:
+		for i := range s.edges {
+			if s.edges[i].from&client.roles != 0 {
+				v.Edge = s.edges[i].Edge
+			}
+		}
+		v.why(EchoToUndocumentedAddress, f.Frame, "")
+	case client.roles == 0 || server.roles == 0:
+		v.why(UnknownHost, f.Frame, "")
+	default:
+		v.why(EchoNotDocumented, f.Frame, "")
+	}
+}
