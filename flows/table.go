@@ -276,7 +276,7 @@ func (t *Table) add(batch []pcaps.Packet) {
 			n++
 		}
 	}
-	prefetch(&t.lines, n)
+	fetch(&t.lines, n)
 	mask := uint32(len(t.slots) - 1)
 	n = 0
 	for i := range batch {
@@ -298,7 +298,7 @@ func (t *Table) add(batch []pcaps.Packet) {
 			n += 2
 		}
 	}
-	prefetch(&t.lines, n)
+	fetch(&t.lines, n)
 	n = 0
 	for i := range batch {
 		if g := t.guess[i]; g != 0 {
@@ -308,7 +308,7 @@ func (t *Table) add(batch []pcaps.Packet) {
 			}
 		}
 	}
-	prefetch(&t.lines, n)
+	fetch(&t.lines, n)
 	for i := range batch {
 		t.take(&batch[i], &t.segments[i], t.guess[i])
 	}

@@ -31,7 +31,7 @@ type tcpTrack struct {
 // tcpDetail is the rest, which few packets touch.
 type tcpDetail struct {
 	opening       [2]uint32    // sequence number of the SYN, or of the first byte seen
-	early         [2][4]uint32 // signatures of the first packets
+	early         [2][2]uint32 // signatures of the first packets
 	syns, synacks uint32
 	rtt           int64
 
@@ -114,7 +114,7 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 		t.start(r, c, s, end)
 	}
 	c.seen++
-	if n := r.packets[end]; n <= 4 {
+	if n := r.packets[end]; n <= 2 {
 		x := t.extra(r)
 		x.tcp.early[end][n-1] = s.signature()
 		if n == 1 {

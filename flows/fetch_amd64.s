@@ -1,14 +1,14 @@
 #include "textflag.h"
 
-// func prefetch(lines *[2 * batchSize]uintptr, n int)
-TEXT ·prefetch(SB), NOSPLIT, $0-16
+// func fetch(lines *[2 * batchSize]uintptr, n int)
+TEXT ·fetch(SB), NOSPLIT, $0-16
 	MOVQ lines+0(FP), AX
 	MOVQ n+8(FP), CX
 	TESTQ CX, CX
 	JLE  done
 loop:
 	MOVQ (AX), DX
-	PREFETCHT0 (DX)
+	MOVBLZX (DX), R8
 	ADDQ $8, AX
 	DECQ CX
 	JNZ  loop
