@@ -111,7 +111,12 @@ type TCP struct {
 	// last packet of the other: segments sent into nothing.
 	Unanswered      [2]uint32
 	UnansweredFrame pcaps.FrameID // the first of them
-	AckedData       [2]bool       // the other end acknowledged payload of this direction
+	// Stalled is the longest such run at any time, before it was answered or
+	// the connection was given up, and the frame of its first retransmission.
+	Stalled      [2]uint32
+	StalledFrame [2]pcaps.FrameID
+
+	AckedData [2]bool // the other end acknowledged payload of this direction
 
 	// The longest silence between two packets, after payload had flowed both
 	// ways: how long (nanoseconds), and the frame that ended it.

@@ -141,6 +141,8 @@ type rare struct {
 	retransmitted   [2]uint32
 	outOfOrder      [2]uint32
 	unansweredFrame [2]pcaps.FrameID
+	stalled         [2]uint32 // the most that tcpTrack.unanswered was
+	stalledFrame    [2]pcaps.FrameID
 }
 
 // rarely returns what is rare about the flow, to be changed.

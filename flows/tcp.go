@@ -317,6 +317,9 @@ func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.Fram
 		d.unansweredFrame[end] = frame
 	}
 	c.unanswered[end]++
+	if c.unanswered[end] > d.stalled[end] {
+		d.stalled[end], d.stalledFrame[end] = c.unanswered[end], d.unansweredFrame[end]
+	}
 }
 
 // dig records bytes that were passed over.
@@ -543,6 +546,7 @@ func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
 		if k.unanswered[end] > 0 && (c.UnansweredFrame == 0 || odd.unansweredFrame[end] < c.UnansweredFrame) {
 			c.UnansweredFrame = odd.unansweredFrame[end]
 		}
+		c.Stalled[dir], c.StalledFrame[dir] = odd.stalled[end], odd.stalledFrame[end]
 		f.Missed[dir] = odd.gaps(end)
 		f.Retransmitted[dir] = uint64(odd.retransmitted[end])
 		f.OutOfOrder[dir] = uint64(odd.outOfOrder[end])

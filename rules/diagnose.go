@@ -69,12 +69,12 @@ func diagnoseTCP(f *flows.Flow, tls bool) (r Reason, frame pcaps.FrameID, before
 	if f.OneSided() {
 		return NoReason, 0, false // the silence may be the capture's
 	}
-	stalled := stalls(f)
+	stalled, stalledFrame := stalls(f)
 	if t.SYNs > 0 && spoke[0] {
 		switch {
 		case tls && f.App == "tls" && !spoke[1] && t.ResetBy == flows.ResetByServer:
 			return RSTOnClientHello, t.ResetFrame, false
-		case stalled[0] && !spoke[1]:
+		case stalled[0] && (!spoke[1] || t.DataFrame[1] > t.StalledFrame[0]) && t.StalledFrame[0] > t.DataFrame[0]:
 			return ClientHelloDropped, t.DataFrame[0], false
 		case !spoke[1]:
 			return NoReason, 0, false
@@ -86,10 +86,10 @@ func diagnoseTCP(f *flows.Flow, tls bool) (r Reason, frame pcaps.FrameID, before
 	// reset, without a FIN, has at least been spoken to before.
 	strange := t.ResetBy == flows.ResetByServer && spoke[0] && spoke[1] && !strings.Contains(t.History, "f") && handshakeDone(f)
 	switch {
-	case lost && idle && t.UnansweredFrame >= t.LongestIdleFrame && t.UnansweredFrame > 0:
-		return IdleConnectionKilled, t.UnansweredFrame, false
+	case lost && idle && stalledFrame >= t.LongestIdleFrame:
+		return IdleConnectionKilled, stalledFrame, false
 	case lost:
-		return EstablishedThenDropped, t.UnansweredFrame, false
+		return EstablishedThenDropped, stalledFrame, false
 	case strange && idle && t.ResetFrame >= t.LongestIdleFrame:
 		return IdleConnectionKilled, t.ResetFrame, false
 	case strange:
@@ -99,12 +99,18 @@ func diagnoseTCP(f *flows.Flow, tls bool) (r Reason, frame pcaps.FrameID, before
 }
 
 // stalls says in which directions data was sent again and again without any
-// answer.
-func stalls(f *flows.Flow) (stalled [2]bool) {
+// answer, and the first frame of that.
+func stalls(f *flows.Flow) (stalled [2]bool, frame pcaps.FrameID) {
 	for d := range stalled {
-		stalled[d] = f.TCP.Unanswered[d] >= stallRepeats
+		if f.TCP.Stalled[d] < stallRepeats {
+			continue
+		}
+		stalled[d] = true
+		if at := f.TCP.StalledFrame[d]; frame == 0 || at < frame {
+			frame = at
+		}
 	}
-	return stalled
+	return stalled, frame
 }
 
 // stallRepeats is how often the same data must have been sent again without an

@@ -253,22 +253,22 @@ func TestJudge(t *testing.T) {
 		})), Blocked, "", "syn_ack_dropped_before_client"},
 		{"hello dropped", flow(tAgent1, tMS, 9877, speaks("tls"), with(func(f *flows.Flow) {
 			f.Payload[1], f.Retransmitted[0] = 0, 5
-			f.TCP.Unanswered[0], f.TCP.UnansweredFrame, f.TCP.AckedData = 5, 20, [2]bool{}
+			f.TCP.Stalled[0], f.TCP.StalledFrame[0], f.TCP.AckedData = 5, pcaps.MakeFrameID(0, 20), [2]bool{}
 		})), Blocked, "", "client_hello_dropped"},
 		{"hello reset", flow(tAgent1, tCloud, 443, speaks("tls", "tls.sni=cloud.acronis.com"), with(func(f *flows.Flow) {
 			f.Payload[1] = 0
 			f.TCP.ResetBy, f.TCP.ResetFrame = flows.ResetByServer, 20
 		})), Blocked, "", "rst_on_client_hello"},
 		{"dropped midway", flow(tAgent1, tSN, 9876, mutual(), with(func(f *flows.Flow) {
-			f.TCP.Unanswered[0], f.TCP.UnansweredFrame = 6, 20
+			f.TCP.Stalled[0], f.TCP.StalledFrame[0] = 6, pcaps.MakeFrameID(0, 20)
 			f.Ended = flows.CaptureEnd
 		})), Blocked, "", "established_then_dropped"},
 		{"a lost segment is no block", flow(tAgent1, tSN, 9876, mutual(), with(func(f *flows.Flow) {
-			f.TCP.Unanswered[0], f.TCP.UnansweredFrame = 2, 20
+			f.TCP.Stalled[0], f.TCP.StalledFrame[0] = 2, pcaps.MakeFrameID(0, 20)
 		})), Documented, "", ""},
 		{"killed while idle", flow(tAgent1, tMS, 7780, curve, with(func(f *flows.Flow) {
-			f.TCP.LongestIdle, f.TCP.LongestIdleFrame = int64(time.Hour), 20
-			f.TCP.Unanswered[0], f.TCP.UnansweredFrame = 6, 21
+			f.TCP.LongestIdle, f.TCP.LongestIdleFrame = int64(time.Hour), pcaps.MakeFrameID(0, 20)
+			f.TCP.Stalled[0], f.TCP.StalledFrame[0] = 6, pcaps.MakeFrameID(0, 21)
 		})), Blocked, "", "idle_connection_killed"},
 		{"echo without a reply", flow(tAgent1, tCloud, 0, echo, unanswered), Blocked, "", "echo_unanswered"},
 
