@@ -211,7 +211,7 @@ func (c *csvFlows) end(f *flows.Flow, sender dissect.Dir) {
 		hw = string(appendMAC(nil, mac))
 	}
 	if p := c.o.Parts; p != nil {
-		name, roles = p.Name(ap.Addr()), strings.Join(ids(p.Roles(ap.Addr())), " ")
+		name, roles = p.HostName(ap.Addr()), strings.Join(ids(p.Roles(ap.Addr())), " ")
 	}
 	c.row = append(c.row, ap.Addr().String(), port, hw, name, roles)
 }

@@ -21,7 +21,7 @@ func Diagram(w io.Writer, d *rules.Diagram, o *Options) error {
 			says += "; a kind of " + c.KindOf.ID
 		}
 		if c.Closed {
-			says += "; the document counts its ports"
+			says += "; has no ports but those of its edges"
 		}
 		if c.External {
 			says += "; outside the site"

@@ -158,7 +158,7 @@ type parts struct {
 	role *rules.Component
 }
 
-func (p parts) Name(netip.Addr) string                 { return p.name }
+func (p parts) HostName(netip.Addr) string             { return p.name }
 func (p parts) Roles(netip.Addr) []*rules.Component    { return []*rules.Component{p.role} }
 func (p parts) PortClass(*flows.Flow) (string, string) { return "dynamic", "documented" }
 

@@ -92,6 +92,9 @@ func auditMarkdown(w io.Writer, a *rules.Audit, o *Options) error {
 	}
 	m.print(fmt.Sprintf("\n%s, of which %s in one direction only and %s begun before the capture; %s of payload missing.\n",
 		count(doc.Flows, "flow"), number(doc.OneSided), number(doc.LateStart), size(doc.Missed)))
+	if lost := doc.Dropped + doc.InterfaceDropped; lost > 0 {
+		m.print(count(lost, "frame") + " lost while capturing.\n")
+	}
 
 	if len(a.Findings) > 0 {
 		m.print("\n## Findings\n")
@@ -108,7 +111,7 @@ func auditMarkdown(w io.Writer, a *rules.Audit, o *Options) error {
 		if from == "" {
 			from = "not stated"
 		}
-		m.row(sign+" "+e.Status.String(), code(e.Edge.ID), text(from), text(componentIDs(e.Edge.To)), services(e.Edge),
+		m.row(sign+" "+e.Status.String(), code(e.Edge.ID), text(from), text(componentIDs(e.Edge.To)), text(services(e.Edge)),
 			number(edgeFlows(e)), text(o.place(e.First)), text(e.Why))
 	}
 	m.print("\n## Components\n\n")

@@ -132,7 +132,7 @@ func (r *recorder) end(b []byte, f *flows.Flow, ap netip.AddrPort, mac flows.MAC
 		b = append(appendMAC(append(b, `,"mac":"`...), mac), '"')
 	}
 	if p := r.o.Parts; p != nil {
-		if name := p.Name(ap.Addr()); name != "" {
+		if name := p.HostName(ap.Addr()); name != "" {
 			b = appendString(append(b, `,"name":`...), name)
 		}
 		b = append(b, `,"roles":[`...)

@@ -38,8 +38,8 @@ type Options struct {
 
 // Parts answers for the ends of a flow; *rules.Policy does.
 type Parts interface {
-	// Name is what the host at an address is called, "" when it has no name.
-	Name(netip.Addr) string
+	// HostName is what the host at an address is called, "" when it has no name.
+	HostName(netip.Addr) string
 	// Roles are the components that the host at an address plays.
 	Roles(netip.Addr) []*rules.Component
 	// PortClass says what the ports of a flow's client and server are.

@@ -458,6 +458,11 @@ func (p *page) edges(a *rules.Audit, x extent) {
 	}
 	p.grid(2, columns, rows)
 
+	if len(rows) == 0 && len(a.Hosts) == 0 && x == short {
+		p.mark(2, "·", dim, "none seen: no host was found to be a component; -o wide lists them")
+		return
+	}
+
 	// Edges that were not seen for the same reason share its sentence.
 	type group struct {
 		couldShow bool
@@ -544,22 +549,12 @@ func services(e *rules.Edge) string {
 	return strings.Join(list, " ")
 }
 
-// serviceNames are the transports and ports of an edge: "tcp/445",
-// "tcp/49152-65535", "icmp", "tcp/any".
+// serviceNames are the transports and ports of an edge, as diagrams write
+// them: "tcp/445", "tcp/49152-65535", "icmp/echo", "tcp/*".
 func serviceNames(e *rules.Edge) []string {
 	list := make([]string, 0, len(e.Over))
 	for i := range e.Over {
-		s := &e.Over[i]
-		name := protoName(s.Proto)
-		switch {
-		case s.AnyPort():
-			name += "/any"
-		case s.Ports.High > s.Ports.Low:
-			name += fmt.Sprintf("/%d-%d", s.Ports.Low, s.Ports.High)
-		case s.Ports.Low > 0:
-			name += "/" + strconv.Itoa(int(s.Ports.Low))
-		}
-		list = append(list, name)
+		list = append(list, e.Over[i].String())
 	}
 	return list
 }
@@ -643,7 +638,8 @@ func percent(h *rules.Host, r *rules.Role) string {
 	if h.Pinned {
 		return "given"
 	}
-	return strconv.Itoa(int(r.Confidence*100+0.5)) + "%"
+	// What was inferred is never certain, however it rounds.
+	return strconv.Itoa(min(int(r.Confidence*100+0.5), 99)) + "%"
 }
 
 // because is the strongest evidence of a role, at most n pieces.

@@ -54,7 +54,11 @@ func (t *Tally) couldShow(e *edge, cov *Coverage) (bool, string) {
 			t.p.Name(hub.addr), t.p.titles(e.from), t.p.titles(e.to))
 	}
 	span := time.Duration(cov.Last - cov.First)
-	both := fmt.Sprintf("%s was found and was not called", t.p.titles(e.to))
+	// The server may well have been called by others, or at other ports.
+	both := fmt.Sprintf("%s was found, and no %s called it this way", t.p.titles(e.to), t.p.titles(e.from))
+	if e.from == 0 {
+		both = fmt.Sprintf("%s was found, and nobody called it this way", t.p.titles(e.to))
+	}
 	switch {
 	case sameHost(from, to):
 		return false, "both ends are on one host, whose traffic with itself does not reach the network."
@@ -67,7 +71,7 @@ func (t *Tally) couldShow(e *edge, cov *Coverage) (bool, string) {
 	case span < shortCapture:
 		return false, fmt.Sprintf("%s in the %s captured; what runs on a schedule needs longer.", both, span.Round(time.Second))
 	}
-	return true, fmt.Sprintf("%s in the %s captured, by any host found to be %s.", both, span.Round(time.Second), t.p.titles(e.from))
+	return true, fmt.Sprintf("%s in the %s captured.", both, span.Round(time.Second))
 }
 
 // found lists the hosts that play one of the parts.
@@ -118,32 +122,13 @@ func (p *Policy) titles(m mask) string {
 	return strings.Join(ids, " or ")
 }
 
-// notes is what the reader should know about the method and its limits.
-func (t *Tally) notes(cov *Coverage) []string {
+// notes is what the reader should know about the method and its limits. What
+// the captures lack is not among them: the Coverage has it.
+func (t *Tally) notes(_ *Coverage) []string {
 	var notes []string
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	if t.p.inv == nil {
 		note("Roles were inferred from the traffic alone; an inventory settles them.")
-	}
-	if t.oneSided > 0 {
-		note("%d of %d TCP connections were captured in one direction only.", t.oneSided, t.tcp)
-	}
-	if t.lateStart > 0 {
-		note("%d of %d TCP connections began before the capture did.", t.lateStart, t.tcp)
-	}
-	if t.missed > 0 {
-		note("%d bytes of payload are known to be missing from the captures.", t.missed)
-	}
-	for _, f := range cov.Captures.Files {
-		if f.Cut > 0 {
-			note("%s: %d of %d frames are shorter than they were on the wire.", f.Name, f.Cut, f.Frames)
-		}
-		if f.Damage != nil {
-			note("%s: read up to frame %d: %s.", f.Name, f.Damage.Frame, f.Damage.Reason)
-		}
-	}
-	if n := cov.Captures.Dropped + cov.Captures.InterfaceDropped; n > 0 {
-		note("%d frames were dropped while capturing.", n)
 	}
 	for _, h := range t.p.order {
 		if r, ok := h.learnedRange(); ok && h.roles != 0 {
@@ -154,7 +139,7 @@ func (t *Tally) notes(cov *Coverage) []string {
 		note("There were more hosts than are followed; %d flows were not used for finding roles.", full.Hosts+full.Links)
 	}
 	if t.p.names.left > 0 {
-		note("There were more names than are kept; %d were not used.", t.p.names.left)
+		note("There were more names than are kept (%d for a host); %d were not used.", maxNamesPerHost, t.p.names.left)
 	}
 	if t.overflow > 0 {
 		note("There were more findings than are kept; %d flows are in none.", t.overflow)

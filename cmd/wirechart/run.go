@@ -207,7 +207,7 @@ func runHosts(cmd *cobra.Command, o *options, args []string) error {
 func (o *options) prepare(cmd *cobra.Command, args []string) (*job, *output, error) {
 	captures := slices.Concat(o.captures, args)
 	if len(captures) == 0 {
-		return nil, nil, fmt.Errorf("%s: no capture named; see %s --help", cmd.CommandPath(), cmd.CommandPath())
+		return nil, nil, fmt.Errorf("%s: no capture named; see %s --help", cmd.Name(), cmd.CommandPath())
 	}
 	format, ok := report.Named(o.format)
 	if !ok {
