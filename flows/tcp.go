@@ -451,6 +451,16 @@ func (r *record) resetEnd(x *extra) int {
 // history is Zeek's, with ^ in front when the ends were swapped.
 func (t *Table) history(r *record, x *extra) string {
 	client := r.client()
+	if x == nil && r.bits&bitFlipped == 0 && r.flags[client] == flagSYN { // what floods consist of
+		switch r.flags[1-client] &^ flagACK {
+		case 0:
+			if r.flags[1-client] == 0 {
+				return "S"
+			}
+		case flagRST:
+			return "Sr"
+		}
+	}
 	var b [32]byte
 	h := b[:0]
 	if r.bits&bitFlipped != 0 {
@@ -476,23 +486,10 @@ func (t *Table) history(r *record, x *extra) string {
 				letter(histRST, end)
 			}
 		}
-		return commonHistory(h)
+		return string(h)
 	}
 	for _, l := range x.tcp.history[:x.tcp.letters] {
 		letter(int(l&0x7f), int(l>>7))
-	}
-	return commonHistory(h)
-}
-
-// commonHistory spares the allocation for what floods consist of.
-func commonHistory(h []byte) string {
-	switch string(h) {
-	case "S":
-		return "S"
-	case "Sr":
-		return "Sr"
-	case "SR":
-		return "SR"
 	}
 	return string(h)
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"net/netip"
 
@@ -43,18 +44,19 @@ func (p *Policy) end(addr netip.Addr) end {
 // flow has a verdict. It does not allocate once v's slices have grown.
 func (p *Policy) Judge(f *flows.Flow, v *Verdict) {
 	*v = Verdict{Kind: OutOfScope, Reasons: v.Reasons[:0], Concerns: v.Concerns[:0]}
+	if p.inv == nil && !p.known.may(f.Client.Addr()) && !p.known.may(f.Server.Addr()) {
+		if p.ambientFor(f) != nil { // a stranger's name was looked up, or the like
+			p.ambient(f, v)
+		}
+		return
+	}
 	c, s := p.end(f.Client.Addr()), p.end(f.Server.Addr())
 	if svc := p.service(f); svc != nil && c.roles|s.roles != 0 && p.judgeEdges(f, svc, &c, &s, v) {
 		p.addConcerns(f, v)
 		return
 	}
-	if a := p.ambientFor(f); a != nil {
-		v.Kind = Ambient
-		if f.Proto == flows.ProtoUDP && f.Packets[1] == 0 {
-			if r, frame := icmpReason(f); r != NoReason {
-				v.why(r, frame, "") // that names are not resolved explains what follows
-			}
-		}
+	if p.ambientFor(f) != nil {
+		p.ambient(f, v)
 		return
 	}
 	if c.roles|s.roles == 0 {
@@ -62,6 +64,37 @@ func (p *Policy) Judge(f *flows.Flow, v *Verdict) {
 	}
 	p.judgeUndocumented(f, &c, &s, v)
 	p.addConcerns(f, v)
+}
+
+// ambient is the verdict on ordinary infrastructure.
+func (p *Policy) ambient(f *flows.Flow, v *Verdict) {
+	v.Kind = Ambient
+	if f.Proto == flows.ProtoUDP && f.Packets[1] == 0 {
+		if r, frame := icmpReason(f); r != NoReason {
+			v.why(r, frame, "") // that names are not resolved explains what follows
+		}
+	}
+}
+
+// addressSet tells most addresses that are not in it at a glance: one bit for
+// each hash. Almost all flows of a flood are between strangers.
+type addressSet [1 << 10]uint64
+
+func (s *addressSet) bit(a netip.Addr) (word uint16, bit uint64) {
+	b := a.As16()
+	h := (binary.LittleEndian.Uint64(b[:8])*31 + binary.LittleEndian.Uint64(b[8:])) * 0x9e3779b97f4a7c15 >> 48
+	return uint16(h >> 6), 1 << (h & 63)
+}
+
+func (s *addressSet) add(a netip.Addr) {
+	word, bit := s.bit(a)
+	s[word] |= bit
+}
+
+// may says that a may be in the set; false is certain.
+func (s *addressSet) may(a netip.Addr) bool {
+	word, bit := s.bit(a)
+	return s[word]&bit != 0
 }
 
 // judgeEdges tries every edge that leads to the service, and keeps the verdict

@@ -37,7 +37,8 @@ type Policy struct {
 	onPort       map[onPort]Reason
 
 	hosts   map[netip.Addr]*host
-	order   []*host // in the order in which they were met: what is printed never follows a map
+	known   addressSet // hosts that play a part
+	order   []*host    // in the order in which they were met: what is printed never follows a map
 	links   map[linkKey]*link
 	lines   []*link // likewise
 	barren  int     // links of connections that were only tried

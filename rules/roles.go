@@ -389,6 +389,12 @@ func (p *Policy) Settle() {
 			break
 		}
 	}
+	p.known = addressSet{}
+	for _, h := range p.order {
+		if h.roles != 0 {
+			p.known.add(h.addr)
+		}
+	}
 }
 
 // countClients counts who opened what each host serves.
