@@ -177,6 +177,8 @@ type Flow struct {
 	AppBasis dissect.Basis
 	Facts    *dissect.Facts // never nil
 	Dissect  DissectNote
+
+	detailed bool // the table wrote more than what every flow has
 }
 
 // DissectNote says what kept the dissection from being complete.

@@ -117,9 +117,7 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 	if n := r.packets[end]; n <= 2 {
 		x := t.extra(r)
 		x.tcp.early[end][n-1] = s.signature()
-		if n == 1 {
-			x.mac[end] = s.srcMAC
-		}
+		x.mac[end] = s.srcMAC
 	}
 
 	switch {

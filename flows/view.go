@@ -10,11 +10,15 @@ import (
 // view writes what the table knows of r into f.
 func (t *Table) view(r *record, f *Flow) {
 	vlans, tunnel, icmp := f.VLANs[:0], f.Tunnel[:0], f.ICMP[:0]
-	*f = Flow{
-		Frame: r.frame, Start: r.start, End: r.last,
-		Proto: r.proto, Oriented: r.oriented, Ended: r.ended,
-		Facts: noFacts,
+	if f.detailed {
+		*f = Flow{}
+	} else { // what follows writes the rest
+		f.TCP, f.EchoID, f.icmp = TCP{}, 0, 0
 	}
+	f.detailed = r.extra != 0
+	f.Frame, f.Start, f.End = r.frame, r.start, r.last
+	f.Proto, f.Oriented, f.Ended = r.proto, r.oriented, r.ended
+	f.Facts = noFacts
 	client := r.client()
 	a, b := address{0, uint64(r.aIP)}, address{0, uint64(r.bIP)}
 	v6 := r.bits&bitV6 != 0
