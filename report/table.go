@@ -192,7 +192,7 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 		if d := f.Damage; d != nil {
 			where := fmt.Sprintf("read up to frame %d, byte %d", d.Frame, d.Offset)
 			if d.Frame == 0 {
-				where = fmt.Sprintf("not a frame could be read, byte %d", d.Offset)
+				where = fmt.Sprintf("no frame could be read, byte %d", d.Offset)
 			}
 			warn("%s is damaged: %s: %s", tail(f.Name, 40), where, d.Reason)
 		}

@@ -2,7 +2,10 @@
 // the documented connection diagram?
 //
 // main.go has the commands and their flags, run.go the path from packets to
-// results, output.go where results go.
+// results, output.go where results go. The path, and so the order in which to
+// read the packages:
+//
+//	pcaps -> flows -> dissect -> rules -> report
 package main
 
 import (
@@ -174,7 +177,7 @@ func inputFlags(fs *pflag.FlagSet, o *options) {
 	fs.StringArrayVarP(&o.captures, "read", "r", nil, "read `FILE`, a directory or a glob; - is standard input (repeatable; same as naming it)")
 	fs.StringVarP(&o.filter, "filter", "f", "", "take only the frames that the `BPF` expression takes")
 	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames")
-	fs.BoolP("no-names", "n", false, "look up no names; none ever is")
+	fs.BoolP("no-names", "n", false, "accepted out of habit: names are never looked up")
 	fs.BoolVar(&o.recursive, "recursive", false, "descend into directories")
 	fs.StringVarP(&o.format, "format", "o", report.All()[0].Name, "write as `FORMAT`: "+report.Names())
 	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -56,12 +57,16 @@ func newOutput(stdout io.Writer, name, color string, format report.Format) (*out
 	}
 	if o.name != "" {
 		if info, err := os.Stat(o.name); err == nil && !info.Mode().IsRegular() {
-			return nil, fmt.Errorf("%s: not a regular file", o.name)
+			return nil, fmt.Errorf("--output %s: not a regular file", o.name)
 		}
 		var err error
 		o.temp, err = os.CreateTemp(filepath.Dir(o.name), "."+filepath.Base(o.name)+".*")
 		if err != nil {
-			return nil, err
+			// Not the temporary name: nobody asked for that.
+			if path := (*fs.PathError)(nil); errors.As(err, &path) {
+				err = path.Err
+			}
+			return nil, fmt.Errorf("--output %s: %w", o.name, err)
 		}
 		o.to = o.temp
 	}

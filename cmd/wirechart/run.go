@@ -60,7 +60,7 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 	cfg := flows.Config{Limits: flows.DefaultLimits()}
 	cfg.MaxFlows = j.options.maxFlows
 	if j.policy != nil {
-		cfg.Listeners = listens(j.diagram)
+		cfg.Listeners = j.diagram.Listens()
 	}
 	set := dissect.NewSet(dissect.All(), &dissect.Context{Fingerprints: j.fingerprints}, cfg.MaxBuffered)
 	var failed error
@@ -99,7 +99,11 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 		}
 		cov.Last = max(cov.Last, f.Last)
 		if d := f.Damage; d != nil {
-			j.warn(fmt.Sprintf("%s: read up to frame %d: %s (at byte %d)", f.Name, d.Frame, d.Reason, d.Offset))
+			read := fmt.Sprintf("read up to frame %d", d.Frame)
+			if d.Frame == 0 {
+				read = "no frame could be read"
+			}
+			j.warn(fmt.Sprintf("%s: %s: %s (at byte %d)", f.Name, read, d.Reason, d.Offset))
 		}
 	}
 	if ctx.Err() != nil {
@@ -258,16 +262,6 @@ func loadPolicy(diagrams []string, inventory string) (*rules.Diagram, *rules.Pol
 	}
 	p, err := rules.Compile(d, inv)
 	return d, p, err
-}
-
-// listens says which ports are those of services of d.
-func listens(d *rules.Diagram) func(proto uint8, port uint16) bool {
-	services := d.Listeners()
-	return func(proto uint8, port uint16) bool {
-		return slices.ContainsFunc(services, func(s rules.Service) bool {
-			return s.Proto == proto && s.Ports.Contains(port)
-		})
-	}
 }
 
 // resolve reads and joins the diagrams named, the built-in one when none is.

@@ -26,7 +26,7 @@ func TestSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	schema := flowSchema(t)
+	schema := compiled(t, "flow")
 	n := 0
 	for _, capture := range captures {
 		if strings.HasSuffix(capture, ".want") {
@@ -105,19 +105,20 @@ func firstDifference(want, got string) string {
 	return ""
 }
 
-func flowSchema(t *testing.T) *jsonschema.Schema {
+// compiled is one of the schemas that the program prints.
+func compiled(t *testing.T, kind string) *jsonschema.Schema {
 	t.Helper()
-	text, _ := report.Schema("flow")
+	text, _ := report.Schema(kind)
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
-	if err := c.AddResource("flow", doc); err != nil {
+	if err := c.AddResource(kind, doc); err != nil {
 		t.Fatal(err)
 	}
-	s, err := c.Compile("flow")
+	s, err := c.Compile(kind)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +140,7 @@ func TestForeign(t *testing.T) {
 	if len(captures) == 0 {
 		t.Skip("no captures of others: ../shared, beside the repository, is absent")
 	}
-	schema := flowSchema(t)
+	schema, audits, hosts := compiled(t, "flow"), compiled(t, "audit"), compiled(t, "hosts")
 	for _, capture := range captures {
 		var stdout, stderr bytes.Buffer
 		status := execute(context.Background(), []string{"flows", "-o", "jsonl", capture}, &stdout, &stderr)
@@ -160,6 +161,17 @@ func TestForeign(t *testing.T) {
 		for _, format := range report.All() {
 			if text := written("audit", "-o", format.Name, capture); status == exitConforms && text == "" {
 				t.Errorf("%s: no audit as %s", capture, format.Name)
+			}
+		}
+		if status != exitConforms {
+			continue
+		}
+		for kind, schema := range map[string]*jsonschema.Schema{"audit": audits, "hosts": hosts} {
+			doc, err := jsonschema.UnmarshalJSON(strings.NewReader(written(kind, "-o", "json", capture)))
+			if err != nil {
+				t.Errorf("%s: %s: %v", capture, kind, err)
+			} else if err := schema.Validate(doc); err != nil {
+				t.Errorf("%s: %s: %v", capture, kind, err)
 			}
 		}
 	}
