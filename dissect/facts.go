@@ -233,6 +233,7 @@ func (x *Fact) Pair() [2]int64 {
 }
 
 const (
+	usualFacts  = 8   // that most flows have at most: names, versions, a count or two
 	maxListed   = 256 // distinct values kept of one List or Ints
 	maxTextSize = 512 // bytes kept of one value from the wire
 )
@@ -305,10 +306,10 @@ func (f *Facts) at(k Key) *Fact {
 	return &f.list[len(f.list)-1]
 }
 
-// add appends a fact. Most flows that have one have about ten.
+// add appends a fact.
 func (f *Facts) add(x Fact) {
 	if f.list == nil {
-		f.list = make([]Fact, 0, 12)
+		f.list = make([]Fact, 0, usualFacts)
 	}
 	x.setFrame(f.Frame)
 	f.list = append(f.list, x)

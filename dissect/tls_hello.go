@@ -168,7 +168,6 @@ func (p *tlsParser) tookClientHello(dir Dir, h *clientHello, facts *Facts, whole
 	if !first {
 		return
 	}
-	reserveFacts(facts, 22) // those of the hellos, and of a certificate
 	if len(h.serverName) > 0 {
 		facts.SetText(TLSSNI, printable(h.serverName))
 	}
@@ -264,7 +263,6 @@ func (p *tlsParser) readServerHello(dir Dir, typ int, r *reader, facts *Facts) e
 	}
 	if p.clientHello == helloMissing {
 		p.client = dir.Other()
-		reserveFacts(facts, 8)
 	}
 	version := negotiated(h.version)
 	if h.retry {
