@@ -16,7 +16,7 @@ BUILD    := -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
 LINT_VERSION := v2.15.0
 LINT         := $(shell $(GO) env GOPATH 2>/dev/null)/bin/golangci-lint
 
-.PHONY: help setup build demo test race static lint fuzz bench bench-record golden samples score identical check clean
+.PHONY: help setup build demo test race static lint fuzz bench bench-record pgo golden samples score identical check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: build ## generate the four workloads and measure the audit beside the lim
 
 bench-record: build ## the same, and append the table to docs/benchmarks.md
 	$(GO) run ./cmd/benchmark run -bin bin/wirechart -record docs/benchmarks.md $(BENCH)
+
+pgo: setup ## profile the audit of the workloads for the compiler (cmd/wirechart/default.pgo)
+	$(GO) test ./cmd/wirechart -pgo=off -run '^$$' -bench Audit -benchtime 2x -cpuprofile cmd/wirechart/default.pgo -o /dev/null
 
 golden: build ## rewrite the expected report of every sample, and README's; review the diff
 	$(GO) test ./cmd/wirechart -run TestSamples -count=1 -update
