@@ -35,9 +35,10 @@ func ResultOf(a *rules.Audit) Result {
 }
 
 // Decided says whether the captures decide all that they hold: some flow
-// belongs to the diagram, none is indeterminate, and not too much is missing.
+// belongs to the diagram, none is indeterminate, not too much is missing, and
+// every flow was judged by what all captures say of the roles of its ends.
 func Decided(a *rules.Audit) bool {
-	return judged(a) > 0 && a.Verdicts[rules.Indeterminate].Flows == 0 && !a.Coverage.Lossy
+	return judged(a) > 0 && a.Verdicts[rules.Indeterminate].Flows == 0 && !a.Coverage.Lossy && a.Coverage.Decoded.Early == 0
 }
 
 // judged is the number of flows that the diagram has something to say about.
@@ -70,6 +71,8 @@ func answer(a *rules.Audit) (headline, sentence string) {
 		return "UNDECIDED", "nothing in these captures belongs to the diagram."
 	case a.Verdicts[rules.Indeterminate].Flows > 0:
 		return "UNDECIDED", "these captures cannot decide " + number(a.Verdicts[rules.Indeterminate].Flows) + " of " + count(n, "flow") + "."
+	case !a.Coverage.Lossy:
+		return "UNDECIDED", count(a.Coverage.Decoded.Early, "flow") + " had to be judged before all was read (--max-flows); " + count(n, "flow") + " as documented."
 	}
 	return "UNDECIDED", "too much is missing from these captures (" + count(n, "flow") + " as documented)."
 }

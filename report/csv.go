@@ -192,7 +192,7 @@ func (c *csvFlows) Flow(f *flows.Flow, v *rules.Verdict) error {
 		c.row = append(c.row, "", "", "")
 	}
 	c.row = append(c.row, f.Ended.String(), f.App, f.AppBasis.String())
-	c.verdict(v)
+	c.verdict(f, v)
 	c.facts(f.Facts)
 	c.err = c.s.row(c.row)
 	return c.err
@@ -222,7 +222,7 @@ func (c *csvFlows) pairs(pairs ...flows.Pair) {
 	}
 }
 
-func (c *csvFlows) verdict(v *rules.Verdict) {
+func (c *csvFlows) verdict(f *flows.Flow, v *rules.Verdict) {
 	if v == nil {
 		c.row = append(c.row, "", "", "", "", "")
 		return
@@ -234,7 +234,7 @@ func (c *csvFlows) verdict(v *rules.Verdict) {
 	var reasons, concerns, evidence []string
 	for _, b := range v.Reasons {
 		reasons = append(reasons, b.Reason.String())
-		s := says(b)
+		s := says(f, b)
 		if at := c.o.place(b.Frame); at != "" {
 			s += " (" + at + ")"
 		}

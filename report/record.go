@@ -266,18 +266,24 @@ func (r *recorder) verdict(b []byte, f *flows.Flow, v *rules.Verdict) []byte {
 				}
 				b = append(b, ',')
 			}
-			b = append(appendString(append(b, `"says":`...), says(why)), '}')
+			b = append(appendString(append(b, `"says":`...), says(f, why)), '}')
 			n++
 		}
 	}
 	return append(b, ']')
 }
 
-// says is one reason as a phrase, with what was seen.
-func says(why rules.Because) string {
+// says is one reason of f as a phrase, with what was seen: where an ICMP error
+// proves it, who sent that.
+func says(f *flows.Flow, why rules.Because) string {
 	s := why.Reason.Explain()
 	if why.Saw != "" {
-		s += ": " + why.Saw
+		return s + ": " + why.Saw
+	}
+	for _, e := range f.ICMP {
+		if why.Frame != 0 && e.Frame == why.Frame && e.From.IsValid() {
+			return s + ": " + e.From.String()
+		}
 	}
 	return s
 }

@@ -132,19 +132,21 @@ func TestAnswer(t *testing.T) {
 		name     string
 		verdicts [len(rules.Audit{}.Verdicts)]rules.Count
 		lossy    bool
+		early    uint64
 		result   Result
 		says     string
 	}{
-		{"documented", counts(documented, 2, ambient, 1), false, Conforms, "CONFORMS: all 2 flows of its components are as documented."},
-		{"violation", counts(documented, 2, violation, 1), false, Findings, "DOES NOT CONFORM: 1 of 3 flows: 1 violation."},
-		{"violation beats loss", counts(violation, 1, undecided, 1), true, Findings, "DOES NOT CONFORM: 1 of 2 flows: 1 violation."},
-		{"undecided", counts(documented, 2, undecided, 1), false, Undecided, "UNDECIDED: these captures cannot decide 1 of 3 flows."},
-		{"lossy", counts(documented, 2), true, Undecided, "UNDECIDED: too much is missing from these captures (2 flows as documented)."},
-		{"nothing", counts(ambient, 2), false, Undecided, "UNDECIDED: nothing in these captures belongs to the diagram."},
-		{"empty", counts(), false, Undecided, "UNDECIDED: nothing in these captures belongs to the diagram."},
+		{"documented", counts(documented, 2, ambient, 1), false, 0, Conforms, "CONFORMS: all 2 flows of its components are as documented."},
+		{"violation", counts(documented, 2, violation, 1), false, 0, Findings, "DOES NOT CONFORM: 1 of 3 flows: 1 violation."},
+		{"violation beats loss", counts(violation, 1, undecided, 1), true, 0, Findings, "DOES NOT CONFORM: 1 of 2 flows: 1 violation."},
+		{"undecided", counts(documented, 2, undecided, 1), false, 0, Undecided, "UNDECIDED: these captures cannot decide 1 of 3 flows."},
+		{"lossy", counts(documented, 2), true, 0, Undecided, "UNDECIDED: too much is missing from these captures (2 flows as documented)."},
+		{"early", counts(documented, 2), false, 1, Undecided, "UNDECIDED: 1 flow had to be judged before all was read (--max-flows); 2 flows as documented."},
+		{"nothing", counts(ambient, 2), false, 0, Undecided, "UNDECIDED: nothing in these captures belongs to the diagram."},
+		{"empty", counts(), false, 0, Undecided, "UNDECIDED: nothing in these captures belongs to the diagram."},
 	} {
 		a := &rules.Audit{Verdicts: c.verdicts}
-		a.Coverage.Lossy = c.lossy
+		a.Coverage.Lossy, a.Coverage.Decoded.Early = c.lossy, c.early
 		headline, sentence := answer(a)
 		if got := headline + ": " + sentence; ResultOf(a) != c.result || got != c.says {
 			t.Errorf("%s: %s, %q; want %s, %q", c.name, ResultOf(a), got, c.result, c.says)

@@ -53,7 +53,7 @@ type goPackage struct {
 // packages are those of this module, by `go list`.
 func packages(t *testing.T) []goPackage {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Dir,GoFiles,CgoFiles,Imports", "wirechart/...").Output()
+	out, err := exec.Command("go", "list", "-pgo=off", "-json=ImportPath,Dir,GoFiles,CgoFiles,Imports", "wirechart/...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
