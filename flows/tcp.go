@@ -32,6 +32,7 @@ type tcpTrack struct {
 type tcpDetail struct {
 	opening       [2]uint32    // sequence number of the SYN, or of the first byte seen
 	early         [2][2]uint32 // signatures of the first packets
+	told          bool         // opening of the client is what the SYN-ACK acknowledged
 	syns, synacks uint32
 	rtt           int64
 
@@ -178,7 +179,7 @@ func (t *Table) start(r *record, c *tcpTrack, s *segment, end int) {
 		d.early[client][0] = r.signature[client]
 		if end != client && s.flags&(flagSYN|flagACK) == flagSYN|flagACK {
 			d.opening[client], c.next[client], c.known[client] = s.ack-1, s.ack, true
-			c.stream[client] = s.ack
+			c.stream[client], d.told = s.ack, true
 		}
 	case s.flags&flagSYN == 0:
 		c.late = true
@@ -275,7 +276,10 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 		d := &t.extra(r).tcp
 		c.spoke[end], c.dataSeq[end] = true, seq
 		d.dataFrame[end] = frame
-		if c.late { // what came before is unknown anyway: this is where reading begins
+		// Where what came before is unknown anyway, reading begins here. So it
+		// does when the client is nowhere near what a SYN-ACK said of its SYN:
+		// that one answered another connection of these ports.
+		if c.late || d.told && end == r.client() && seq-c.next[end] >= 1<<16 {
 			c.next[end], c.stream[end] = seq, seq
 		}
 	}
