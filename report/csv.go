@@ -62,11 +62,12 @@ func auditCSV(w io.Writer, a *rules.Audit, o *Options) error {
 	for _, list := range []struct {
 		is   string
 		rows []findingDoc
-	}{{"finding", doc.Findings}, {"concern", doc.Concerns}} {
-		for _, f := range list.rows {
-			says := f.Title
-			if f.Example.Says != "" {
-				says += ": " + f.Example.Says
+		of   []rules.Finding
+	}{{"finding", doc.Findings, a.Findings}, {"concern", doc.Concerns, a.Concerns}} {
+		for i, f := range list.rows {
+			says, more := told(&list.of[i])
+			if more != "" {
+				says = strings.TrimSuffix(says, ".") + ": " + more
 			}
 			if err := s.row([]string{list.is, f.ID, f.Verdict, f.Severity, f.Reason, f.Edge, f.From, f.To, f.Service,
 				decimal(f.Flows), decimal(f.Bytes), f.First, f.Last, f.Example.Client, f.Example.Server,

@@ -142,7 +142,8 @@ func auditMarkdown(w io.Writer, a *rules.Audit, o *Options) error {
 
 func (m *markdownPage) finding(n int, f *rules.Finding) {
 	m.print(fmt.Sprintf("\n### %d. %s: %s → %s %s\n\n", n, kindWord(f.Kind), text(f.From), text(f.To), text(f.Service)))
-	m.print(fmt.Sprintf("- **What:** %s (%s, %s)\n", text(f.Title), count(f.Flows, "flow"), size(f.Bytes)))
+	what, _ := told(f)
+	m.print(fmt.Sprintf("- **What:** %s (%s, %s)\n", text(what), count(f.Flows, "flow"), size(f.Bytes)))
 	m.print("- **Proof:** " + m.example(f) + "\n")
 	if f.Edge != nil {
 		m.print("- **Edge:** " + code(f.Edge.ID) + " (" + code(edgeAt(f.Edge)) + ")\n")
@@ -159,8 +160,8 @@ func (m *markdownPage) example(f *rules.Finding) string {
 	if f.Example.Frame.Number() > 0 {
 		s += ", " + code(m.o.file(f.Example.Frame)) + " frame " + number(f.Example.Frame.Number())
 	}
-	if f.Example.Says != "" {
-		s += ": " + text(f.Example.Says)
+	if _, says := told(f); says != "" {
+		s += ": " + text(says)
 	}
 	return s
 }
