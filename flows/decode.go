@@ -576,34 +576,6 @@ func (s *segment) inner(t uint16, b []byte) Outcome {
 	return s.network(t, b)
 }
 
-// nsh reads a network service header (RFC 8300 section 2).
-func (s *segment) nsh(b []byte) Outcome {
-	if len(b) < 8 {
-		return Truncated
-	}
-	n := int(b[1]&0x3f) * 4
-	if n < 8 {
-		return Malformed
-	}
-	if !s.push(tagNSH, binary.BigEndian.Uint32(b[4:])>>8) {
-		return Malformed
-	}
-	if len(b) < n {
-		return Truncated
-	}
-	switch b[3] {
-	case 1:
-		return s.ipv4(b[n:])
-	case 2:
-		return s.ipv6(b[n:])
-	case 3:
-		return s.ethernet(b[n:])
-	case 5:
-		return s.network(etherMPLS, b[n:])
-	}
-	return NotIP
-}
-
 // ipv4 reads an IPv4 header (RFC 791 section 3.1).
 func (s *segment) ipv4(b []byte) Outcome {
 	if len(b) < 20 {
@@ -753,22 +725,6 @@ func (s *segment) rest(b []byte, n int) {
 	s.payloadLen = uint32(max(n, 0))
 }
 
-// tunnel tries to read a packet inside this one. A frame inside that is not IP
-// counts as on the wire: a mirror's tunnel carries ARP as well. What cannot be
-// read inside leaves the outer packet as it was: something else on a tunnel's
-// protocol or port is a flow of its own.
-func (s *segment) tunnel(proto uint8, b []byte, n int, open func(*segment, []byte) Outcome) Outcome {
-	outer := *s
-	if out := open(s, b); out == Decoded || out == Fragment || s.lan {
-		return out
-	}
-	*s = outer
-	s.proto = proto
-	s.rest(b, n)
-	s.seq = digest(b)
-	return Decoded
-}
-
 // digest tells apart payloads whose headers do not: three words of them, the
 // last one where encryption puts its tag.
 func digest(b []byte) uint32 {
@@ -783,109 +739,6 @@ func digest(b []byte) uint32 {
 	x = bits.RotateLeft64(x, 23) ^ binary.BigEndian.Uint64(b[(len(b)-8)/2:])
 	x = bits.RotateLeft64(x, 23) ^ binary.BigEndian.Uint64(b[len(b)-8:])
 	return uint32(x ^ x>>32)
-}
-
-// gre reads a GRE header (RFC 2784, 2890; version 1: RFC 2637) and, where it
-// announces one, an ERSPAN header (draft-foschiano-erspan sections 4.1 to 4.3).
-func (s *segment) gre(b []byte) Outcome {
-	if len(b) < 4 {
-		return Truncated
-	}
-	flags, t := binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
-	n, key := 4, uint32(0)
-	if flags&0x8000 != 0 || flags&0x4000 != 0 { // checksum, or routing of RFC 1701
-		n += 4
-	}
-	if flags&0x2000 != 0 {
-		if len(b) >= n+4 {
-			key = binary.BigEndian.Uint32(b[n:])
-		}
-		n += 4
-	}
-	if flags&0x1000 != 0 {
-		n += 4
-	}
-	if flags&7 == 1 { // PPTP: the key is the payload's length and the call, and there may be an acknowledgement
-		key &= 0xffff
-		if flags&0x80 != 0 {
-			n += 4
-		}
-	}
-	if len(b) < n {
-		return Truncated
-	}
-	b = b[n:]
-	switch t {
-	case etherERSPAN:
-		if flags&0x1000 == 0 { // type I has no header of its own
-			if !s.push(tagERSPAN, 0) {
-				return Malformed
-			}
-			return s.ethernet(b)
-		}
-		return s.erspan(b, 8)
-	case etherERSPAN3:
-		n := 12
-		if len(b) >= 12 && b[11]&1 != 0 {
-			n += 8 // platform-specific subheader
-		}
-		return s.erspan(b, n)
-	}
-	if !s.push(tagGRE, key) {
-		return Malformed
-	}
-	if t == etherPPP {
-		return s.ppp(b)
-	}
-	return s.inner(t, b)
-}
-
-func (s *segment) erspan(b []byte, n int) Outcome {
-	if len(b) < n {
-		return Truncated
-	}
-	if !s.push(tagERSPAN, uint32(binary.BigEndian.Uint16(b[2:])&0x3ff)) {
-		return Malformed
-	}
-	if n >= 12 && b[10]>>2&0x1f == 2 { // type III, frame type IP
-		return s.rawIP(b[n:])
-	}
-	return s.ethernet(b[n:])
-}
-
-func (s *segment) ipip(b []byte) Outcome {
-	if !s.push(tagIPIP, 0) {
-		return Malformed
-	}
-	return s.rawIP(b)
-}
-
-func (s *segment) etherIP(b []byte) Outcome {
-	if len(b) < 2 {
-		return Truncated
-	}
-	if !s.push(tagGRE, 0) {
-		return Malformed
-	}
-	return s.ethernet(b[2:])
-}
-
-// ah passes over an authentication header (RFC 4302 section 2).
-func (s *segment) ah(b []byte, n int) Outcome {
-	if len(b) < 12 {
-		return short(12, n)
-	}
-	l := (int(b[1]) + 2) * 4
-	if l < 12 {
-		return Malformed
-	}
-	if l > len(b) {
-		return short(l, n)
-	}
-	if !s.push(tagAH, binary.BigEndian.Uint32(b[4:])) {
-		return Malformed
-	}
-	return s.transport(b[0], b[l:], n-l)
 }
 
 // tcp reads a TCP header (RFC 9293 section 3.1).
@@ -948,97 +801,6 @@ func (s *segment) sctp(b []byte, n int) Outcome {
 	s.seq = binary.BigEndian.Uint32(b[8:]) // the checksum
 	s.rest(b[12:], n-12)
 	return Decoded
-}
-
-// vxlan reads a VXLAN header (RFC 7348 section 5).
-func (s *segment) vxlan(b []byte) Outcome {
-	if len(b) < 8 {
-		return Truncated
-	}
-	if b[0]&0x08 == 0 || b[7] != 0 {
-		return Malformed
-	}
-	if !s.push(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8) {
-		return Malformed
-	}
-	return s.ethernet(b[8:])
-}
-
-func (s *segment) vxlanGPE(b []byte) Outcome {
-	if len(b) < 8 {
-		return Truncated
-	}
-	if b[0]&0x08 == 0 {
-		return Malformed
-	}
-	if !s.push(tagVXLAN, binary.BigEndian.Uint32(b[4:])>>8) {
-		return Malformed
-	}
-	switch {
-	case b[0]&0x04 == 0 || b[3] == 3:
-		return s.ethernet(b[8:])
-	case b[3] == 1:
-		return s.ipv4(b[8:])
-	case b[3] == 2:
-		return s.ipv6(b[8:])
-	case b[3] == 4:
-		return s.nsh(b[8:])
-	}
-	return NotIP
-}
-
-// geneve reads a Geneve header (RFC 8926 section 3.4).
-func (s *segment) geneve(b []byte) Outcome {
-	if len(b) < 8 {
-		return Truncated
-	}
-	if b[0]>>6 != 0 {
-		return Malformed
-	}
-	n := 8 + int(b[0]&0x3f)*4
-	if len(b) < n {
-		return Truncated
-	}
-	if !s.push(tagGENEVE, binary.BigEndian.Uint32(b[4:])>>8) {
-		return Malformed
-	}
-	return s.inner(binary.BigEndian.Uint16(b[2:]), b[n:])
-}
-
-// gtp reads a GTP-U header (3GPP TS 29.281 section 5.1) that carries a packet.
-func (s *segment) gtp(b []byte) Outcome {
-	const gPDU = 255
-	if len(b) < 8 {
-		return Truncated
-	}
-	if b[0]>>5 != 1 || b[0]&0x10 == 0 || b[1] != gPDU {
-		return NotIP
-	}
-	if !s.push(tagGTP, binary.BigEndian.Uint32(b[4:])) {
-		return Malformed
-	}
-	n := 8
-	if b[0]&7 != 0 {
-		if len(b) < 12 {
-			return Truncated
-		}
-		n = 12
-		for next := b[11]; next != 0 && b[0]&4 != 0; { // extension headers
-			if len(b) <= n {
-				return Truncated
-			}
-			l := int(b[n]) * 4
-			if l == 0 {
-				return Malformed
-			}
-			if len(b) < n+l {
-				return Truncated
-			}
-			next = b[n+l-1]
-			n += l
-		}
-	}
-	return s.rawIP(b[n:])
 }
 
 // icmp reads an ICMP or ICMPv6 message (RFC 792, RFC 4443). The ports of the

@@ -2,6 +2,7 @@ package flows
 
 import (
 	"net/netip"
+	"strconv"
 
 	"wirechart/dissect"
 	"wirechart/pcaps"
@@ -21,6 +22,23 @@ const (
 	ProtoICMPv6 = 58
 	ProtoSCTP   = 132
 )
+
+// ProtoName is the record's word for an IP protocol: a name, or the number.
+func ProtoName(proto uint8) string {
+	switch proto {
+	case ProtoTCP:
+		return "tcp"
+	case ProtoUDP:
+		return "udp"
+	case ProtoICMP:
+		return "icmp"
+	case ProtoICMPv6:
+		return "icmpv6"
+	case ProtoSCTP:
+		return "sctp"
+	}
+	return strconv.Itoa(int(proto))
+}
 
 // Pair is one number for each direction, indexed by dissect.Dir:
 // client to server, server to client.

@@ -167,7 +167,7 @@ func (c *csvFlows) Flow(f *flows.Flow, v *rules.Verdict) error {
 		return c.err
 	}
 	c.row = append(c.row[:0], c.o.file(f.Frame), decimal(f.Frame.Number()), decimal(f.ID), f.CommunityID(),
-		timestamp(f.Start), timestamp(f.End), string(appendDecimal(nil, f.End-f.Start, 9)), protoName(f.Proto))
+		timestamp(f.Start), timestamp(f.End), string(appendDecimal(nil, f.End-f.Start, 9)), flows.ProtoName(f.Proto))
 	c.end(f, dissect.ToServer)
 	c.end(f, dissect.ToClient)
 	c.row = append(c.row, f.Oriented.String())

@@ -42,7 +42,7 @@ func newFlowTable(w io.Writer, o *Options, x extent) *flowTable {
 		return cellOf(timestamp(f.Start)[11:23])
 	})
 	add(all, "lasted", true, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(span(f.End - f.Start)) })
-	add(true, "proto", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(protoName(f.Proto)) })
+	add(true, "proto", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(flows.ProtoName(f.Proto)) })
 	add(true, "client", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(end(f.Client)) })
 	add(judged && (all || width >= 180), "plays", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell {
 		return cellOf(componentIDs(t.p.o.Parts.Roles(f.Client.Addr())))

@@ -65,7 +65,7 @@ func (r *recorder) record(f *flows.Flow, v *rules.Verdict) []byte {
 	b = append(r.time(append(b, `,"start":"`...), f.Start), '"')
 	b = append(r.time(append(b, `,"end":"`...), f.End), '"')
 	b = appendDecimal(append(b, `,"duration":`...), f.End-f.Start, 9)
-	b = append(append(append(b, `,"proto":"`...), protoName(f.Proto)...), '"')
+	b = append(append(append(b, `,"proto":"`...), flows.ProtoName(f.Proto)...), '"')
 	b = r.end(append(b, `,"client":`...), f, f.Client, f.ClientMAC)
 	b = r.end(append(b, `,"server":`...), f, f.Server, f.ServerMAC)
 	b = append(append(append(b, `,"orientation":"`...), f.Oriented.String()...), '"')
@@ -428,23 +428,6 @@ func appendEscape(b []byte, c rune) []byte {
 		return appendEscape(appendEscape(b, 0xd800+c>>10), 0xdc00+c&0x3ff)
 	}
 	return append(b, '\\', 'u', hexDigits[c>>12&15], hexDigits[c>>8&15], hexDigits[c>>4&15], hexDigits[c&15])
-}
-
-// protoName is the record's word for an IP protocol.
-func protoName(proto uint8) string {
-	switch proto {
-	case flows.ProtoTCP:
-		return "tcp"
-	case flows.ProtoUDP:
-		return "udp"
-	case flows.ProtoICMP:
-		return "icmp"
-	case flows.ProtoICMPv6:
-		return "icmpv6"
-	case flows.ProtoSCTP:
-		return "sctp"
-	}
-	return strconv.Itoa(int(proto))
 }
 
 // hasPorts says whether the ends of a flow have ports.

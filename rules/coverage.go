@@ -124,7 +124,7 @@ func (p *Policy) titles(m mask) string {
 
 // notes is what the reader should know about the method and its limits. What
 // the captures lack is not among them: the Coverage has it.
-func (t *Tally) notes(_ *Coverage) []string {
+func (t *Tally) notes() []string {
 	var notes []string
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	if t.p.inv == nil {

@@ -215,8 +215,8 @@ func (p *Policy) judgeEdge(f *flows.Flow, e *edge, server *end, v *Verdict) {
 		r, frame := missing(f)
 		if r == RequirementNotObserved {
 			r = NoServerName
-			if f.App == "tls" {
-				r = NoSNI
+			if f.App == "tls" { // the frame of the ClientHello that lacks it
+				r, frame = NoSNI, f.TCP.DataFrame[0]
 			}
 		}
 		v.why(r, frame, "")

@@ -7,7 +7,6 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
-	"strconv"
 
 	"wirechart/flows"
 	"wirechart/pcaps"
@@ -186,7 +185,13 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 		if frame == 0 {
 			frame = f.Frame
 		}
-		g = &group{key: k, first: f.Start, saw: b.Saw, example: Example{Client: f.Client, Server: f.Server, Frame: frame}}
+		saw := b.Saw
+		for i := range f.ICMP {
+			if saw == "" && f.ICMP[i].Frame == b.Frame {
+				saw = f.ICMP[i].From.String()
+			}
+		}
+		g = &group{key: k, first: f.Start, saw: saw, example: Example{Client: f.Client, Server: f.Server, Frame: frame}}
 		t.groups[k] = g
 		t.order = append(t.order, g)
 	}
@@ -226,7 +231,7 @@ func (t *Tally) Audit(cov Coverage) *Audit {
 	for i := range t.p.edges {
 		a.Edges = append(a.Edges, t.edgeState(i, &cov))
 	}
-	a.Notes = t.notes(&cov)
+	a.Notes = t.notes()
 	return a
 }
 
@@ -284,6 +289,8 @@ func says(r Reason, saw string) string {
 		return "the server name " + saw
 	case ServerCertificateNameMismatch:
 		return "a certificate for " + saw
+	case ICMPAdminProhibited, ICMPHostProhibited, ICMPPortUnreachable:
+		return "the answer of " + saw
 	case JWTInClear, JWTInURL:
 		return "a token in the " + saw
 	case JWTAlgNone:
@@ -332,20 +339,13 @@ func findingID(f *Finding, concern bool) string {
 	return fmt.Sprintf("%010x", h.Sum64()>>24)
 }
 
+// protoName is a protocol as a diagram writes it: by name, or as ip/47.
 func protoName(proto uint8) string {
-	switch proto {
-	case flows.ProtoTCP:
-		return "tcp"
-	case flows.ProtoUDP:
-		return "udp"
-	case flows.ProtoICMP:
-		return "icmp"
-	case flows.ProtoICMPv6:
-		return "icmpv6"
-	case flows.ProtoSCTP:
-		return "sctp"
+	name := flows.ProtoName(proto)
+	if name[0] <= '9' {
+		return "ip/" + name
 	}
-	return "ip/" + strconv.Itoa(int(proto))
+	return name
 }
 
 func capital(s string) string {
