@@ -371,6 +371,19 @@ func (f *Facts) Add(k Key, v []byte) {
 	}
 }
 
+// AddDistinct adds strings that are distinct among themselves to k, a List.
+func (f *Facts) AddDistinct(k Key, list []string) {
+	if f.Text(k) != "" {
+		for _, v := range list {
+			f.AddText(k, v)
+		}
+		return
+	}
+	for _, v := range list[:min(len(list), maxListed)] {
+		f.add(Fact{Key: k, Str: clip(v)})
+	}
+}
+
 // AddText is Add for a string that is kept as it is.
 func (f *Facts) AddText(k Key, v string) {
 	v = clip(v)

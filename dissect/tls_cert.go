@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -102,9 +103,7 @@ func (c *certificate) tell(facts *Facts, sum, cn, san, issuer, notBefore, notAft
 			facts.SetText(f.key, f.text)
 		}
 	}
-	for _, name := range c.names {
-		facts.AddText(san, name)
-	}
+	facts.AddDistinct(san, c.names)
 }
 
 // certificate reads der, or remembers it: few certificates are shown often.
@@ -151,10 +150,10 @@ func readCertificate(der []byte) *certificate {
 	return c
 }
 
-// name keeps an alternative name.
+// name keeps an alternative name, once.
 func (c *certificate) name(s string) {
-	if len(c.names) < maxNames {
-		c.names = append(c.names, printable([]byte(s)))
+	if n := printable([]byte(s)); len(c.names) < maxNames && !slices.Contains(c.names, n) {
+		c.names = append(c.names, n)
 	}
 }
 

@@ -138,8 +138,8 @@ func (t *Tally) notes() []string {
 	if full := t.p.full; full.Hosts+full.Links > 0 {
 		note("There were more hosts than are followed; %d flows were not used for finding roles.", full.Hosts+full.Links)
 	}
-	if t.p.names.left > 0 {
-		note("There were more names than are kept (%d for a host); %d were not used.", maxNamesPerHost, t.p.names.left)
+	if t.p.names.more {
+		note("There were more names than are kept (%d for a host); the later ones were not used.", maxNamesPerHost)
 	}
 	if t.overflow > 0 {
 		note("There were more findings than are kept; %d flows are in none.", t.overflow)

@@ -43,7 +43,7 @@ const (
 type nameBook struct {
 	answered map[string][]netip.Addr
 	of       map[netip.Addr][]hostName
-	left     uint64 // names that found no room
+	more     bool // some names found no room
 }
 
 func (b *nameBook) init() {
@@ -61,6 +61,10 @@ func (b *nameBook) learn(f *flows.Flow) {
 		return
 	}
 	server := f.Server.Addr()
+	if len(b.of[server]) >= maxNamesPerHost {
+		b.more = true
+		return
+	}
 	all := f.Facts.All()
 	for i := range all {
 		fact := &all[i]
@@ -101,7 +105,7 @@ func (b *nameBook) learnDNS(f *flows.Flow) {
 			name := canonical(all[j].Str)
 			list, known := b.answered[name]
 			if !known && len(b.answered) >= maxAnswered {
-				b.left++
+				b.more = true
 				continue
 			}
 			if len(list) < maxAddresses && !slices.Contains(list, addr) {
@@ -121,7 +125,7 @@ func (b *nameBook) add(addr netip.Addr, name string, basis nameBasis, frame pcap
 	}
 	list, known := b.of[addr]
 	if !known && len(b.of) >= maxNamedHosts || len(list) >= maxNamesPerHost {
-		b.left++
+		b.more = true
 		return
 	}
 	for i := range list {
