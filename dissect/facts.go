@@ -247,8 +247,12 @@ type Facts struct {
 	Now   int64
 
 	list    []Fact
+	present [(keyCount + 63) / 64]uint64 // one bit for each key that is in list
 	refined string
 }
+
+// knows says whether k is in the list: most questions are about what is not.
+func (f *Facts) knows(k Key) bool { return f.present[k/64]>>(k%64)&1 != 0 }
 
 // Refine names what the flow speaks more precisely than its Dissector does:
 // "nfs" for a program of ONC RPC. The record's app member says it.
@@ -260,6 +264,9 @@ func (f *Facts) All() []Fact { return f.list }
 
 // Get returns the first fact with key k.
 func (f *Facts) Get(k Key) (Fact, bool) {
+	if !f.knows(k) {
+		return Fact{}, false
+	}
 	for i := range f.list {
 		if f.list[i].Key == k {
 			return f.list[i], true
@@ -271,6 +278,9 @@ func (f *Facts) Get(k Key) (Fact, bool) {
 // Text returns the value of a Text fact, or the first of a List; "" when it is
 // not known.
 func (f *Facts) Text(k Key) string {
+	if !f.knows(k) {
+		return ""
+	}
 	for i := range f.list {
 		if f.list[i].Key == k {
 			return f.list[i].Str
@@ -287,6 +297,9 @@ func (f *Facts) Has(k Key) bool {
 
 // Contains says whether the List k holds v.
 func (f *Facts) Contains(k Key, v string) bool {
+	if !f.knows(k) {
+		return false
+	}
 	for i := range f.list {
 		if f.list[i].Key == k && f.list[i].Str == v {
 			return true
@@ -297,9 +310,11 @@ func (f *Facts) Contains(k Key, v string) bool {
 
 // at returns the entry of k, made when there is none.
 func (f *Facts) at(k Key) *Fact {
-	for i := range f.list {
-		if f.list[i].Key == k {
-			return &f.list[i]
+	if f.knows(k) {
+		for i := range f.list {
+			if f.list[i].Key == k {
+				return &f.list[i]
+			}
 		}
 	}
 	f.add(Fact{Key: k})
@@ -313,6 +328,7 @@ func (f *Facts) add(x Fact) {
 	}
 	x.setFrame(f.Frame)
 	f.list = append(f.list, x)
+	f.present[x.Key/64] |= 1 << (x.Key % 64)
 }
 
 // SetText records v for k, over what was there. v is kept: the caller copies
@@ -373,7 +389,7 @@ func (f *Facts) Add(k Key, v []byte) {
 
 // AddDistinct adds strings that are distinct among themselves to k, a List.
 func (f *Facts) AddDistinct(k Key, list []string) {
-	if f.Text(k) != "" {
+	if f.knows(k) {
 		for _, v := range list {
 			f.AddText(k, v)
 		}

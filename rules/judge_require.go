@@ -58,7 +58,7 @@ func (p *Policy) judgeRequirements(f *flows.Flow, e *edge, v *Verdict) (notSeen 
 // requirements in another connection: a resumed session rests on that.
 func (p *Policy) metBefore(f *flows.Flow, e *edge) bool {
 	s := p.service(f)
-	l := p.links[linkKey{f.Client.Addr(), f.Server.Addr(), uint16(s.index)}]
+	l := p.linkOf(f, s)
 	if l == nil {
 		return false
 	}

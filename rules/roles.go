@@ -35,8 +35,9 @@ type host struct {
 	listed bool // the inventory has an entry
 	never  mask
 
-	roles mask
-	clues []clue // what the roles rest on, and what was too weak for one
+	roles  mask
+	goesBy []clue // what its names say
+	clues  []clue // what the roles rest on, and what was too weak for one
 
 	// Source ports of connections that the host opened, apart from those that
 	// an edge allows by itself.
@@ -53,7 +54,7 @@ type host struct {
 
 // linkKey names the use of one service between two hosts.
 type linkKey struct {
-	client, server netip.Addr
+	client, server *host
 	service        uint16
 }
 
@@ -150,8 +151,7 @@ func (p *Policy) Observe(f *flows.Flow) {
 // observeBarren sees a connection that carried nothing: a weak hint of who
 // calls whom, kept for few.
 func (p *Policy) observeBarren(f *flows.Flow, s *service) {
-	key := linkKey{f.Client.Addr(), f.Server.Addr(), uint16(s.index)}
-	if l := p.links[key]; l != nil {
+	if l := p.linkOf(f, s); l != nil {
 		l.flows++
 		return
 	}
@@ -183,8 +183,21 @@ func (p *Policy) meet(addr netip.Addr, f *flows.Flow) *host {
 	return h
 }
 
+// linkOf returns the link that f belongs to, nil when nothing was kept of it.
+func (p *Policy) linkOf(f *flows.Flow, s *service) *link {
+	client := p.hosts[f.Client.Addr()]
+	if client == nil {
+		return nil
+	}
+	server := p.hosts[f.Server.Addr()]
+	if server == nil {
+		return nil
+	}
+	return p.links[linkKey{client, server, uint16(s.index)}]
+}
+
 func (p *Policy) link(client, server *host, s *service, barren bool) *link {
-	key := linkKey{client.addr, server.addr, uint16(s.index)}
+	key := linkKey{client, server, uint16(s.index)}
 	l := p.links[key]
 	if l != nil {
 		return l
@@ -366,13 +379,13 @@ func (p *Policy) Settle() {
 	p.countClients()
 	// Servers make clients known and clients servers; the rounds end when
 	// nothing changes, and at the latest where evidence cannot reach further.
-	for range 8 {
+	for round := range 8 {
 		before := p.snapshot()
 		for _, h := range p.order {
 			h.clues = h.clues[:0]
 		}
 		for _, h := range p.order {
-			p.judgeNames(h)
+			p.judgeNames(h, round == 0)
 			p.judgeServer(h)
 		}
 		for _, h := range p.order {

@@ -239,15 +239,34 @@ func (p *Policy) judgeCalledBy(h *host, s *service, bit int) {
 }
 
 // judgeNames weighs the names of a host for the components that have some.
-func (p *Policy) judgeNames(h *host) {
+func (p *Policy) judgeNames(h *host, first bool) {
 	if h.pinned {
 		return
 	}
+	if first {
+		h.goesBy = p.namedAs(h)
+	}
+	for _, c := range h.goesBy {
+		h.clue(c)
+	}
+	if len(h.goesBy) > 0 || !isOutside(h.addr) || len(p.names.of[h.addr]) > 0 {
+		return
+	}
+	for i := range p.parts {
+		if p.parts[i].External {
+			p.judgePinged(h, i)
+		}
+	}
+}
+
+// namedAs is what the names of h say of its parts. Names do not change while
+// roles are settled.
+func (p *Policy) namedAs(h *host) (clues []clue) {
 	outside := isOutside(h.addr)
 	list := p.names.of[h.addr]
 	for i := range p.parts {
 		c := &p.parts[i]
-		if c.External && !outside {
+		if len(c.Names) == 0 || c.External && !outside {
 			continue
 		}
 		best := clue{}
@@ -266,11 +285,10 @@ func (p *Policy) judgeNames(h *host) {
 			}
 		}
 		if best.weight > 0 {
-			h.clue(best)
-		} else if c.External && len(list) == 0 {
-			p.judgePinged(h, i)
+			clues = append(clues, best)
 		}
 	}
+	return clues
 }
 
 // judgePinged weighs that a nameless host outside was pinged by a client that
