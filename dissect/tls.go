@@ -1,7 +1,5 @@
 package dissect
 
-import "slices"
-
 // TLS over TCP: SSL 2.0 hellos (RFC 6101 appendix E), SSL 3.0 (RFC 6101),
 // TLS 1.0 to 1.2 (RFC 5246) and TLS 1.3 (RFC 8446).
 //
@@ -671,6 +669,3 @@ func (p *tlsParser) Close(facts *Facts) {
 		p.finish(open, facts)
 	}
 }
-
-// reserveFacts makes room for the facts of a hello at once.
-func reserveFacts(facts *Facts, n int) { facts.list = slices.Grow(facts.list, n) }

@@ -93,7 +93,7 @@ func (p *tlsParser) cutCertificates(dir Dir, r *reader, facts *Facts) (ok bool) 
 
 // tell makes facts of c, under the keys of one end.
 func (c *certificate) tell(facts *Facts, sum, cn, san, issuer, notBefore, notAfter Key) {
-	reserveFacts(facts, 6+len(c.names))
+	facts.list = slices.Grow(facts.list, 6+len(c.names))
 	facts.SetText(sum, c.sha256)
 	for _, f := range [...]struct {
 		key  Key

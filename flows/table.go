@@ -18,7 +18,7 @@ import (
 type Limits struct {
 	MaxFlows    int // flows kept, ended ones included until they are settled
 	MaxTracked  int // of these, flows whose TCP state or payload is followed
-	MaxBuffered int // bytes of payload kept in all flows: out of order, undecided, fragments
+	MaxBuffered int // bytes of payload kept in all flows: out of order or undecided; fragments have a bound of their own
 
 	// Silence after which a flow is over, by packet time.
 	Opening     time.Duration // TCP before the handshake is complete
@@ -27,7 +27,9 @@ type Limits struct {
 	Datagram    time.Duration // everything else
 }
 
-// DefaultLimits keeps at most about 1.5 GB, and far less on ordinary traffic.
+// DefaultLimits keeps 110 bytes of a flow whose headers are all that is known
+// of it, and about 2 KB of one whose payload is read: far below a gigabyte on
+// ordinary traffic, and a few when the table is full of the latter.
 func DefaultLimits() Limits {
 	return Limits{
 		MaxFlows:    4 << 20,

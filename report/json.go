@@ -2,13 +2,12 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
-	"net/netip"
 	"strconv"
 	"strings"
 
 	"wirechart/flows"
-	"wirechart/pcaps"
 	"wirechart/rules"
 )
 
@@ -322,7 +321,7 @@ func newCoverageDoc(c *rules.Coverage) coverageDoc {
 		f := &c.Captures.Files[i]
 		x := captureDoc{File: f.Name, Format: f.Format, Compression: f.Compression, Frames: f.Frames, Bytes: f.Bytes,
 			First: optionalTime(f.First), Last: optionalTime(f.Last), SnapLen: f.SnapLen, Cut: f.Cut,
-			Links: linkNames(f.Links), Comments: f.Comments, Secrets: f.Secrets}
+			Links: texts(f.Links), Comments: f.Comments, Secrets: f.Secrets}
 		if d := f.Damage; d != nil {
 			x.Damage = &damageDoc{d.Frame, d.Offset, d.Reason}
 		}
@@ -334,15 +333,16 @@ func newCoverageDoc(c *rules.Coverage) coverageDoc {
 		}
 	}
 	if len(c.Decoded.Unknown) > 0 {
-		doc.UnknownLinks = linkNames(c.Decoded.Unknown)
+		doc.UnknownLinks = texts(c.Decoded.Unknown)
 	}
 	return doc
 }
 
-func linkNames(links []pcaps.LinkType) []string {
-	names := make([]string, 0, len(links))
-	for _, l := range links {
-		names = append(names, l.String())
+// texts is the elements of a list as they print.
+func texts[T fmt.Stringer](list []T) []string {
+	names := make([]string, 0, len(list))
+	for _, x := range list {
+		names = append(names, x.String())
 	}
 	return names
 }
@@ -406,7 +406,7 @@ func findingDocs(list []rules.Finding, o *Options) []findingDoc {
 		doc := findingDoc{
 			ID: f.ID, Verdict: f.Kind.String(), Severity: f.Severity.String(), Reason: f.Reason.String(),
 			From: f.From, To: f.To, Service: f.Service, Flows: f.Flows, Bytes: f.Bytes,
-			First: optionalTime(f.First), Last: optionalTime(f.Last), Clients: addresses(f.Clients), Servers: addresses(f.Servers),
+			First: optionalTime(f.First), Last: optionalTime(f.Last), Clients: texts(f.Clients), Servers: texts(f.Servers),
 			Example: exampleDoc{Client: end(f.Example.Client), Server: end(f.Example.Server), Says: f.Example.Says},
 			Title:   f.Title, Do: f.Do,
 		}
@@ -419,14 +419,6 @@ func findingDocs(list []rules.Finding, o *Options) []findingDoc {
 		docs = append(docs, doc)
 	}
 	return docs
-}
-
-func addresses(list []netip.Addr) []string {
-	names := make([]string, 0, len(list))
-	for _, a := range list {
-		names = append(names, a.String())
-	}
-	return names
 }
 
 func hostDocs(hosts []rules.Host, o *Options) []hostDoc {
