@@ -118,7 +118,6 @@ type State struct {
 	first     Dir     // direction of the first bytes
 	dead      [2]bool // directions that are not read any more
 	lost      bool    // a gap was met
-	spoke     bool    // bytes were delivered
 	broken    error   // the *Malformed that ended parsing
 	sender    Match   // what Probe said of who sent the first bytes
 }
@@ -142,9 +141,6 @@ func (s *State) Broken() error { return s.broken }
 
 // Lost says whether bytes were missing before the dissection was done.
 func (s *State) Lost() bool { return s.lost }
-
-// Spoke says whether any payload was delivered.
-func (s *State) Spoke() bool { return s.spoke }
 
 // Done says that more bytes of dir will not be looked at.
 func (s *State) Done(dir Dir) bool { return s.phase == done || s.dead[dir] }
@@ -171,7 +167,6 @@ func (s *State) flipped(dir Dir) bool {
 // returns true when the bytes show that client and server are the other way
 // round: the caller then swaps them, and this State has already done so.
 func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented bool, b []byte) (flip bool) {
-	s.spoke = true
 	if s.Done(dir) {
 		return false
 	}
