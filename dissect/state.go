@@ -25,7 +25,7 @@ const (
 type Set struct {
 	list    []Dissector
 	byPort  [2][65536]uint8 // by TCP and UDP: 1 + index of the dissector tried first on a port; 0 for none
-	over    [3]uint32       // candidates by transport: TCP, UDP, ICMP
+	over    [3]uint64       // candidates by transport: TCP, UDP, ICMP
 	context *Context
 
 	held    int // bytes waiting in all States
@@ -33,11 +33,11 @@ type Set struct {
 	maxHeld int
 }
 
-// NewSet readies list, at most 32 of them; maxHeld bounds the bytes that wait
+// NewSet readies list, at most 64 of them; maxHeld bounds the bytes that wait
 // in all flows together.
 func NewSet(list []Dissector, context *Context, maxHeld int) *Set {
-	if len(list) > 32 {
-		panic("dissect: more than 32 dissectors")
+	if len(list) > 64 {
+		panic("dissect: more than 64 dissectors")
 	}
 	s := &Set{list: list, context: context, maxHeld: maxHeld}
 	for i, d := range list {
@@ -109,7 +109,7 @@ type State struct {
 	skip    [2]uint64 // bytes still to be passed over
 	unseen  [2]uint64 // bytes lost while probing, before those that wait
 
-	ruledOut  [2]uint32 // candidates that said No to what a direction sent
+	ruledOut  [2]uint64 // candidates that said No to what a direction sent
 	found     uint8     // 1 + index of the dissector that names the flow; 0 while unknown
 	reading   uint8     // 1 + index of the dissector whose Parser was made last
 	basis     Basis
@@ -338,7 +338,7 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 				s.parser.Close(&s.Facts)
 				s.parser = nil
 				s.phase = probing
-				s.ruledOut = [2]uint32{1 << (s.reading - 1), 1 << (s.reading - 1)}
+				s.ruledOut = [2]uint64{1 << (s.reading - 1), 1 << (s.reading - 1)}
 			}
 			return
 		}
