@@ -67,7 +67,9 @@ type Dissector struct {
 
 	// Probe looks at the first bytes of one direction, from the start of the
 	// stream or datagram. It must answer Maybe for every proper prefix of
-	// bytes that it would accept.
+	// bytes that it would accept, and No to as many first bytes as it can:
+	// Set asks once about each byte alone, and never again about what begins
+	// with one that was refused.
 	Probe func(dir Dir, b []byte) Match
 
 	// Carrier says that the protocol only opens the way for another one: the

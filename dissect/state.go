@@ -1,5 +1,7 @@
 package dissect
 
+import "math/bits"
+
 // Basis says how a flow's protocol is known.
 type Basis uint8
 
@@ -24,8 +26,9 @@ const (
 // one goroutine.
 type Set struct {
 	list    []Dissector
-	byPort  [2][65536]uint8 // by TCP and UDP: 1 + index of the dissector tried first on a port; 0 for none
-	over    [3]uint64       // candidates by transport: TCP, UDP, ICMP
+	byPort  [2][65536]uint8   // by TCP and UDP: 1 + index of the dissector tried first on a port; 0 for none
+	over    [3]uint64         // candidates by transport: TCP, UDP, ICMP
+	first   [3][2][256]uint64 // those among them that may begin with a byte, by direction
 	context *Context
 
 	held    int // bytes waiting in all States
@@ -46,6 +49,7 @@ func NewSet(list []Dissector, context *Context, maxHeld int) *Set {
 				continue
 			}
 			s.over[bit] |= 1 << i
+			s.learnFirst(bit, i)
 			if t == ICMP {
 				continue
 			}
@@ -57,6 +61,19 @@ func NewSet(list []Dissector, context *Context, maxHeld int) *Set {
 		}
 	}
 	return s
+}
+
+// learnFirst asks dissector i about every byte that a direction may begin with.
+// A Probe answers Maybe for every prefix of what it accepts; so where it says No
+// to a byte alone, it need not be asked about anything that begins with it.
+func (s *Set) learnFirst(bit, i int) {
+	for b := range 256 {
+		for _, dir := range [...]Dir{ToServer, ToClient} {
+			if s.list[i].Probe(dir, []byte{byte(b)}) != No {
+				s.first[bit][dir][b] |= 1 << i
+			}
+		}
+	}
 }
 
 // buffer returns an empty buffer, one that was given back when there is one:
@@ -262,6 +279,9 @@ func (s *State) probeAnew(set *Set, t Transport, dir Dir, ports [2]uint16) {
 // probe asks the candidates, the one that is usual on the port first, and
 // readies the Parser of the first that says yes.
 func (s *State) probe(set *Set, t Transport, dir Dir, ports [2]uint16, b []byte) bool {
+	if len(b) > 0 {
+		s.ruledOut[dir] |= set.over[t>>1] &^ set.first[t>>1][dir][b[0]]
+	}
 	candidates := set.over[t>>1] &^ s.ruledOut[dir]
 	var hint uint8
 	if t != ICMP {
@@ -270,11 +290,14 @@ func (s *State) probe(set *Set, t Transport, dir Dir, ports [2]uint16, b []byte)
 			hint = set.byPort[t>>1][ports[ToServer]]
 		}
 	}
-	if hint > 0 && candidates&(1<<(hint-1)) != 0 && s.ask(set, int(hint-1), dir, hint, b) {
-		return true
+	if hint > 0 && candidates&(1<<(hint-1)) != 0 {
+		if s.ask(set, int(hint-1), dir, hint, b) {
+			return true
+		}
+		candidates &^= 1 << (hint - 1)
 	}
-	for i := range set.list {
-		if candidates&(1<<i) != 0 && i != int(hint)-1 && s.ask(set, i, dir, hint, b) {
+	for ; candidates != 0; candidates &= candidates - 1 {
+		if s.ask(set, bits.TrailingZeros64(candidates), dir, hint, b) {
 			return true
 		}
 	}

@@ -3,6 +3,7 @@ package dissect
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -489,5 +490,47 @@ func TestDataOfAKnownFlowAllocatesNothing(t *testing.T) {
 	}
 	if s.Text(ZMTPMechanism) != "NULL" {
 		t.Error("not the flow that this test means")
+	}
+}
+
+// TestFirstBytes delivers all messages byte for byte as they begin: a Probe
+// that would accept the whole is among those asked.
+func TestFirstBytes(t *testing.T) {
+	set := testSet()
+	for _, s := range samples {
+		for _, m := range s.says {
+			for i, d := range All() {
+				if d.Over&s.over == 0 || len(m.b) == 0 {
+					continue
+				}
+				asked := set.first[s.over>>1][m.from][m.b[0]]&(1<<i) != 0
+				if match := d.Probe(m.from, m.b); match != No && !asked {
+					t.Errorf("%s, %s: answers %d to what begins with %#02x and No to that byte alone", s.name, d.Name, match, m.b[0])
+				}
+			}
+		}
+	}
+}
+
+// BenchmarkProbe delivers to new flows, on ports that nobody knows, first bytes
+// that are no protocol's.
+func BenchmarkProbe(b *testing.B) {
+	set := NewSet(All(), &Context{}, testHeld)
+	for name, over := range map[string]Transport{"TCP": TCP, "UDP": UDP} {
+		b.Run(name, func(b *testing.B) {
+			random := rand.New(rand.NewPCG(1, 2))
+			var messages [256][64]byte
+			for i := range messages {
+				for j := range messages[i] {
+					messages[i][j] = byte(random.Uint32())
+				}
+				messages[i][0] = byte(i)
+			}
+			for i := 0; b.Loop(); i++ {
+				var s State
+				s.Data(set, over, ToServer, [2]uint16{40001, 40002}, true, messages[i%256][:])
+				s.Close(set)
+			}
+		})
 	}
 }
