@@ -100,8 +100,8 @@ type reader struct {
 	now     int64   // time of the last frame
 	timed   bool    // stats.First and Last are set
 
-	pcapng bool
-	endian endian
+	pcapng, snoop bool
+	endian        endian
 
 	// Classic captures.
 	header  int // bytes of a record header
@@ -171,6 +171,19 @@ func newReader(in io.Reader, block int) (*reader, error) {
 			return r, errNotCapture
 		}
 		return r, nil
+	case snoopBegins:
+		r.snoop = true
+		r.stats.Format = "snoop"
+		r.want(snoopHeader, "the file header")
+		for r.end < snoopHeader {
+			if !r.fill() {
+				return r, nil
+			}
+		}
+		if string(r.buf[:len(snoopMagic)]) != snoopMagic {
+			return r, errNotCapture
+		}
+		return r, r.snoopFile()
 	case magicMicro, magicNano, magicModified:
 	default:
 		r.endian = bigEndian
@@ -230,9 +243,12 @@ func (r *reader) Read(batch []Packet) (int, error) {
 	}
 	for !r.done {
 		var n int
-		if r.pcapng {
+		switch {
+		case r.pcapng:
 			n = r.readBlocks(batch)
-		} else {
+		case r.snoop:
+			n = r.readSnoop(batch)
+		default:
 			n = r.readRecords(batch)
 		}
 		if n > 0 {

@@ -267,6 +267,7 @@ func samples() map[string][]byte {
 		"big-endian": classic(binary.BigEndian, magicNano, 4, 65535, 1, records...),
 		"modified":   classic(binary.LittleEndian, magicModified, 4, 65535, 1, records...),
 		"pcapng":     sections(),
+		"snoop":      snoop(4, records...),
 	}
 }
 
@@ -279,7 +280,8 @@ func boundaries(t *testing.T, file []byte) map[int]int {
 		t.Fatal(err)
 	}
 	at := map[int]int{len(file): 0}
-	if r.pcapng {
+	switch {
+	case r.pcapng:
 		at[0] = 0
 		for pos := 0; pos < len(file); {
 			if binary.LittleEndian.Uint32(file[pos:]) == blockSection {
@@ -288,7 +290,12 @@ func boundaries(t *testing.T, file []byte) map[int]int {
 			pos += int(r.endian.u32(file[pos+4:]))
 			at[pos] = 0
 		}
-	} else {
+	case r.snoop:
+		for pos := snoopHeader; pos < len(file); {
+			at[pos] = 0
+			pos += int(binary.BigEndian.Uint32(file[pos+8:]))
+		}
+	default:
 		for pos := classicHeader; pos < len(file); {
 			at[pos] = 0
 			pos += r.header + int(r.endian.u32(file[pos+8:]))

@@ -6,11 +6,13 @@ import "strconv"
 // https://www.tcpdump.org/linktypes.html.
 type LinkType uint16
 
-// The link types that flows decodes.
+// The link types that flows decodes, and a few that are only named.
 const (
 	LinkNull       LinkType = 0   // BSD loopback: address family in the capturing host's byte order
 	LinkEthernet   LinkType = 1   //
+	LinkTokenRing  LinkType = 6   // named, not decoded
 	LinkPPP        LinkType = 9   //
+	LinkFDDI       LinkType = 10  // named, not decoded
 	LinkRawBSD12   LinkType = 12  // raw IP, as DLT_RAW is numbered on most systems
 	LinkRawBSD14   LinkType = 14  // raw IP, as DLT_RAW is numbered on OpenBSD
 	LinkPPPHDLC    LinkType = 50  // PPP in HDLC-like framing
@@ -28,6 +30,8 @@ const (
 	LinkIPv6       LinkType = 229 //
 	LinkNFLOG      LinkType = 239 // Linux netfilter log
 	LinkLinuxSLL2  LinkType = 276 // Linux cooked, version 2: what tcpdump writes for -i any
+
+	LinkUnknown LinkType = 65535 // of a format with other numbers, one that has none here
 )
 
 var linkNames = map[LinkType]string{
@@ -35,7 +39,8 @@ var linkNames = map[LinkType]string{
 	LinkPPPHDLC: "PPP_HDLC", LinkPPPoE: "PPP_ETHER", LinkRaw: "RAW", LinkCHDLC: "C_HDLC",
 	LinkIEEE80211: "IEEE802_11", LinkFrameRelay: "FRELAY", LinkLoop: "LOOP", LinkLinuxSLL: "LINUX_SLL",
 	LinkPrism: "PRISM", LinkRadiotap: "IEEE802_11_RADIO", LinkPPI: "PPI", LinkIPv4: "IPV4",
-	LinkIPv6: "IPV6", LinkNFLOG: "NFLOG", LinkLinuxSLL2: "LINUX_SLL2",
+	LinkIPv6: "IPV6", LinkNFLOG: "NFLOG", LinkLinuxSLL2: "LINUX_SLL2", LinkTokenRing: "IEEE802",
+	LinkFDDI: "FDDI", LinkUnknown: "unknown",
 }
 
 // String is the name that tcpdump uses, or the number.

@@ -1,5 +1,5 @@
-// Package pcaps brings packets in: from capture files (pcap and pcapng, plain
-// or compressed, one or many, in time order), from standard input, and from a
+// Package pcaps brings packets in: from capture files (pcap, pcapng and
+// snoop, plain or compressed, one or many, in time order), from standard input, and from a
 // live interface. Everything that hands out packets is a Source, so one
 // capture loop serves files and live handles alike.
 //
@@ -77,7 +77,7 @@ type Stats struct {
 // FileStats describes one capture.
 type FileStats struct {
 	Name        string     // as given on the command line; "-" for standard input
-	Format      string     // "pcap", "pcapng", "live"
+	Format      string     // "pcap", "pcapng", "snoop", "live"
 	Compression string     // "gzip", "zstd", "lz4", "xz", "bzip2" or empty
 	Frames      uint64     // frames read, before any filter
 	Bytes       uint64     // wire bytes of those frames
