@@ -249,6 +249,7 @@ type Facts struct {
 	list    []Fact
 	present [(keyCount + 63) / 64]uint64 // one bit for each key that is in list
 	refined string
+	trace   *trace // nil unless somebody looks on
 }
 
 // knows says whether k is in the list: most questions are about what is not.

@@ -183,6 +183,9 @@ func (p *httpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 		if err != nil {
 			return at, err
 		}
+		if facts.traced() {
+			traceHTTPLine(dir, e.state, line, at, n, facts)
+		}
 		skip := 0
 		switch e.state {
 		case httpStartLine:
@@ -194,6 +197,9 @@ func (p *httpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 				p.header(dir, line, facts)
 			} else {
 				skip, err = p.body(dir)
+				if facts.traced() {
+					e.traceBody(dir, skip, err, facts)
+				}
 			}
 		case httpChunkSize:
 			skip, err = p.chunk(e, line)

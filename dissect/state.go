@@ -167,6 +167,9 @@ func (s *State) Done(dir Dir) bool { return s.phase == done || s.dead[dir] }
 func (s *State) Skip(dir Dir, limit uint64) uint64 {
 	n := min(s.skip[dir], limit)
 	s.skip[dir] -= n
+	if s.trace != nil {
+		s.trace.delivered[dir] += n
+	}
 	return n
 }
 
@@ -186,6 +189,9 @@ func (s *State) flipped(dir Dir) bool {
 func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented bool, b []byte) (flip bool) {
 	if s.Done(dir) {
 		return false
+	}
+	if set.context.Tracer != nil {
+		s.traceData(set, dir, b)
 	}
 	if n := s.skip[dir]; n > 0 {
 		if n >= uint64(len(b)) {
@@ -233,6 +239,9 @@ func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented b
 		s.unseen[0], s.unseen[1] = s.unseen[1], s.unseen[0]
 		s.dead[0], s.dead[1] = s.dead[1], s.dead[0]
 		s.ruledOut[0], s.ruledOut[1] = s.ruledOut[1], s.ruledOut[0]
+		if s.trace != nil {
+			s.trace.delivered[0], s.trace.delivered[1] = s.trace.delivered[1], s.trace.delivered[0]
+		}
 	}
 
 	// What the other direction sent so far waits, undecided. Where it cannot
@@ -347,6 +356,9 @@ func (s *State) abandon(set *Set, dir Dir) {
 // parse feeds the Parser b, all that is at hand of dir.
 func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 	for len(b) > 0 {
+		if s.trace != nil {
+			s.traceParse(set, dir, len(b))
+		}
 		n, err := s.parser.Parse(dir, b, &s.Facts)
 		if err == ErrDone {
 			s.finish(set)
@@ -406,6 +418,10 @@ func (s *State) keep(set *Set, dir Dir, b []byte) {
 func (s *State) Gap(set *Set, dir Dir, n uint64) {
 	if s.Done(dir) {
 		return
+	}
+	if s.trace != nil {
+		s.trace.base[dir] = s.trace.delivered[dir] - uint64(len(s.waiting[dir]))
+		s.trace.delivered[dir] += n
 	}
 	if s.skip[dir] >= n {
 		s.skip[dir] -= n

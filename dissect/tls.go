@@ -303,8 +303,14 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 			if r.err() != nil {
 				return n, ErrShort
 			}
+			if facts.traced() {
+				p.traceRecord(dir, n, typ, version, length, facts)
+			}
 			err = p.clear(dir, typ, fragment, facts)
 		} else {
+			if facts.traced() {
+				p.traceSealed(dir, n, typ, length, facts)
+			}
 			p.opaque(dir, typ, version, length, facts)
 		}
 		s.begun = true
@@ -376,6 +382,9 @@ func (p *tlsParser) handshake(dir Dir, fragment []byte, facts *Facts) error {
 		length := r.be24("message length")
 		if r.err() == nil && (!wanted(typ) || length > maxMessage) {
 			k := min(length, r.left())
+			if facts.traced() {
+				facts.tell(dir, 1, messageName(typ), Field{"length", bytesOf(length)})
+			}
 			p.note(dir, typ, facts)
 			b = b[r.off+k:]
 			s.drop = length - k
@@ -533,6 +542,9 @@ func (p *tlsParser) refuse(dir Dir, facts *Facts) {
 func (p *tlsParser) finish(o outcome, facts *Facts) {
 	p.outcome = o
 	facts.SetText(TLSHandshake, [...]string{"incomplete", "complete", "failed"}[o])
+	if facts.traced() {
+		facts.conclude(p.client, "the handshake is "+[...]string{"incomplete", "complete", "broken off"}[o])
+	}
 }
 
 // end names the end that sends in dir.
@@ -552,6 +564,9 @@ func (p *tlsParser) sayClientCert(facts *Facts, what, basis string) {
 	facts.SetText(TLSClientCert, what)
 	if basis != "" {
 		facts.SetText(TLSClientCertBasis, basis)
+	}
+	if facts.traced() {
+		p.traceClientCert(what, basis, facts)
 	}
 }
 

@@ -73,6 +73,9 @@ func (p *tlsParser) alert(dir Dir, b []byte, facts *Facts) {
 	if r.err() != nil {
 		return
 	}
+	if facts.traced() {
+		facts.tell(dir, 1, "alert: "+alertName(byte(description)), Field{"level", alertLevel(level)})
+	}
 	if level == alertWarning && description == alertNoCertificate && dir == p.client {
 		p.sayClientCert(facts, "empty", "observed")
 	}

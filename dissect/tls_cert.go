@@ -44,7 +44,8 @@ func (p *tlsParser) readCertificates(dir Dir, r *reader, facts *Facts) error {
 	if list.left() > 0 {
 		leaf = list.bytes("certificate", list.be24("certificate length"))
 	}
-	for list.left() > 0 {
+	behind := 0
+	for ; list.left() > 0; behind++ {
 		list.bytes("certificate", list.be24("certificate length"))
 	}
 	if r.err() == nil {
@@ -52,6 +53,9 @@ func (p *tlsParser) readCertificates(dir Dir, r *reader, facts *Facts) error {
 	}
 	if r.err() != nil {
 		return r.err()
+	}
+	if facts.traced() {
+		p.traceCertificates(dir, leaf, behind, facts)
 	}
 	fromClient := dir == p.client
 	if fromClient && p.clientHello == helloMissing && p.serverHello == helloMissing {

@@ -137,6 +137,9 @@ func (p *tlsParser) readClientHello(dir Dir, r *reader, facts *Facts) error {
 	if r.err() == nil {
 		r.empty("client hello")
 	}
+	if facts.traced() {
+		h.trace(dir, facts)
+	}
 	p.tookClientHello(dir, &h, facts, r.err() == nil)
 	return r.err()
 }
@@ -148,6 +151,9 @@ func (p *tlsParser) cutClientHello(dir Dir, r *reader, facts *Facts) {
 	}
 	var h clientHello
 	h.read(r, true)
+	if facts.traced() {
+		h.trace(dir, facts)
+	}
 	p.tookClientHello(dir, &h, facts, false)
 	p.clientHello = helloCut
 }
@@ -258,6 +264,9 @@ func (p *tlsParser) readServerHello(dir Dir, typ int, r *reader, facts *Facts) e
 		return r.err()
 	}
 	r.empty("server hello")
+	if facts.traced() {
+		h.trace(dir, facts)
+	}
 	if p.serverHello == helloRead {
 		return r.err()
 	}

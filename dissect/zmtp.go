@@ -185,6 +185,7 @@ func (p *zmtpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	for at < len(b) && err == nil && !p.over {
 		r := newReader(b[at:])
 		n := 0
+		greeting := e.state != zmtpFrames
 		switch e.state {
 		case zmtpStart:
 			n, err = p.start(e, r)
@@ -198,7 +199,10 @@ func (p *zmtpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 		case zmtpIdentity:
 			n, err = p.identity(dir, r, facts)
 		default:
-			n, err = p.frame(dir, r, facts, &messages, &heartbeats)
+			n, err = p.frame(dir, r, at, facts, &messages, &heartbeats)
+		}
+		if greeting && facts.traced() {
+			facts.open(dir, at, n)
 		}
 		at += n
 	}
@@ -304,6 +308,9 @@ func (p *zmtpParser) rest(dir Dir, r *reader, facts *Facts) (int, error) {
 	types := [...]string{"PAIR", "PUB", "SUB", "REQ", "REP", "DEALER", "ROUTER", "PULL", "PUSH", "XPUB", "XSUB", "STREAM"}
 	if kind < len(types) {
 		e.socket = types[kind]
+		if facts.traced() {
+			e.traceGreeting(dir, facts)
+		}
 		p.noteSockets(facts, false)
 	}
 	e.framing1 = e.version == 0
@@ -323,6 +330,9 @@ func (p *zmtpParser) greeting3(dir Dir, r *reader, facts *Facts) (int, error) {
 	e.mechanism = printable(bytes.TrimRight(mechanism, "\x00"))
 	e.asServer = asServer&1 != 0
 	e.state = zmtpFrames
+	if facts.traced() {
+		e.traceGreeting(dir, facts)
+	}
 
 	key := ZMTPClientMechanism
 	if dir == ToClient {
@@ -429,7 +439,8 @@ func (e *zmtpEnd) frameHeader(r *reader) (flags int, size uint64) {
 	return flags, uint64(r.u8("frame size"))
 }
 
-func (p *zmtpParser) frame(dir Dir, r *reader, facts *Facts, messages, heartbeats *int64) (int, error) {
+// frame reads the frame that r begins with, at byte at of what Parse was given.
+func (p *zmtpParser) frame(dir Dir, r *reader, at int, facts *Facts, messages, heartbeats *int64) (int, error) {
 	e := &p.end[dir]
 	flags, size := e.frameHeader(r)
 	if r.err() != nil {
@@ -443,6 +454,9 @@ func (p *zmtpParser) frame(dir Dir, r *reader, facts *Facts, messages, heartbeat
 	if flags&zmtpCommand == 0 {
 		if flags&zmtpMore == 0 {
 			*messages++
+		}
+		if facts.traced() {
+			facts.tell(dir, 0, "ZMTP message", Field{"length", bytesOf(int(size))})
 		}
 		return whole, nil
 	}
@@ -460,6 +474,9 @@ func (p *zmtpParser) frame(dir Dir, r *reader, facts *Facts, messages, heartbeat
 		// libzmq's PLAIN server writes "\x5ERROR" for "\x05" "ERROR", and the
 		// compiler reads the byte 5E.
 		body.off = 5
+		if facts.traced() {
+			p.traceCommand(dir, "ERROR", body, at, whole-int(size), whole, facts)
+		}
 		p.command(dir, "ERROR", &body, facts)
 		return whole, nil
 	}
@@ -469,6 +486,9 @@ func (p *zmtpParser) frame(dir Dir, r *reader, facts *Facts, messages, heartbeat
 			return whole, nil // a longer name than any that is read
 		}
 		return 0, err
+	}
+	if facts.traced() {
+		p.traceCommand(dir, string(name), body, at, whole-int(size), whole, facts)
 	}
 	switch string(name) {
 	case "MESSAGE":
@@ -553,6 +573,9 @@ func (p *zmtpParser) done(facts *Facts) {
 	if !p.complete && !p.over && !p.midway {
 		p.complete = true
 		facts.SetText(ZMTPHandshake, "complete")
+		if facts.traced() {
+			facts.conclude(ToServer, "the handshake is complete")
+		}
 	}
 }
 
