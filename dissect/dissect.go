@@ -115,5 +115,11 @@ type Context struct {
 
 // All is every protocol, in the order of preference.
 func All() []Dissector {
-	return []Dissector{tlsDissector, ssh, http, socks, starttls, smb, rpcTCP, rpc, zmtp, dnsTCP, dns, mdns, llmnr, icmp}
+	return []Dissector{
+		tlsDissector, ssh, http, socks, starttls, smb, rpcTCP, rpc, zmtp,
+		ldap, cldap, kerberosTCP, kerberosUDP, rdp, tds, dcerpc, snmp,
+		ntp, dhcp, dhcpv6, nbns, nbdgm, ssdp, wsDiscovery, syslog, radius, tftp, bittorrentTCP, bittorrentUDP,
+		bgp, vnc, telnet, mqtt, amqp, sip, redis, mongodb, elasticsearch,
+		dnsTCP, dns, mdns, llmnr, icmp,
+	}
 }

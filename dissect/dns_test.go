@@ -75,7 +75,7 @@ func TestDNSElsewhere(t *testing.T) {
 		{"a question", queryHeader + wwwExample + "0001 0001", "dns"},
 		{"a header alone", "1234 8182 0000 0000 0000 0000", ""},
 		{"an unknown class", queryHeader + wwwExample + "0001 0777", ""},
-		{"NetBIOS", "1234 0110 0001 0000 0000 0000" + "20" + strings.Repeat("43", 32) + "00 0020 0001", ""},
+		{"NetBIOS", "1234 0110 0001 0000 0000 0000" + "20" + strings.Repeat("43", 32) + "00 0020 0001", "nbns"},
 		{"random bytes", "6c092761bbd36600e669f22fe855c79d7150babc2f1fa4c1", ""},
 		{"too many", "1234 0100 0001 4000 0000 0000" + wwwExample + "0001 0001", ""},
 	} {

@@ -123,6 +123,16 @@ const (
 	SSHClientBanner
 	SSHServerBanner
 
+	AuthdBanner
+	AuthdTLS
+	DCERPCInterface
+	KerberosMessage
+	KerberosError
+	LDAPBind
+	RDPSecurity
+	SNMPVersion
+	TDSEncryption
+
 	keyCount
 )
 
@@ -205,6 +215,16 @@ var keys = [keyCount]KeyInfo{
 
 	SSHClientBanner: {"ssh.client_banner", Text, "the client's identification string (RFC 4253 section 4.2)"},
 	SSHServerBanner: {"ssh.server_banner", Text, "the server's identification string"},
+
+	AuthdBanner:     {"authd.banner", Text, "greeting of VMware's authentication daemon"},
+	AuthdTLS:        {"authd.tls_required", Flag, "that greeting says that TLS is required"},
+	DCERPCInterface: {"dcerpc.interface", List, "interfaces that the client bound to, by name or UUID"},
+	KerberosMessage: {"kerberos.message", List, "kinds of messages: AS-REQ, TGS-REP, KRB-ERROR, ..."},
+	KerberosError:   {"kerberos.error", Ints, "codes of errors (RFC 4120 section 7.5.9)"},
+	LDAPBind:        {"ldap.bind", List, "how clients authenticated: anonymous, simple (a password in clear), or a SASL mechanism"},
+	RDPSecurity:     {"rdp.security", Text, "what the server chose: rdp (its own encryption), tls, credssp, rdstls, or refused"},
+	SNMPVersion:     {"snmp.version", List, "versions: 1, 2c or 3"},
+	TDSEncryption:   {"tds.encryption", Text, "what the server says of encryption: on, required, login (of the login alone) or unsupported"},
 }
 
 // Fact is one value learned, with the frame it was learned at. It is kept small:

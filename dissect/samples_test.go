@@ -2,6 +2,7 @@ package dissect
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 )
 
@@ -40,7 +41,9 @@ func unhex(s string) []byte {
 
 // samples are the conversations that the tests of all protocols go through.
 // Those with no byte explained are cut from captures of the software named.
-var samples = []sample{
+var samples = slices.Concat(namedSamples, otherSamples)
+
+var otherSamples = []sample{
 	{
 		name:     "SSH",
 		protocol: "ssh", over: TCP, ports: [2]uint16{50022, 22},

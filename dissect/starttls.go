@@ -8,13 +8,15 @@ import "bytes"
 // PostgreSQL and MySQL (each one's protocol manual):
 //
 //	PostgreSQL  client  00000008 04d2162f    server  "S" for yes
+//	            client  length (4)  00030000  name 00 value 00 ...  without TLS
 //	MySQL       packets: length (3, least byte first), number (1), content
 //	            server  greeting: 0a, version, ...
 //	            client  flags (4, with 0x0800 for TLS), packet size (4),
 //	                    character set (1), zeros (23)
 //
-// Nothing of them becomes a fact. They are passed over, a line or a packet at a
-// time, until a TLS hello stands where the next one would begin.
+// Of VMware's the greeting becomes a fact, of the others nothing. They are
+// passed over, a line or a packet at a time, until a TLS hello stands where the
+// next one would begin.
 
 var starttls = Dissector{
 	Name:    "starttls",
@@ -23,6 +25,9 @@ var starttls = Dissector{
 	Probe:   probeStartTLS,
 	New:     func(*Context) Parser { return &starttlsParser{} },
 }
+
+// postgresTLS asks for TLS.
+const postgresTLS = "\x00\x00\x00\x08\x04\xd2\x16\x2f"
 
 // maxBeforeTLS is how many lines or packets of one direction are passed over.
 const maxBeforeTLS = 128
@@ -34,8 +39,10 @@ var beginnings = [...]struct {
 	bytes    string
 }{
 	{"vmware-authd", FromServer, "220 VMware Authentication Daemon"},
-	{"", FromServer, "220 "}, // SMTP or FTP: the client's first word tells
+	{"", FromServer, "220 "}, // SMTP or FTP: the rest of the greeting tells, or the client's first word
 	{"", FromServer, "220-"},
+	{"smtp", FromClient, "EHLO "},
+	{"smtp", FromClient, "HELO "},
 	{"pop3", FromServer, "+OK "},
 	{"imap", FromServer, "* OK "},
 	{"imap", FromServer, "* PREAUTH "},
@@ -45,7 +52,8 @@ var beginnings = [...]struct {
 	{"gnutella", FromClient, "GNUTELLA CONNECT/"},
 	{"xmpp", FromClient, "<stream:stream "},
 	{"xmpp", FromClient, "<?xml version="},
-	{"postgresql", FromClient, "\x00\x00\x00\x08\x04\xd2\x16\x2f"},
+	{"postgresql", FromClient, postgresTLS},
+	{"postgresql", FromClient, "\x00\x00\x00\x08\x04\xd2\x16\x30"}, // Kerberos in place of TLS
 }
 
 func probeStartTLS(dir Dir, b []byte) Match {
@@ -64,9 +72,27 @@ func probeStartTLS(dir Dir, b []byte) Match {
 		return Maybe // an IRC server's greeting, PostgreSQL's yes: the client decides
 	}
 	if answer == No {
-		answer = probeMySQL(b)
+		answer = max(probeMySQL(b), probePostgres(b))
 	}
 	return answer
+}
+
+// probePostgres knows the startup message of version 3: pairs of names and
+// values, "user" being among them, and zero.
+func probePostgres(b []byte) Match {
+	const shape = "\x00\x00??\x00\x03\x00\x00" // the length, the version
+	for i := range min(len(b), len(shape)) {
+		if shape[i] != '?' && shape[i] != b[i] {
+			return No
+		}
+	}
+	if len(b) > len(shape) && (b[len(shape)] < 'a' || b[len(shape)] > 'z') {
+		return No
+	}
+	if len(b) <= len(shape) {
+		return Maybe
+	}
+	return FromClient
 }
 
 // probeMySQL knows the server's greeting: packet 0, protocol 10, a version.
@@ -101,8 +127,18 @@ func (p *starttlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err erro
 			return n, ErrHandOver
 		}
 		if p.protocol == "" {
-			p.protocol = startsAs(dir, b[n:])
+			if p.protocol = startsAs(dir, b[n:]); p.protocol == "vmware-authd" {
+				line, _, complete := bytes.Cut(b[n:], []byte("\n"))
+				if !complete && len(line) < maxTextSize {
+					p.protocol = ""
+					return n, ErrShort
+				}
+				authdGreeting(line, facts)
+			}
 			facts.Refine(p.protocol)
+		}
+		if p.protocol == "postgresql" && dir == ToServer && probePostgres(b[n:]) != No {
+			return n, ErrDone // it goes on without TLS
 		}
 		size := p.size(dir, b[n:])
 		if size == 0 {
@@ -118,17 +154,41 @@ func (p *starttlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err erro
 	return n, nil
 }
 
+// authdGreeting records what VMware's authentication daemon says of itself:
+//
+//	220 VMware Authentication Daemon Version 1.10: SSL Required, ServerDaemonProtocol:SOAP, ...
+func authdGreeting(line []byte, facts *Facts) {
+	line = bytes.TrimRight(line, "\r")
+	facts.SetText(AuthdBanner, printable(line[len("220 "):]))
+	if bytes.Contains(line, []byte("SSL Required")) {
+		facts.SetFlag(AuthdTLS, true)
+	}
+}
+
 // startsAs names the protocol by what one end begins with.
 func startsAs(dir Dir, b []byte) string {
 	for _, known := range beginnings {
-		if bytes.HasPrefix(b, []byte(known.bytes)) {
+		if known.protocol != "" && bytes.HasPrefix(b, []byte(known.bytes)) {
 			return known.protocol
 		}
+	}
+	if dir == ToClient && bytes.HasPrefix(b, []byte("220")) {
+		line, _, complete := bytes.Cut(b, []byte("\n"))
+		switch upper := bytes.ToUpper(line); {
+		case !complete:
+		case bytes.Contains(upper, []byte("SMTP")):
+			return "smtp"
+		case bytes.Contains(upper, []byte("FTP")):
+			return "ftp"
+		}
+		return ""
 	}
 	word, _, _ := bytes.Cut(b, []byte(" "))
 	switch {
 	case probeMySQL(b) == FromServer:
 		return "mysql"
+	case probePostgres(b) == FromClient:
+		return "postgresql"
 	case dir == ToServer && (string(word) == "EHLO" || string(word) == "HELO"):
 		return "smtp"
 	case dir == ToServer && (string(word) == "USER" || string(word) == "AUTH"):

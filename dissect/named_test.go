@@ -1,0 +1,469 @@
+package dissect
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// tlv is an element in the encoding of ber.go.
+func tlv(tag byte, parts ...string) string {
+	content := strings.Join(parts, "")
+	if len(content) < 0x80 {
+		return string([]byte{tag, byte(len(content))}) + content
+	}
+	return string([]byte{tag, 0x82, byte(len(content) >> 8), byte(len(content))}) + content
+}
+
+// counted is what stands behind its length in four bytes.
+func counted(s string) string {
+	return string([]byte{byte(len(s) >> 24), byte(len(s) >> 16), byte(len(s) >> 8), byte(len(s))}) + s
+}
+
+// netbios is a name as NetBIOS writes it: 16 bytes in 32 letters.
+func netbios(name string, kind byte) string {
+	s := " "
+	for _, c := range []byte(fmt.Sprintf("%-15s", name) + string(kind)) {
+		s += string([]byte{'A' + c>>4, 'A' + c&15})
+	}
+	return s + "\x00"
+}
+
+// tdsPacket is a whole message of TDS.
+func tdsPacket(kind byte, content string) []byte {
+	size := tdsHeaderSize + len(content)
+	return append([]byte{kind, 1, byte(size >> 8), byte(size), 0, 0, 1, 0}, content...)
+}
+
+func hexed(s string) string { return string(unhex(s)) }
+
+var (
+	dhcpRest = strings.Repeat("\x00", 4*4) + "\x02\x00\x5e\x10\x00\x01" + strings.Repeat("\x00", 10+64+128) + "\x63\x82\x53\x63"
+
+	krbRequest = tlv(0x6a, tlv(berSequence, // AS-REQ
+		tlv(0xa1, "\x02\x01\x05"), tlv(0xa2, "\x02\x01\x0a"),
+		tlv(0xa4, tlv(berSequence, tlv(0xa2, tlv(0x1b, "CORP.EXAMPLE"))))))
+	krbRefusal = tlv(0x7e, tlv(berSequence, // KRB-ERROR
+		tlv(0xa0, "\x02\x01\x05"), tlv(0xa1, "\x02\x01\x1e"), tlv(0xa4, tlv(0x18, "20260101000000Z")), tlv(0xa5, "\x02\x01\x00"),
+		tlv(0xa6, "\x02\x01\x19"), // PREAUTH_REQUIRED
+		tlv(0xa9, tlv(0x1b, "CORP.EXAMPLE"))))
+
+	utpOpening = "\x41\x00\x12\x34" + "\x00\x01\x02\x03" + "\x00\x00\x00\x00" + "\x00\x10\x00\x00" + "\x00\x01\x00\x00"
+)
+
+// namedSamples are of the protocols that are but named, and of those of which
+// few facts are wanted.
+var namedSamples = []sample{
+	{
+		name:     "LDAP",
+		protocol: "ldap", over: TCP, ports: [2]uint16{50389, 389},
+		says: []message{
+			{ToServer, []byte(tlv(berSequence, "\x02\x01\x01", tlv(ldapBind, "\x02\x01\x03", tlv(berOctets), tlv(0x80))))},
+			{ToClient, []byte(tlv(berSequence, "\x02\x01\x01", tlv(0x61, "\x0a\x01\x00", tlv(berOctets), tlv(berOctets))))},
+			{ToServer, []byte(tlv(berSequence, "\x02\x01\x02", tlv(ldapBind, "\x02\x01\x03", tlv(berOctets, "cn=agent"), tlv(0x80, plantedPassword))))},
+			{ToClient, []byte(tlv(berSequence, "\x02\x01\x02", tlv(0x61, "\x0a\x01\x31", tlv(berOctets), tlv(berOctets, strings.Repeat("no ", 50)))))},
+			{ToServer, []byte(tlv(berSequence, "\x02\x01\x03", tlv(ldapBind, "\x02\x01\x03", tlv(berOctets), tlv(0xa3, tlv(berOctets, "GSS-SPNEGO"), tlv(berOctets, "\x60")))))},
+			{ToClient, []byte(tlv(berSequence, "\x02\x01\x03", tlv(0x61, "\x0a\x01\x00", tlv(berOctets), tlv(berOctets))))},
+			{ToServer, []byte(counted("\x05\x04\x06\xff sealed"))},
+		},
+		facts: `
+ldap.bind anonymous
+ldap.bind simple
+ldap.bind GSS-SPNEGO
+`,
+	},
+	{
+		name:     "CLDAP",
+		protocol: "cldap", over: UDP, ports: [2]uint16{50390, 389},
+		says: []message{
+			{ToServer, []byte(tlv(berSequence, "\x02\x01\x01", tlv(0x63, tlv(berOctets), "\x0a\x01\x00", "\x0a\x01\x00", "\x02\x01\x00", "\x02\x01\x00", "\x01\x01\x00", tlv(0x87, "objectClass"))))},
+			{ToClient, []byte(tlv(berSequence, "\x02\x01\x01", tlv(0x64, tlv(berOctets), tlv(berSequence))))},
+		},
+	},
+	{
+		name:     "Kerberos",
+		protocol: "kerberos", over: TCP, ports: [2]uint16{50088, 88},
+		says: []message{
+			{ToServer, []byte(counted(krbRequest))},
+			{ToClient, []byte(counted(krbRefusal))},
+			{ToServer, []byte(counted(krbRequest))},
+			{ToClient, []byte(counted(tlv(0x6b, tlv(berSequence, tlv(0xa0, "\x02\x01\x05"), tlv(0xa1, "\x02\x01\x0b"), tlv(0xa3, tlv(0x1b, "CORP.EXAMPLE"))))))},
+		},
+		facts: `
+kerberos.message AS-REQ
+kerberos.message KRB-ERROR
+kerberos.error 25
+kerberos.message AS-REP
+`,
+	},
+	{
+		name:     "Kerberos over UDP",
+		protocol: "kerberos", over: UDP, ports: [2]uint16{50089, 88},
+		says:  []message{{ToServer, []byte(krbRequest)}, {ToClient, []byte(krbRefusal)}},
+		facts: "kerberos.message AS-REQ\nkerberos.message KRB-ERROR\nkerberos.error 25\n",
+	},
+	{
+		name:     "RDP",
+		protocol: "rdp", over: TCP, ports: [2]uint16{53389, 3389},
+		says: []message{
+			{ToServer, []byte("\x03\x00\x00\x2b" + "\x26\xe0\x00\x00\x00\x00\x00" + "Cookie: mstshash=a99\r\n" + "\x01\x00\x08\x00\x0b\x00\x00\x00" + "zz")},
+			{ToClient, []byte("\x03\x00\x00\x13" + "\x0e\xd0\x00\x00\x12\x34\x00" + "\x02\x1f\x08\x00\x02\x00\x00\x00")},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: "rdp.security credssp" + refusedFacts,
+	},
+	{
+		name:     "LDAP, then TLS",
+		protocol: "tls", over: TCP, ports: [2]uint16{50391, 389},
+		says: []message{
+			{ToServer, []byte(tlv(berSequence, "\x02\x01\x01", tlv(0x77, tlv(0x80, "1.3.6.1.4.1.1466.20037"))))},
+			{ToClient, []byte(tlv(berSequence, "\x02\x01\x01", tlv(0x78, "\x0a\x01\x00", tlv(berOctets), tlv(berOctets))))},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: refusedFacts,
+	},
+	{
+		name:     "TDS",
+		protocol: "tds", over: TCP, ports: [2]uint16{51433, 1433},
+		says: []message{
+			{ToServer, tdsPacket(tdsPrelogin, "\x00\x00\x0b\x00\x06"+"\x01\x00\x11\x00\x01"+"\xff"+"\x00\x00\x00\x00\x00\x00"+"\x00")},
+			{ToClient, tdsPacket(tdsResult, "\x00\x00\x0b\x00\x06"+"\x01\x00\x11\x00\x01"+"\xff"+"\x0f\x00\x07\xd0\x00\x00"+"\x01")},
+			// One record in two packets, two records in one.
+			{ToServer, tdsPacket(tdsPrelogin, string(plainHello[:40]))},
+			{ToServer, tdsPacket(tdsPrelogin, string(plainHello[40:]))},
+			{ToClient, tdsPacket(tdsResult, string(refusedHello))},
+		},
+		facts: "tds.encryption on" + refusedFacts,
+	},
+	{
+		name:     "TDS without encryption",
+		protocol: "tds", over: TCP, ports: [2]uint16{51434, 1433},
+		says: []message{
+			{ToServer, tdsPacket(tdsPrelogin, "\x00\x00\x0b\x00\x06"+"\x01\x00\x11\x00\x01"+"\xff"+"\x00\x00\x00\x00\x00\x00"+"\x02")},
+			{ToClient, tdsPacket(tdsResult, "\x00\x00\x0b\x00\x06"+"\x01\x00\x11\x00\x01"+"\xff"+"\x0f\x00\x07\xd0\x00\x00"+"\x02")},
+			{ToServer, tdsPacket(0x10, plantedPassword)},
+		},
+		facts: "tds.encryption unsupported\n",
+	},
+	{
+		name:     "VMware's authentication daemon",
+		protocol: "vmware-authd", over: TCP, ports: [2]uint16{50902, 902},
+		says: []message{
+			{ToClient, []byte("220 VMware Authentication Daemon Version 1.10: SSL Required, ServerDaemonProtocol:SOAP, MKSDisplayProtocol:VNC , NFCSSL supported/t\r\n")},
+			{ToServer, []byte("USER agent\r\nPASS " + plantedPassword + "\r\n")},
+		},
+		facts: `
+authd.banner VMware Authentication Daemon Version 1.10: SSL Required, ServerDaemonProtocol:SOAP, MKSDisplayProtocol:VNC , NFCSSL supported/t
+authd.tls_required true
+`,
+	},
+	{
+		name:     "SMTP",
+		protocol: "smtp", over: TCP, ports: [2]uint16{50026, 25},
+		says: []message{{ToClient, []byte("220 mail.example ESMTP ready\r\n")}, {ToServer, []byte("QUIT\r\n")}},
+	},
+	{
+		name:     "FTP",
+		protocol: "ftp", over: TCP, ports: [2]uint16{50021, 21},
+		says: []message{{ToClient, []byte("220 files ready\r\n")}, {ToServer, []byte("USER agent\r\nPASS " + plantedPassword + "\r\n")}},
+	},
+	{
+		name:     "PostgreSQL",
+		protocol: "postgresql", over: TCP, ports: [2]uint16{50433, 5432},
+		says: []message{
+			{ToServer, []byte(postgresTLS)},
+			{ToClient, []byte("N")},
+			{ToServer, []byte("\x00\x00\x00\x14\x00\x03\x00\x00user\x00agent\x00\x00")},
+			{ToClient, []byte("R\x00\x00\x00\x08\x00\x00\x00\x00")},
+		},
+	},
+	{
+		name:     "RDP refused",
+		protocol: "rdp", over: TCP, ports: [2]uint16{53390, 3389},
+		says: []message{
+			{ToServer, []byte("\x03\x00\x00\x13" + "\x0e\xe0\x00\x00\x00\x00\x00" + "\x01\x00\x08\x00\x00\x00\x00\x00")},
+			{ToClient, []byte("\x03\x00\x00\x13" + "\x0e\xd0\x00\x00\x12\x34\x00" + "\x03\x00\x08\x00\x05\x00\x00\x00")},
+		},
+		facts: "rdp.security refused\n",
+	},
+	{
+		name:     "DCE/RPC",
+		protocol: "dcerpc", over: TCP, ports: [2]uint16{50135, 135},
+		says: []message{
+			{ToServer, []byte("\x05\x00\x0b\x03\x10\x00\x00\x00\x74\x00\x00\x00\x01\x00\x00\x00" + // bind of 116 bytes
+				"\xd0\x16\xd0\x16\x00\x00\x00\x00\x02\x00\x00\x00" +
+				"\x00\x00\x01\x00" + hexed("0883afe11f5dc91191a408002b14a0fa 03000000") + hexed("045d888aeb1cc9119fe808002b104860 02000000") +
+				"\x01\x00\x01\x00" + hexed("0102030405060708090a0b0c0d0e0f10 01000000") + hexed("045d888aeb1cc9119fe808002b104860 02000000"))},
+			{ToClient, []byte("\x05\x00\x0c\x03\x10\x00\x00\x00\x1c\x00\x00\x00\x01\x00\x00\x00" + "\xd0\x16\xd0\x16\x01\x02\x03\x04\x00\x00\x00\x00")},
+			{ToServer, []byte("\x05\x00\x00\x03\x10\x00\x00\x00\x18\x00\x00\x00\x02\x00\x00\x00" + "\x00\x00\x00\x00\x00\x00\x03\x00")},
+		},
+		facts: `
+dcerpc.interface epmapper
+dcerpc.interface 04030201-0605-0807-090a-0b0c0d0e0f10
+`,
+	},
+	{
+		name:     "SNMP",
+		protocol: "snmp", over: UDP, ports: [2]uint16{50161, 161},
+		says: []message{
+			{ToServer, []byte(tlv(berSequence, "\x02\x01\x01", tlv(berOctets, plantedPassword), tlv(0xa0, "\x02\x01\x07", "\x02\x01\x00", "\x02\x01\x00", tlv(berSequence))))},
+			{ToClient, []byte(tlv(berSequence, "\x02\x01\x01", tlv(berOctets, plantedPassword), tlv(0xa2, "\x02\x01\x07", "\x02\x01\x00", "\x02\x01\x00", tlv(berSequence))))},
+		},
+		facts: "snmp.version 2c\n",
+	},
+	{
+		name:     "SNMP version 3",
+		protocol: "snmp", over: UDP, ports: [2]uint16{50162, 161},
+		says:  []message{{ToServer, []byte(tlv(berSequence, "\x02\x01\x03", tlv(berSequence, "\x02\x01\x09", "\x02\x02\x05\xdc", tlv(berOctets, "\x04"), "\x02\x01\x03"), tlv(berOctets), tlv(berSequence)))}},
+		facts: "snmp.version 3\n",
+	},
+	{
+		name:     "NTP",
+		protocol: "ntp", over: UDP, ports: [2]uint16{50123, 123},
+		says: []message{
+			{ToServer, append([]byte{0x23, 0, 6, 0xec}, make([]byte, 44)...)},
+			{ToClient, append([]byte{0x24, 2, 6, 0xe8}, make([]byte, 44)...)},
+		},
+	},
+	{
+		name:     "DHCP",
+		protocol: "dhcp", over: UDP, ports: [2]uint16{68, 67},
+		says: []message{
+			{ToServer, []byte("\x01\x01\x06\x00\x12\x34\x56\x78\x00\x00\x80\x00" + dhcpRest + "\x35\x01\x01\xff")},
+			{ToClient, []byte("\x02\x01\x06\x00\x12\x34\x56\x78\x00\x00\x80\x00" + dhcpRest + "\x35\x01\x02\xff")},
+		},
+	},
+	{
+		name:     "DHCPv6",
+		protocol: "dhcpv6", over: UDP, ports: [2]uint16{546, 547},
+		says: []message{
+			{ToServer, []byte("\x01\x10\x08\x74" + "\x00\x01\x00\x0a\x00\x03\x00\x01\x02\x00\x5e\x10\x00\x01" + "\x00\x08\x00\x02\x00\x00")},
+			{ToClient, []byte("\x02\x10\x08\x74" + "\x00\x01\x00\x0a\x00\x03\x00\x01\x02\x00\x5e\x10\x00\x01" + "\x00\x02\x00\x0a\x00\x03\x00\x01\x02\x00\x5e\x10\x00\x02")},
+		},
+	},
+	{
+		name:     "DHCPv6 relayed",
+		protocol: "dhcpv6", over: UDP, ports: [2]uint16{547, 547},
+		says: []message{
+			{ToServer, []byte("\x0c\x00" + strings.Repeat("\xfd", 32) + "\x00\x09\x00\x04\x01\x10\x08\x74")},
+			{ToClient, []byte("\x0d\x00" + strings.Repeat("\xfd", 32) + "\x00\x09\x00\x04\x02\x10\x08\x74")},
+		},
+	},
+	{
+		name:     "NetBIOS names",
+		protocol: "nbns", over: UDP, ports: [2]uint16{137, 137},
+		says: []message{
+			{ToServer, []byte("\x12\x34\x01\x10\x00\x01\x00\x00\x00\x00\x00\x00" + netbios("AGENT", 0x20) + "\x00\x20\x00\x01")},
+			{ToClient, []byte("\x12\x34\x85\x00\x00\x00\x00\x01\x00\x00\x00\x00" + netbios("AGENT", 0x20) + "\x00\x20\x00\x01" + "\x00\x00\x00\x3c\x00\x06\x00\x00\xc0\x00\x02\x01")},
+		},
+	},
+	{
+		name:     "NetBIOS datagrams",
+		protocol: "nbdgm", over: UDP, ports: [2]uint16{138, 138},
+		says: []message{
+			{ToServer, []byte("\x14\x02\x12\x34\xc0\x00\x02\x01\x00\x8a" + netbios("AGENT", 0))},
+			{ToClient, []byte("\x15\x02\x12\x34\xc0\x00\x02\x02\x00\x8a" + netbios("AGENT", 0))},
+		},
+	},
+	{
+		name:     "SSDP",
+		protocol: "ssdp", over: UDP, ports: [2]uint16{51900, 1900},
+		says: []message{
+			{ToServer, []byte("M-SEARCH * HTTP/1.1\r\nHOST: 239.255.255.250:1900\r\nMAN: \"ssdp:discover\"\r\nMX: 1\r\nST: ssdp:all\r\n\r\n")},
+			{ToClient, []byte("HTTP/1.1 200 OK\r\nEXT:\r\nST: upnp:rootdevice\r\nUSN: uuid:1::upnp:rootdevice\r\n\r\n")},
+		},
+	},
+	{
+		name:     "WS-Discovery",
+		protocol: "ws-discovery", over: UDP, ports: [2]uint16{53702, 3702},
+		says: []message{
+			{ToServer, []byte(`<?xml version="1.0"?><s:Envelope xmlns:d="http://schemas.xmlsoap.org/ws/2005/04/discovery"><d:Probe/></s:Envelope>`)},
+			{ToClient, []byte(`<s:Envelope xmlns:d="http://docs.oasis-open.org/ws-dd/ns/discovery/2009/01"><d:ProbeMatches/></s:Envelope>`)},
+		},
+	},
+	{
+		name:     "Syslog",
+		protocol: "syslog", over: UDP, ports: [2]uint16{50514, 514},
+		says: []message{
+			{ToServer, []byte("<34>1 2026-01-01T00:00:00Z host app - - - hello")},
+			{ToClient, []byte("<13>Jan  1 00:00:00 host app: hello")},
+		},
+	},
+	{
+		name:     "RADIUS",
+		protocol: "radius", over: UDP, ports: [2]uint16{51812, 1812},
+		says: []message{
+			{ToServer, []byte("\x01\x07\x00\x1b" + strings.Repeat("\x5a", 16) + "\x01\x07agent")},
+			{ToClient, []byte("\x02\x07\x00\x1a" + strings.Repeat("\x5a", 16) + "\x06\x06\x00\x00\x00\x02")},
+		},
+	},
+	{
+		name:     "TFTP",
+		protocol: "tftp", over: UDP, ports: [2]uint16{50069, 69},
+		says: []message{
+			{ToServer, []byte("\x00\x01boot.img\x00Octet\x00blksize\x001024\x00")},
+			{ToClient, []byte("\x00\x06blksize\x001024\x00")},
+		},
+	},
+	{
+		name:     "BitTorrent",
+		protocol: "bittorrent", over: TCP, ports: [2]uint16{56888, 6888},
+		says: []message{
+			{ToServer, []byte(bittorrentHandshake + strings.Repeat("\x01", 48))},
+			{ToClient, []byte(bittorrentHandshake + strings.Repeat("\x02", 48))},
+		},
+	},
+	{
+		name:     "BitTorrent's table",
+		protocol: "bittorrent", over: UDP, ports: [2]uint16{6888, 6888},
+		says: []message{
+			{ToServer, []byte("d1:ad2:id20:abcdefghij0123456789e1:q4:ping1:t2:aa1:y1:qe")},
+			{ToClient, []byte("d1:rd2:id20:mnopqrstuvwxyz123456e1:t2:aa1:y1:re")},
+		},
+	},
+	{
+		name:     "BitTorrent's local discovery",
+		protocol: "bittorrent", over: UDP, ports: [2]uint16{6771, 6771},
+		says: []message{{ToServer, []byte("BT-SEARCH * HTTP/1.1\r\nHost: 239.192.152.143:6771\r\nPort: 6888\r\nInfohash: 0123\r\n\r\n\r\n")}},
+	},
+	{
+		name:     "BitTorrent over uTP",
+		protocol: "bittorrent", over: UDP, ports: [2]uint16{56888, 56889},
+		says: []message{{ToServer, []byte(utpOpening)}},
+	},
+	{
+		name:     "BGP",
+		protocol: "bgp", over: TCP, ports: [2]uint16{50179, 179},
+		says: []message{
+			{ToServer, []byte(strings.Repeat("\xff", 16) + "\x00\x1d\x01" + "\x04\xfd\xe8\x00\xb4\xc0\x00\x02\x01\x00")},
+			{ToClient, []byte(strings.Repeat("\xff", 16) + "\x00\x13\x04")},
+		},
+	},
+	{
+		name:     "VNC",
+		protocol: "vnc", over: TCP, ports: [2]uint16{55900, 5900},
+		says: []message{{ToClient, []byte("RFB 003.008\n")}, {ToServer, []byte("RFB 003.008\n")}},
+	},
+	{
+		name:     "Telnet",
+		protocol: "telnet", over: TCP, ports: [2]uint16{50023, 23},
+		says: []message{{ToClient, []byte("\xff\xfd\x18\xff\xfd\x20\xff\xfb\x03login: ")}, {ToServer, []byte("\xff\xfb\x18\xff\xfc\x20\xff\xfd\x03")}},
+	},
+	{
+		name:     "MQTT",
+		protocol: "mqtt", over: TCP, ports: [2]uint16{51883, 1883},
+		says: []message{{ToServer, []byte("\x10\x0e\x00\x04MQTT\x04\x02\x00\x3c\x00\x02ab")}, {ToClient, []byte("\x20\x02\x00\x00")}},
+	},
+	{
+		name:     "AMQP",
+		protocol: "amqp", over: TCP, ports: [2]uint16{55672, 5672},
+		says: []message{{ToServer, []byte("AMQP\x00\x00\x09\x01")}, {ToClient, []byte("\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x0a\xce")}},
+	},
+	{
+		name:     "SIP",
+		protocol: "sip", over: UDP, ports: [2]uint16{5060, 5060},
+		says: []message{
+			{ToServer, []byte("OPTIONS sip:pbx.corp.example SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1\r\n\r\n")},
+			{ToClient, []byte("SIP/2.0 200 OK\r\n\r\n")},
+		},
+	},
+	{
+		name:     "Redis",
+		protocol: "redis", over: TCP, ports: [2]uint16{56379, 6379},
+		says: []message{{ToServer, []byte("*2\r\n$4\r\nAUTH\r\n$8\r\n" + plantedPassword + "\r\n")}, {ToClient, []byte("+OK\r\n")}},
+	},
+	{
+		name:     "MongoDB",
+		protocol: "mongodb", over: TCP, ports: [2]uint16{57017, 27017},
+		says: []message{
+			{ToServer, []byte("\x1a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xdd\x07\x00\x00" + "\x00\x00\x00\x00\x00" + "\x05\x00\x00\x00\x00")},
+			{ToClient, []byte("\x1a\x00\x00\x00\x02\x00\x00\x00\x01\x00\x00\x00\xdd\x07\x00\x00" + "\x00\x00\x00\x00\x00" + "\x05\x00\x00\x00\x00")},
+		},
+	},
+	{
+		name:     "Elasticsearch's nodes",
+		protocol: "elasticsearch", over: TCP, ports: [2]uint16{59300, 9300},
+		says: []message{
+			{ToServer, []byte("ES\x00\x00\x00\x11" + "\x00\x00\x00\x00\x00\x00\x00\x01" + "\x08" + "\x00\x6d\x68\xdf" + "\x00\x00\x00\x00")},
+			{ToClient, []byte("ES\x00\x00\x00\x11" + "\x00\x00\x00\x00\x00\x00\x00\x01" + "\x09" + "\x00\x6d\x68\xdf" + "\x00\x00\x00\x00")},
+		},
+	},
+}
+
+// TestNotThese delivers what resembles a protocol and is another's, or nobody's.
+func TestNotThese(t *testing.T) {
+	for _, c := range []struct {
+		not  string
+		over Transport
+		b    string
+	}{
+		{"ldap", TCP, tlv(berSequence, "\x02\x01\x01", tlv(0x30, "\x02\x01\x01"))},
+		{"ldap", TCP, tlv(berSequence, "\x02\x01\x01", tlv(ldapBind, "\x04\x01\x03", tlv(berOctets), tlv(0x80)))},
+		{"snmp", UDP, tlv(berSequence, "\x02\x01\x02", tlv(berOctets, "public"), tlv(0xa0, ""))},
+		{"kerberos", UDP, tlv(0x6a, tlv(berSequence, tlv(0xa1, "\x02\x01\x05"), tlv(0xa2, "\x02\x01\x0b")))},     // one kind outside, another inside
+		{"rdp", TCP, "\x03\x00\x00\x16\x11\xe0\x00\x00\x00\x01\x00\xc1\x02\x01\x00\xc2\x02\x01\x02\xc0\x01\x0a"}, // S7: X.224 with parameters
+		{"dcerpc", TCP, "\x05\x01\x00\x05\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"},
+		{"radius", UDP, "\x01\x07\x00\x1b" + strings.Repeat("\x5a", 16) + "\x01\x08agent"},
+		{"tftp", UDP, "\x00\x01boot.img\x00ascii\x00"},
+		{"dhcpv6", UDP, "\x01\x10\x08\x74\x00\x00\x00\x00"},
+		{"bittorrent", UDP, utpOpening + "and more"},
+		{"syslog", UDP, "<192>1 text"},
+		{"syslog", UDP, "<13>text"},
+		{"bgp", TCP, strings.Repeat("\xff", 16) + "\x00\x12\x04"},
+		{"telnet", TCP, "\xff\xfd\x18\xff\xf0\x20\xff\xfb\x03"},
+		{"sip", TCP, "OPTIONS * HTTP/1.1\r\n\r\n"},
+		{"mongodb", TCP, "\x1a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xde\x07\x00\x00" + strings.Repeat("\x00", 10)},
+		{"ntp", UDP, "\x23\x02\x06\xec" + strings.Repeat("\x00", 44)}, // but for the port it is nothing
+		{"nbdgm", UDP, "\x10\x02\x12\x34\xc0\x00\x02\x01\x00\x8a\x00\x40\x00\x00" + strings.Repeat(" ", 40)},
+	} {
+		s := sample{over: c.over, ports: [2]uint16{40001, 40002}}
+		talk := converse(t, &s)
+		talk.say(ToServer, []byte(c.b))
+		talk.end()
+		if got := talk.state.Protocol(talk.set); got == c.not {
+			t.Errorf("%q is taken for %s", c.b, got)
+		}
+	}
+}
+
+// TestUnfinished cuts or breaks messages inside what their lengths declare.
+func TestUnfinished(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		port uint16
+		b    string
+		want string
+	}{
+		{"LDAP", 389, tlv(berSequence, "\x02\x01\x01", tlv(ldapBind, "\x02\x01\x03", tlv(berOctets), tlv(0x80))) + "\x31\x00",
+			"message at byte 0: not a sequence"},
+		{"Kerberos", 88, counted(krbRequest) + counted("\x30\x00"), "message at byte 0: not one of Kerberos"},
+		{"DCE/RPC", 135, "\x05\x00\x00\x03\x10\x00\x00\x00\x10\x00\x00\x00\x02\x00\x00\x00" + strings.Repeat("\x00", 16), "fragment at byte 0: not one of version 5"},
+	} {
+		s := sample{over: TCP, ports: [2]uint16{50000, c.port}}
+		talk := converse(t, &s)
+		talk.say(ToServer, []byte(c.b))
+		if err := talk.state.Broken(); err == nil || err.Error() != c.want {
+			t.Errorf("%s: %v, want %s", c.name, err, c.want)
+		}
+		talk.end()
+	}
+}
+
+func TestLongConversationsEnd(t *testing.T) {
+	search := []byte(tlv(berSequence, "\x02\x01\x02", tlv(0x63, tlv(berOctets))))
+	s := sample{over: TCP, ports: [2]uint16{50389, 389}}
+	talk := converse(t, &s)
+	for range ldapSettled {
+		talk.say(ToServer, search)
+	}
+	if !talk.state.Done(ToServer) {
+		t.Errorf("LDAP is read beyond %d messages", ldapSettled)
+	}
+	talk.end()
+	if slices.Contains(strings.Split(factsOf(&talk.state), "\n"), "ldap.bind") {
+		t.Error("a bind was seen where there is none")
+	}
+}
