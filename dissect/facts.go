@@ -58,6 +58,7 @@ const (
 	TLSCertRequest
 	TLSClientCert
 	TLSClientCertBasis
+	TLSClientCertSure
 	TLSCertSHA256
 	TLSCertCN
 	TLSCertSAN
@@ -151,6 +152,7 @@ var keys = [keyCount]KeyInfo{
 	TLSCertRequest:         {"tls.cert_request", Flag, "the server asked for a client certificate, seen in clear"},
 	TLSClientCert:          {"tls.client_cert", Text, "client certificate: present, empty, absent or unknown"},
 	TLSClientCertBasis:     {"tls.client_cert_basis", Text, "how client_cert is known: observed, decrypted, inferred or resumed"},
+	TLSClientCertSure:      {"tls.client_cert_confidence", Text, "how sure an inferred or resumed client_cert is: high or medium"},
 	TLSCertSHA256:          {"tls.cert_sha256", Text, "SHA-256 of the server's certificate, in hex"},
 	TLSCertCN:              {"tls.cert_cn", Text, "common name of the server's certificate"},
 	TLSCertSAN:             {"tls.cert_san", List, "subject alternative names of the server's certificate"},

@@ -224,7 +224,11 @@ type tlsParser struct {
 	offersPSK       bool
 	offersEarly     bool
 	offersSettings  bool
-	earlyBefore     bool // the client sealed something before the ServerHello came
+	offersLater     bool   // to show a certificate behind the handshake
+	offersECH       bool   //
+	offers13        bool   // TLS 1.3
+	offered         uint16 // the set of its suites, see suites13
+	earlyBefore     bool   // the client sealed something before the ServerHello came
 	sessionIDLength uint8
 	sessionID       [32]byte
 
@@ -243,6 +247,8 @@ type tlsSide struct {
 	finished bool // a sealed handshake record was seen behind it: Finished, up to TLS 1.2
 	lost     bool // messages may be missing: a gap
 	adrift   bool // the record boundary is lost: looking for a header
+
+	sealedHandshake bool // a sealed record of the handshake type was seen
 }
 
 type helloState uint8
@@ -493,6 +499,7 @@ func (p *tlsParser) opaque(dir Dir, typ, version, length int, facts *Facts) {
 	if s.sealed < maxRecords {
 		s.sealed++
 	}
+	s.sealedHandshake = s.sealedHandshake || typ == recordHandshake
 	if p.clientHello == helloMissing && p.serverHello == helloMissing {
 		if version < versionTLS12 && typ == recordApplication && p.version == 0 {
 			p.version = uint16(version)

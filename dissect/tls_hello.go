@@ -32,6 +32,7 @@ const (
 	extPreSharedKey      = 41     // RFC 8446 section 4.2.11
 	extEarlyData         = 42     // section 4.2.10
 	extSupportedVersions = 43     // section 4.2.1
+	extPostHandshakeAuth = 49     // section 4.2.6
 	extSettings          = 17513  // draft-vvv-tls-alps: application settings
 	extSettingsNew       = 17613  // its later code point
 	extECH               = 0xfe0d // draft-ietf-tls-esni
@@ -62,7 +63,7 @@ type clientHello struct {
 	signatureAlgs []byte // two bytes each
 	versions      []byte // supported_versions, two bytes each
 
-	hasSNI, hasECH, hasPSK, hasEarlyData, hasSettings bool
+	hasSNI, hasECH, hasPSK, hasEarlyData, hasSettings, hasLater bool
 }
 
 // read reads the body of a ClientHello. cut says that its end is lost: then
@@ -110,6 +111,8 @@ func (h *clientHello) read(r *reader, cut bool) {
 			h.hasEarlyData = true
 		case extSettings, extSettingsNew:
 			h.hasSettings = true
+		case extPostHandshakeAuth:
+			h.hasLater = true
 		}
 	}
 }
@@ -128,6 +131,16 @@ func (h *clientHello) readServerName(ext reader) {
 			h.serverName = name
 		}
 	}
+}
+
+// offers13 says whether supported_versions has TLS 1.3 or a draft of it.
+func offers13(versions []byte) bool {
+	for ; len(versions) >= 2; versions = versions[2:] {
+		if negotiated(int(versions[0])<<8|int(versions[1])) == versionTLS13 {
+			return true
+		}
+	}
+	return false
 }
 
 // readClientHello takes in a whole ClientHello.
@@ -169,6 +182,8 @@ func (p *tlsParser) tookClientHello(dir Dir, h *clientHello, facts *Facts, whole
 	p.client = dir
 	p.sessionIDLength = uint8(copy(p.sessionID[:], h.sessionID))
 	p.offersPSK, p.offersEarly, p.offersSettings = h.hasPSK, h.hasEarlyData, h.hasSettings
+	p.offersLater, p.offersECH = h.hasLater, h.hasECH
+	p.offered, p.offers13 = suites13(h.suites), offers13(h.versions)
 	p.earlyBefore = false
 	p.flight = flight{}
 	if !first {

@@ -283,6 +283,8 @@ func TestJudge(t *testing.T) {
 		{"bytes missing", flow(tAgent1, tMS, 7780, with(func(f *flows.Flow) { f.Dissect.Lost = true })), Indeterminate, "", "bytes_missing"},
 		{"nothing said", flow(tAgent1, tMS, 7780, with(func(f *flows.Flow) { f.Payload = flows.Pair{} })), Indeterminate, "", "nothing_said"},
 		{"no server name", flow(tAgent1, tCloud, 443, tls()), Indeterminate, "agent-cloud", "no_sni"},
+		{"no certificate, from one direction", flow(tAgent1, tSN, 9876, tls("tls.client_cert=absent", "tls.client_cert_basis=inferred", "tls.client_cert_confidence=medium")), Indeterminate, "", "requirement_not_observed"},
+		{"a certificate, from one direction", flow(tAgent1, tSN, 9876, tls("tls.client_cert=present", "tls.client_cert_basis=inferred", "tls.client_cert_confidence=medium")), Indeterminate, "", "requirement_not_observed"},
 		{"certificate not known", flow(tAgent1, tSN, 9876, tls("tls.client_cert=unknown")), Indeterminate, "", "requirement_not_observed"},
 		{"resumed", flow(tAgent1, tSN, 9876, tls("tls.resumed")), Indeterminate, "", "session_resumed"},
 		{"dynamic port of a component", flow(tMS, tAgent1, 50123), Indeterminate, "", "inbound_to_dynamic_port"},

@@ -290,6 +290,8 @@ func factValues(k dissect.Key) (values []string, version bool) {
 		return []string{"present", "empty", "absent", "unknown"}, false
 	case dissect.TLSClientCertBasis:
 		return []string{"observed", "decrypted", "inferred", "resumed"}, false
+	case dissect.TLSClientCertSure:
+		return []string{"high", "medium"}, false
 	case dissect.TLSHandshake:
 		return []string{"complete", "failed", "incomplete"}, false
 	case dissect.ZMTPVersion:

@@ -23,6 +23,9 @@ func (r *requirement) check(f *flows.Flow) (state, string, pcaps.FrameID) {
 		return r.checkApp(f)
 	}
 	s, saw, frame := unseen, "", pcaps.FrameID(0)
+	if r.key == dissect.TLSClientCert && !sureOfClientCert(f) {
+		return s, saw, frame
+	}
 	kind := r.key.Info().Kind
 	var digits [20]byte
 	for i, all := 0, f.Facts.All(); i < len(all); i++ {
@@ -50,6 +53,12 @@ func (r *requirement) check(f *flows.Flow) (state, string, pcaps.FrameID) {
 		s, saw, frame = holds, value, pcaps.FrameID(fact.Frame())
 	}
 	return s, saw, frame
+}
+
+// sureOfClientCert says that what is known of the client's certificate is enough
+// to judge by: what was inferred from less than both directions is not.
+func sureOfClientCert(f *flows.Flow) bool {
+	return f.Facts.Text(dissect.TLSClientCertSure) != "medium" || f.Facts.Text(dissect.TLSClientCertBasis) != "inferred"
 }
 
 // checkApp compares the protocol that f speaks. A flow whose bytes were read

@@ -1,0 +1,194 @@
+package dissect
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// offers is plainHello with other suites in the place of its three.
+func offers(a, b, c int, extensions ...byte) []byte {
+	hello := extended(extensions...)
+	for i, suite := range [...]int{a, b, c} {
+		hello[46+2*i], hello[47+2*i] = byte(suite>>8), byte(suite)
+	}
+	return hello
+}
+
+// A flightTest is the sealed records of a TLS 1.3 handshake, client's and
+// server's, by their lengths, and what they tell.
+type flightTest struct {
+	name           string
+	suite          int
+	client, server []int
+	hello          []byte // plainHello if nil
+	want           string // "present high", "unknown"
+}
+
+// says is the conversation: hellos, the server's records, the client's.
+func (f *flightTest) says() []message {
+	hello := f.hello
+	if hello == nil {
+		hello = plainHello
+	}
+	says := []message{{ToServer, hello}, {ToClient, serverHelloRecord(0x0303, f.suite, chose13...)}}
+	for _, n := range f.server {
+		says = append(says, message{ToClient, sealed(n)})
+	}
+	for _, n := range f.client {
+		says = append(says, message{ToServer, sealed(n)})
+	}
+	return says
+}
+
+// check compares what was learned with what was to be.
+func (f *flightTest) check(t *testing.T, facts string) {
+	t.Helper()
+	what, confidence, sure := strings.Cut(f.want, " ")
+	want := "tls.client_cert " + what + "\n"
+	if sure {
+		want += "tls.client_cert_basis inferred\ntls.client_cert_confidence " + confidence + "\n"
+	}
+	if !strings.Contains(facts, want) || !sure && strings.Contains(facts, "client_cert_basis") {
+		t.Errorf("%s: want %s:\n%s", f.name, f.want, facts)
+	}
+}
+
+// TestFlightsOfStacks holds the reading against what stacks send.
+func TestFlightsOfStacks(t *testing.T) {
+	later := []byte{0, extPostHandshakeAuth, 0, 0}
+	settings := []byte{extSettingsNew >> 8, extSettingsNew & 0xff, 0, 0}
+	asked := []int{23, 74, 900, 281, 53} // EncryptedExtensions, CertificateRequest, ...
+	for _, test := range []flightTest{
+		// OpenSSL, Go, GnuTLS: each message in a record of its own.
+		{"not asked", 0x1301, []int{53, 120}, []int{23, 900, 281, 53}, nil, "absent high"},
+		{"empty", 0x1302, []int{25, 69, 120}, asked, nil, "empty high"},
+		{"RSA 2048, chain of two", 0x1301, []int{1819, 281, 53}, asked, nil, "present high"},
+		{"ECDSA P-256", 0x1302, []int{520, 96, 69}, asked, nil, "present high"},
+		{"Ed25519", 0x1303, []int{476, 89, 53}, asked, nil, "present high"},
+		{"RSA 4096", 0x1301, []int{1435, 537, 53}, asked, nil, "present high"},
+		// NSS and BoringSSL: the flight in one record.
+		{"not asked, ALPS", 0x1301, []int{63, 90}, []int{1300}, extended(settings...), "absent high"},
+		{"empty, in one record", 0x1301, []int{61, 90}, []int{1300}, nil, "empty high"},
+		{"shown, in one record of odd length inside", 0x1301, []int{777}, []int{1300}, nil, "present high"},
+		{"shown, in one record of even length inside, then data", 0x1301, []int{778, 95}, []int{1300}, nil, "present high"},
+		{"shown, in one record of even length inside, no data", 0x1301, []int{778}, []int{1300}, nil, "present medium"},
+		{"compressed (RFC 8879)", 0x1301, []int{410, 97, 53}, asked, nil, "present high"},
+		{"a chain over several records", 0x1302, []int{16401, 3000, 281, 69}, asked, nil, "present high"},
+		// JSSE: 16 bytes of padding in every record.
+		{"not asked, padded", 0x1302, []int{85, 200}, []int{1300}, nil, "absent high"},
+		{"empty, padded", 0x1302, []int{41, 85}, []int{1300}, nil, "empty high"},
+		{"empty in one record, padded", 0x1302, []int{93}, []int{1300}, nil, "empty high"},
+		{"shown, padded", 0x1302, []int{1227, 297, 85}, []int{1300}, nil, "present high"},
+		// Records filled up to blocks (OpenSSL's SSL_CTX_set_block_padding).
+		{"blocks of 16", 0x1301, []int{64, 64, 96}, nil, nil, "unknown"},
+		{"blocks of 256, not asked", 0x1301, []int{272, 272, 528}, nil, nil, "unknown"},
+		{"blocks of 300, not asked", 0x1301, []int{316, 616}, nil, nil, "unknown"},
+		{"blocks of 512, not asked, no data", 0x1301, []int{528}, nil, nil, "unknown"},
+		{"blocks of 1000, not asked, no data", 0x1301, []int{1016}, nil, nil, "unknown"},
+		{"blocks of 256, a certificate", 0x1301, []int{1040, 272, 272}, nil, nil, "present high"},
+		// Other suites.
+		{"CCM_8", 0x1305, []int{17, 45}, nil, nil, "empty high"},
+		{"AEGIS-256, SHA-512", 0x1306, []int{85}, nil, nil, "absent high"},
+		{"SM4-GCM", 0x00c6, []int{53}, nil, nil, "absent high"},
+		{"Magma", 0xc104, []int{45}, nil, nil, "absent high"},
+		{"integrity only", 0xc0b4, []int{69}, nil, nil, "absent high"},
+		{"not known", 0x13f0, []int{53}, nil, nil, "unknown"},
+		// OpenSSL with -enable_pha, curl, Python: ready to show one later.
+		{"post-handshake authentication offered", 0x1301, []int{53, 80}, nil, extended(later...), "absent medium"},
+		{"the same, empty", 0x1301, []int{25, 53}, nil, extended(later...), "empty medium"},
+		{"the same, shown", 0x1301, []int{520, 97, 53}, nil, extended(later...), "present high"},
+		// The client's part is missing; the server's shows whether it asked.
+		{"broken off, not asked", 0x1301, []int{19}, []int{32, 900, 281, 53}, nil, "absent medium"},
+		{"broken off, asked", 0x1301, []int{19}, asked, nil, "unknown"},
+		{"broken off, asked in the same record", 0x1301, []int{19}, []int{60, 900, 281, 53}, nil, "unknown"},
+	} {
+		_, facts := talk(t, test.says())
+		test.check(t, facts)
+	}
+}
+
+// TestFlightsOfOneSide gives one direction alone.
+func TestFlightsOfOneSide(t *testing.T) {
+	psk := []byte{0, extPreSharedKey, 0, 0}
+	for _, test := range []flightTest{
+		{"client: not asked, either hash", 0, []int{69, 90}, nil, offers(0x1302, 0x1301, 0xc02b), "absent medium"},
+		{"client: not asked, a session offered", 0, []int{53, 90}, nil, extended(psk...), "unknown"},
+		{"client: empty, a session offered", 0, []int{25, 53}, nil, extended(psk...), "empty medium"},
+		{"client: shown", 0, []int{520, 97, 53}, nil, nil, "present medium"},
+		{"client: Finished of a suite not offered", 0, []int{57, 90}, nil, offers(0x1305, 0x1305, 0xc02b), "unknown"},
+		{"client: one length, two readings", 0, []int{61, 90}, nil, offers(0x1301, 0x1305, 0xc02b), "unknown"},
+		{"server: not asked", 0x1301, nil, []int{32, 900, 281, 53, 250}, nil, "absent medium"},
+		{"server: asked", 0x1301, nil, []int{23, 74, 900, 281, 53}, nil, "unknown"},
+		{"server: one record", 0x1301, nil, []int{1300, 250}, nil, "unknown"},
+		{"server: room for a request", 0x1301, nil, []int{39, 900, 281, 53}, nil, "unknown"},
+	} {
+		var side []message
+		dir := ToServer
+		if test.client == nil {
+			dir = ToClient
+		}
+		for _, m := range test.says() {
+			if m.from == dir {
+				side = append(side, m)
+			}
+		}
+		_, facts := talk(t, side)
+		if test.want == "unknown" && !strings.Contains(facts, "tls.client_cert ") {
+			continue
+		}
+		test.check(t, facts)
+	}
+	// Up to TLS 1.2 a sealed record of the handshake comes first, and the
+	// ClientKeyExchange in clear: nothing is taken for TLS 1.3.
+	finished := record(recordHandshake, make([]byte, 40)...)
+	resumed := []message{{ToServer, plainHello}, {ToServer, record(recordCCS, 1)}, {ToServer, finished}, {ToServer, sealed(53)}}
+	full := []message{{ToServer, plainHello}, {ToServer, record(recordHandshake, msgClientKeyExchange, 0, 0, 2, 1, 1)},
+		{ToServer, record(recordCCS, 1)}, {ToServer, finished}, {ToServer, sealed(53)}}
+	for _, says := range [][]message{resumed, full} {
+		if _, facts := talk(t, says); strings.Contains(facts, "inferred") || strings.Contains(facts, "tls.version 1.3") {
+			t.Errorf("TLS 1.2 from one side:\n%s", facts)
+		}
+	}
+}
+
+// TestFlightsOutOfOrder delivers the client's records before the ServerHello, as
+// a capture may that reorders the two directions; and loses one after another.
+func TestFlightsOutOfOrder(t *testing.T) {
+	for _, test := range []flightTest{
+		{"not asked", 0x1301, []int{53, 61, 520}, []int{32, 900, 281, 53}, nil, "absent high"},
+		{"empty", 0x1301, []int{25, 53, 520}, []int{32, 70, 900, 281, 53}, nil, "empty high"},
+		{"shown", 0x1302, []int{520, 97, 69, 53}, []int{32, 70, 900, 281, 69}, nil, "present high"},
+	} {
+		says := test.says()
+		var client, server []message
+		for _, m := range says {
+			if m.from == ToServer {
+				client = append(client, m)
+			} else {
+				server = append(server, m)
+			}
+		}
+		early := append(append([]message{}, client...), server...)
+		_, facts := talk(t, early)
+		test.check(t, facts)
+
+		right, _, _ := strings.Cut(test.want, " ")
+		for lost := range says {
+			c := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 443}})
+			for i, m := range says {
+				if i == lost {
+					c.state.Gap(c.set, m.from, uint64(len(m.b)))
+				} else {
+					c.say(m.from, m.b)
+				}
+			}
+			for line := range strings.Lines(c.end()) {
+				said, ok := strings.CutPrefix(strings.TrimSpace(line), "tls.client_cert ")
+				if ok && said != right && said != "unknown" {
+					t.Errorf("%s: %s", test.name, fmt.Sprintf("without message %d: %s", lost, said))
+				}
+			}
+		}
+	}
+}
