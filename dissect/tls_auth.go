@@ -162,6 +162,16 @@ func suite13(suite uint16) uint16 {
 	return 0
 }
 
+// sealOf is what is known of one suite.
+func sealOf(suite uint16) (seal, bool) {
+	for _, s := range tls13Suites {
+		if s.suite == suite {
+			return s, true
+		}
+	}
+	return seal{}, false
+}
+
 // The lengths of CertificateVerify by the signatures in use (RFC 8446
 // section 4.4.3: 8 bytes and the signature): Ed25519, ECDSA with P-256,
 // P-384 and P-521, Ed448, RSA with 2048, 3072 and 4096 bits.
@@ -310,12 +320,8 @@ func (p *tlsParser) suites() uint16 {
 
 // mayAlert says whether a sealed record may be an alert, in the suite agreed.
 func (p *tlsParser) mayAlert(length uint16) bool {
-	for set, i := suite13(p.suite), 0; set != 0; set, i = set>>1, i+1 {
-		if set&1 != 0 && tls13Suites[i].holds(length, alertLength) {
-			return true
-		}
-	}
-	return false
+	s, known := sealOf(p.suite)
+	return known && s.holds(length, alertLength)
 }
 
 // readFlight reads the client's flight under every suite that may have been
@@ -598,13 +604,8 @@ func (p *tlsParser) judgeClientAlone(facts *Facts) {
 // shows no certificate to a server that did not ask.
 func (p *tlsParser) judgeServerAlone(facts *Facts) {
 	f := &p.flight
-	set := suite13(p.suite)
-	if p.serverHello != helloRead || !p.tls13() || p.sides[p.server()].lost || p.resumed || set == 0 {
-		return
-	}
-	for i := range tls13Suites {
-		if set == 1<<i && tls13Suites[i].unasked(f.answers[:f.answerN]) {
-			p.inferClientCert(facts, "absent", confidenceMedium)
-		}
+	s, known := sealOf(p.suite)
+	if known && p.serverHello == helloRead && p.tls13() && !p.sides[p.server()].lost && !p.resumed && s.unasked(f.answers[:f.answerN]) {
+		p.inferClientCert(facts, "absent", confidenceMedium)
 	}
 }

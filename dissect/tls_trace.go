@@ -42,7 +42,7 @@ func (p *tlsParser) traceSealed(dir Dir, at, typ, length int, facts *Facts) {
 // mayHold puts into words what a sealed record of TLS 1.3 is as long as. It is
 // what tls_auth.go goes by; which of several it is, the sequence tells.
 func (p *tlsParser) mayHold(dir Dir, typ, length int) string {
-	suite, known := tls13Suites[p.suite]
+	suite, known := sealOf(p.suite)
 	if !known || !p.tls13() || p.serverHello == helloMissing || typ != recordApplication {
 		return ""
 	}
