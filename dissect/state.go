@@ -34,6 +34,7 @@ type Set struct {
 	held    int // bytes waiting in all States
 	spare   [][]byte
 	maxHeld int
+	facts   []Fact // where the facts of flows that are over go; what is before its length is taken
 }
 
 // NewSet readies list, at most 64 of them; maxHeld bounds the bytes that wait

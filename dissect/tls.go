@@ -305,8 +305,11 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 			return n, r.err()
 		}
 		if p.readable(s, dir, typ, length) {
-			fragment := r.bytes("fragment", length)
-			if r.err() != nil {
+			// A reader of its own: what is kept of a fragment would take the
+			// header's to the heap, also for the records that are passed over.
+			body := newReader(b[n+recordHeader:])
+			fragment := body.bytes("fragment", length)
+			if body.err() != nil {
 				return n, ErrShort
 			}
 			if facts.traced() {

@@ -76,27 +76,27 @@ func (t *Table) hush(r *record, x *extra) {
 			t.drop(x, end)
 		}
 	}
-	if r.quiet == 3 && x.state.Protocol(t.set) == "" && !x.state.Lost() {
-		x.lost = x.state.Lost()
-		t.states = append(t.states, x.state)
-		x.state = nil
+	if r.quiet == 3 {
+		t.retire(x)
 	}
 }
 
-// newState returns an empty State: one that found nothing when there is one,
-// else the next of a slab.
+// retire ends the dissection of x and keeps what it came to.
+func (t *Table) retire(x *extra) {
+	x.result = x.state.Conclude(t.set)
+	x.state.Reset()
+	t.states = append(t.states, x.state)
+	x.state = nil
+}
+
+// newState returns an empty State, one that was used before when there is one.
 func (t *Table) newState() *dissect.State {
-	if l := len(t.states); l > 0 {
-		s := t.states[l-1]
-		t.states = t.states[:l-1]
-		*s = dissect.State{}
-		return s
+	l := len(t.states)
+	if l == 0 {
+		return new(dissect.State)
 	}
-	if len(t.stateSlab) == 0 {
-		t.stateSlab = spread(make([]dissect.State, 1<<extraBits))
-	}
-	s := &t.stateSlab[0]
-	t.stateSlab = t.stateSlab[1:]
+	s := t.states[l-1]
+	t.states = t.states[:l-1]
 	return s
 }
 
@@ -174,8 +174,37 @@ func (t *Table) conclude(r *record, x *extra) {
 	t.release(r, x, first, true)
 	t.release(r, x, 1-first, true)
 	if x.state != nil {
-		x.state.Close(t.set)
+		r.quiet = 3
+		t.retire(x)
 	}
+}
+
+// ended is a connection that was closed or reset, in the record r while that is
+// still the flow that began at frame.
+type ended struct {
+	r     *record
+	frame pcaps.FrameID
+	at    int64 // packet time
+}
+
+// retireEnded ends the dissection of connections that have been over for a
+// while, unless they go on or wait for a segment: what they took to read serves
+// the next ones while it is still in the cache.
+func (t *Table) retireEnded() {
+	n := 0
+	for n < len(t.ended) && t.now-t.ended[n].at > grace {
+		e := &t.ended[n]
+		n++
+		r := e.r
+		if r.frame != e.frame || r.extra == 0 || t.now-r.last <= grace {
+			continue
+		}
+		x := t.extra(r)
+		if held := &x.seldom().held; x.state != nil && len(held[0])+len(held[1]) == 0 {
+			t.conclude(r, x)
+		}
+	}
+	t.ended = append(t.ended[:0], t.ended[n:]...)
 }
 
 // grace is how long the bytes of a flow that has ended wait for packets that

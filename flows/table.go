@@ -118,12 +118,12 @@ func (r *record) ports() [2]uint16 {
 // extra is what is kept beside a record when its payload or its TCP state is
 // followed, or when something rare happened to it.
 type extra struct {
-	state   *dissect.State
+	state   *dissect.State // while the dissection goes on
+	result  dissect.Result // of one that is over
 	rare    *rare
 	mac     [2]MAC
 	tags    uint16 // of the first packet of the other direction
 	hasTags bool
-	lost    bool   // bytes were missing before the dissection gave up
 	next    uint32 // free list: 1 + index
 	tcp     tcpDetail
 }
@@ -202,8 +202,8 @@ type Table struct {
 	tagSets []tags
 	tagAt   map[tags]uint16
 
-	stateSlab []dissect.State
-	states    []*dissect.State // of flows that turned out to be nothing known: used again
+	states []*dissect.State // of dissections that are over: used again
+	ended  []ended          // connections that were closed or reset, whose dissection goes on, the first to end first
 
 	shortest int64 // of the timeouts, nanoseconds
 	now      int64 // latest packet time
@@ -220,8 +220,9 @@ type Table struct {
 	guess    [batchSize]uint32      // 1 + the number of the record that a packet probably belongs to
 	lines    [2 * batchSize]uintptr // what is to be fetched
 	quoted   segment
-	probe    dissect.State // for datagrams of flows whose protocol is not known
+	probe    *dissect.State // for datagrams of flows whose protocol is not known
 	flow     Flow
+	facts    dissect.Facts // of flow
 }
 
 // NewTable makes an empty table. settle is called with flows that are over, in
@@ -240,6 +241,7 @@ func NewTable(config Config, set *dissect.Set, settle func(iter.Seq[*Flow])) *Ta
 		shortest: int64(min(config.Opening, config.Established, config.Closing, config.Datagram)),
 	}
 	t.resize(1 << 10)
+	t.probe = new(dissect.State)
 	return t
 }
 
@@ -315,6 +317,9 @@ func (t *Table) add(batch []pcaps.Packet) {
 	fetch(&t.lines, n)
 	for i := range batch {
 		t.take(&batch[i], &t.segments[i], t.guess[i])
+	}
+	if len(t.ended) > 0 && t.now-t.ended[0].at > grace {
+		t.retireEnded()
 	}
 	if t.buffered+t.set.Held() > t.config.MaxBuffered/2 && t.stats.Packets >= t.reclaimAt {
 		t.reclaim()
@@ -703,24 +708,25 @@ func (r *record) swap(because Orientation) {
 // has claimed the flow, nothing is kept of it.
 func (t *Table) datagram(over dissect.Transport, r *record, s *segment, end int, frame pcaps.FrameID, now int64) {
 	if r.extra == 0 || t.extra(r).state == nil {
-		if len(s.payload) == 0 || r.packets[0]+r.packets[1] > 4 {
+		if len(s.payload) == 0 || r.packets[0]+r.packets[1] > 4 || r.quiet != 0 {
 			return
 		}
-		t.probe = dissect.State{}
 		t.probe.Frame, t.probe.Now = uint64(frame), now
 		flip := t.probe.Data(t.set, over, r.dir(end), r.ports(), r.oriented == BySYN, s.payload)
 		if t.probe.Protocol(t.set) == "" {
+			t.probe.Reset()
 			return
 		}
-		if t.tracked >= t.config.MaxTracked {
+		if t.full(r) {
 			t.probe.Close(t.set)
+			t.probe.Reset()
 			return
 		}
 		x := t.extra(r)
-		x.state = t.newState()
-		*x.state = t.probe
+		x.state, t.probe = t.probe, t.newState()
 		x.mac[end] = s.srcMAC
 		t.turn(r, x.state, flip)
+		t.hush(r, x)
 		return
 	}
 	x := t.extra(r)
@@ -728,6 +734,7 @@ func (t *Table) datagram(over dissect.Transport, r *record, s *segment, end int,
 	x.state.Frame, x.state.Now = uint64(frame), now
 	flip := x.state.Data(t.set, over, r.dir(end), r.ports(), r.oriented == BySYN, s.payload)
 	t.turn(r, x.state, flip)
+	t.hush(r, x)
 }
 
 // turn takes over what the dissection found out about who is who.

@@ -702,6 +702,60 @@ func TestReclaim(t *testing.T) {
 	}
 }
 
+// noting learns one thing of every flow and reads on until it is over.
+type noting struct{}
+
+func (noting) Parse(_ dissect.Dir, b []byte, facts *dissect.Facts) (int, error) {
+	facts.Add(dissect.HTTPHost, b[:8])
+	return len(b), nil
+}
+
+func (noting) Gap(dissect.Dir, []byte, uint64, *dissect.Facts) (uint64, bool) { return 0, true }
+
+func (noting) Close(facts *dissect.Facts) { facts.SetFlag(dissect.HTTPCookie, true) }
+
+// What it takes to read a connection is used again once it is over, and what was
+// learned stays.
+func TestReadingIsUsedAgain(t *testing.T) {
+	reads := dissect.Dissector{
+		Name: "noted", Over: dissect.TCP,
+		Probe: func(dissect.Dir, []byte) dissect.Match { return dissect.Yes },
+		New:   func(*dissect.Context) dissect.Parser { return noting{} },
+	}
+	const connections = 50
+	var script strings.Builder
+	for i := range connections {
+		at := func(ms int) string { return fmt.Sprintf("%.3f ", float64(i*2000+ms)/1000) }
+		client, server := fmt.Sprintf("10.0.0.1:%d", 50000+i), "10.1.0.1:9000"
+		script.WriteString(at(0) + client + " > " + server + " S seq=100\n")
+		script.WriteString(at(1) + server + " > " + client + " SA seq=500 ack=101\n")
+		script.WriteString(at(2) + client + " > " + server + fmt.Sprintf(" PA seq=101 ack=501 data=host%04d\n", i))
+		script.WriteString(at(3) + client + " > " + server + " FA seq=109 ack=501\n")
+		script.WriteString(at(4) + server + " > " + client + " FA seq=501 ack=110\n")
+	}
+	packets := frames(t, script.String())
+	set := dissect.NewSet([]dissect.Dissector{reads}, &dissect.Context{}, 1<<20)
+	seen := 0
+	table := NewTable(Config{Limits: limits()}, set, func(all iter.Seq[*Flow]) {
+		for f := range all {
+			if want := fmt.Sprintf("host%04d", seen); f.App != "noted" || f.Facts.Text(dissect.HTTPHost) != want || !f.Facts.Has(dissect.HTTPCookie) {
+				t.Errorf("flow %d: app %q, learned %q, want %q", f.ID, f.App, f.Facts.Text(dissect.HTTPHost), want)
+			}
+			seen++
+		}
+	})
+	for i := range packets {
+		table.Add(packets[i : i+1])
+	}
+	if n := len(table.states); n > 2 {
+		t.Errorf("%d states are ready, of connections that came one after another", n)
+	}
+	table.Finish()
+	if seen != connections {
+		t.Errorf("%d flows, want %d", seen, connections)
+	}
+}
+
 // A hole that is never filled costs a bounded number of bytes, and once it is
 // filled, what was held is not kept alive by what is still held behind it.
 func TestHeldBounded(t *testing.T) {

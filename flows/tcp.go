@@ -247,12 +247,16 @@ func (t *Table) letter(r *record, c *tcpTrack, s *segment, flags uint8, end int)
 
 // ending notes FIN and RST.
 func (t *Table) ending(r *record, end int, flags uint8) {
+	before := r.ended
 	switch {
 	case r.ended == Closed:
 	case r.flags[0]&flagFIN != 0 && r.flags[1]&flagFIN != 0:
 		r.ended = Closed
 	case flags&flagRST != 0:
 		r.ended = Reset
+	}
+	if before == CaptureEnd && r.ended != CaptureEnd && r.extra != 0 && r.quiet != 3 {
+		t.ended = append(t.ended, ended{r, r.frame, t.now})
 	}
 }
 

@@ -79,13 +79,10 @@ func (t *Table) view(r *record, f *Flow) {
 	if x == nil {
 		return
 	}
-	f.Dissect.Lost = x.lost
-	if x.state != nil {
-		f.App, f.AppBasis = x.state.Protocol(t.set), x.state.By()
-		f.Facts = &x.state.Facts
-		f.Dissect.Lost = x.state.Lost()
-		f.Dissect.Malformed = x.state.Broken()
-	}
+	x.result.Show(&t.facts)
+	f.Facts = &t.facts
+	f.App, f.AppBasis = x.result.Protocol(), x.result.By()
+	f.Dissect.Lost, f.Dissect.Malformed = x.result.Lost(), x.result.Broken()
 	// Where the beginning is missing, the bytes that would have told cannot
 	// speak against the port. Where it is there, they did.
 	if f.App == "" && r.proto == ProtoTCP && f.Payload.Sum() > 0 && (f.Dissect.Late || f.Dissect.Lost) {

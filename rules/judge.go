@@ -25,7 +25,7 @@ func (e *end) unknown() bool { return e.roles == 0 && !e.pinned && !e.scanner }
 
 func (p *Policy) end(addr netip.Addr) end {
 	e := end{outside: isOutside(addr), scanner: len(p.probes.scanners) > 0 && p.probes.scans(addr)}
-	if h := p.hosts[addr]; h != nil {
+	if h := p.host(addr); h != nil {
 		e.host, e.roles, e.dynamic, e.pinned = h, h.roles, h.pin.DynamicPorts, h.pinned
 		return e
 	}

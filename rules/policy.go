@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math/bits"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 
@@ -36,12 +37,19 @@ type Policy struct {
 	external     mask // components outside the site
 	onPort       map[onPort]Reason
 
-	hosts   map[netip.Addr]*host
-	known   addressSet // hosts that play a part
-	order   []*host    // in the order in which they were met: what is printed never follows a map
-	links   map[linkKey]*link
-	lines   []*link // likewise
-	barren  int     // links of connections that were only tried
+	seed  uint64
+	hosts index      // of order
+	known addressSet // hosts that play a part
+	order []*host    // in the order in which they were met: what is printed never follows a map
+	links index      // of lines
+	lines []*link    // likewise
+	slabs struct {
+		hosts []host
+		links []link
+	}
+	called  []call // of the host that is being judged; reused, like left
+	left    []call
+	barren  int // links of connections that were only tried
 	names   nameBook
 	probes  probeTable
 	full    Full
@@ -140,8 +148,7 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 		parts:   make([]part, len(d.Components)),
 		dynamic: d.DynamicPorts,
 		onPort:  portReasons(),
-		hosts:   make(map[netip.Addr]*host),
-		links:   make(map[linkKey]*link),
+		seed:    rand.Uint64(),
 	}
 	p.names.init()
 	if len(p.dynamic) == 0 {

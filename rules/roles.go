@@ -25,10 +25,11 @@ const roleThreshold = 0.5
 
 // host is what is known of one address.
 type host struct {
-	addr  netip.Addr
-	mac   flows.MAC
-	first pcaps.FrameID
-	flows uint64
+	addr   netip.Addr
+	number uint32 // in the order in which hosts were met
+	mac    flows.MAC
+	first  pcaps.FrameID
+	flows  uint64
 
 	pin    HostPin
 	pinned bool
@@ -52,13 +53,8 @@ type host struct {
 	busy               []int      // how many clients opened each of serves, scanners left out
 }
 
-// linkKey names the use of one service between two hosts.
-type linkKey struct {
-	client, server *host
-	service        uint16
-}
-
-// link is that use, and the best that was seen of it.
+// link is the use of one service between two hosts, and the best that was seen
+// of it.
 type link struct {
 	client, server *host
 	service        *service
@@ -169,48 +165,60 @@ func (p *Policy) observeBarren(f *flows.Flow, s *service) {
 
 // meet returns the host of an address, made when it is new and there is room.
 func (p *Policy) meet(addr netip.Addr, f *flows.Flow) *host {
-	h := p.hosts[addr]
+	h := p.host(addr)
 	if h != nil {
 		return h
 	}
-	if len(p.hosts) >= maxHosts {
+	if len(p.order) >= maxHosts {
 		p.full.Hosts++
 		return nil
 	}
-	h = &host{addr: addr, first: f.Frame}
-	p.hosts[addr] = h
+	if len(p.slabs.hosts) == 0 {
+		p.slabs.hosts = make([]host, slabSize(len(p.order)))
+	}
+	h = &p.slabs.hosts[0]
+	p.slabs.hosts = p.slabs.hosts[1:]
+	h.addr, h.first, h.number = addr, f.Frame, uint32(len(p.order))
+	p.hosts.add(p.hashAddr(addr), len(p.order))
 	p.order = append(p.order, h)
 	return h
 }
 
 // linkOf returns the link that f belongs to, nil when nothing was kept of it.
 func (p *Policy) linkOf(f *flows.Flow, s *service) *link {
-	client := p.hosts[f.Client.Addr()]
+	client := p.host(f.Client.Addr())
 	if client == nil {
 		return nil
 	}
-	server := p.hosts[f.Server.Addr()]
+	server := p.host(f.Server.Addr())
 	if server == nil {
 		return nil
 	}
-	return p.links[linkKey{client, server, uint16(s.index)}]
+	return p.linkBetween(client, server, s)
 }
 
+// slabSize is how many things are allocated at once when there are n.
+func slabSize(n int) int { return min(max(n, 16), 1024) }
+
 func (p *Policy) link(client, server *host, s *service, barren bool) *link {
-	key := linkKey{client, server, uint16(s.index)}
-	l := p.links[key]
+	l := p.linkBetween(client, server, s)
 	if l != nil {
 		return l
 	}
-	if len(p.links) >= maxLinks {
+	if len(p.lines) >= maxLinks {
 		p.full.Links++
 		return nil
 	}
 	if barren {
 		p.barren++
 	}
-	l = &link{client: client, server: server, service: s}
-	p.links[key] = l
+	if len(p.slabs.links) == 0 {
+		p.slabs.links = make([]link, slabSize(len(p.lines)))
+	}
+	l = &p.slabs.links[0]
+	p.slabs.links = p.slabs.links[1:]
+	l.client, l.server, l.service = client, server, s
+	p.links.add(hashLink(client, server, s, p.seed), len(p.lines))
 	p.lines = append(p.lines, l)
 	client.asClient = append(client.asClient, l)
 	server.asServer = append(server.asServer, l)

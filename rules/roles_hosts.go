@@ -96,7 +96,7 @@ func (p *Policy) Name(addr netip.Addr) string {
 
 // nameOf is Name, but "" for an address without a name.
 func (p *Policy) nameOf(addr netip.Addr) string {
-	if h := p.hosts[addr]; h != nil && p.settled {
+	if h := p.host(addr); h != nil && p.settled {
 		if h.pin.Name != "" {
 			return h.pin.Name
 		}

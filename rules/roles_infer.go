@@ -361,7 +361,7 @@ type call struct {
 
 // calls gathers what h did as a client of known servers.
 func (p *Policy) calls(h *host) []call {
-	var list []call
+	list := p.called[:0]
 	for _, l := range h.asClient {
 		from, candidates := p.explains(l)
 		if from == 0 {
@@ -407,6 +407,7 @@ func (p *Policy) calls(h *host) []call {
 			list = append(list, c)
 		}
 	}
+	p.called = list
 	return list
 }
 
@@ -437,7 +438,7 @@ func (p *Policy) judgeClient(h *host) {
 	}
 	// What the host's parts as a server are documented to call confirms them;
 	// what is left asks for a further part.
-	var left []call
+	left := p.left[:0]
 	for _, c := range list {
 		if m := c.from & server; m != 0 {
 			p.confirm(h, c, m)
@@ -445,6 +446,7 @@ func (p *Policy) judgeClient(h *host) {
 			left = append(left, c)
 		}
 	}
+	p.left = left
 	strong, services := 0, 0
 	for i, c := range left {
 		if c.strong {
@@ -642,7 +644,7 @@ func (p *Policy) sentence(c *clue) string {
 
 // partOf names the first role of a host.
 func (p *Policy) partOf(addr netip.Addr) string {
-	if h := p.hosts[addr]; h != nil && h.roles != 0 {
+	if h := p.host(addr); h != nil && h.roles != 0 {
 		return p.parts[bits.TrailingZeros64(uint64(h.roles))].ID
 	}
 	return "host"
