@@ -108,6 +108,7 @@ type Parser interface {
 // Context is what the parsers of one run share. It belongs to one goroutine.
 type Context struct {
 	Fingerprints bool   // compute JA3, JA3S and JA4
+	ShowUsers    bool   // tell the names of users
 	Tracer       Tracer // is told every message read; nil as a rule
 
 	certificates map[[32]byte]*certificate // read before, by their SHA-256

@@ -103,11 +103,23 @@ const (
 	HTTPRequests
 
 	SMBDialect
+	SMBDialects
 	SMBSMB1
+	SMBSMB1Session
+	SMBServerName
 	SMBSigned
+	SMBSigningRequired
+	SMBSigningAlgorithm
 	SMBEncrypted
+	SMBCiphers
+	SMBCipher
+	SMBCompression
 	SMBAuth
+	SMBUser
 	SMBStatus
+	SMBShare
+	SMBTreeStatus
+	SMBNetBIOSError
 
 	RPCProgram
 	NFSVersion
@@ -196,12 +208,24 @@ var keys = [keyCount]KeyInfo{
 	HTTPCookie:     {"http.cookie", Flag, "a request had a Cookie header"},
 	HTTPRequests:   {"http.requests", Int, "requests"},
 
-	SMBDialect:   {"smb.dialect", Text, "dialect that the server chose: 2.0.2, 2.1, 3.0, 3.0.2, 3.1.1, or an SMB1 name"},
-	SMBSMB1:      {"smb.smb1", Flag, "SMB1 was spoken beyond a multi-protocol negotiate"},
-	SMBSigned:    {"smb.signed", Flag, "messages after session setup are signed"},
-	SMBEncrypted: {"smb.encrypted", Flag, "messages are encrypted"},
-	SMBAuth:      {"smb.auth", Text, "kerberos, ntlmv1, ntlmv2, guest or anonymous"},
-	SMBStatus:    {"smb.status", Text, "final status of session setup, where it is not success"},
+	SMBDialect:          {"smb.dialect", Text, "dialect that the server chose: 2.0.2, 2.1, 3.0, 3.0.2, 3.1.1, or an SMB1 name"},
+	SMBDialects:         {"smb.dialects", List, "dialects that the client offered; 2.??? is any of SMB2, left to a second negotiate"},
+	SMBSMB1:             {"smb.smb1", Flag, "messages of SMB1 were seen, be it only a negotiate that offered SMB2 as well"},
+	SMBSMB1Session:      {"smb.smb1_session", Flag, "SMB1 was spoken beyond a negotiate: the server chose it, or more of it followed"},
+	SMBServerName:       {"smb.server_name", Text, "name by which the client called the server, in the negotiation of 3.1.1"},
+	SMBSigned:           {"smb.signed", Flag, "messages after session setup are signed"},
+	SMBSigningRequired:  {"smb.signing_required", Text, "the ends that require signing: client, server or both"},
+	SMBSigningAlgorithm: {"smb.signing_algorithm", Text, "signing algorithm that the server named: hmac-sha256, aes-cmac or aes-gmac"},
+	SMBEncrypted:        {"smb.encrypted", Flag, "messages are encrypted"},
+	SMBCiphers:          {"smb.ciphers", List, "ciphers that the client offered"},
+	SMBCipher:           {"smb.cipher", Text, "cipher agreed, for what will be encrypted: aes-128-ccm, aes-128-gcm, aes-256-ccm or aes-256-gcm"},
+	SMBCompression:      {"smb.compression", List, "compression algorithms that the server chose"},
+	SMBAuth:             {"smb.auth", Text, "kerberos, ntlmv1, ntlmv2, guest or anonymous"},
+	SMBUser:             {"smb.user", List, "who the client said to be, as DOMAIN\\user; only where it was asked for"},
+	SMBStatus:           {"smb.status", Text, "final status of session setup, where it is not success"},
+	SMBShare:            {"smb.share", List, "shares that the client connected to, or tried to"},
+	SMBTreeStatus:       {"smb.tree_status", Text, "status of a refused connection to a share"},
+	SMBNetBIOSError:     {"smb.netbios_error", Text, "why the NetBIOS session service refused the session"},
 
 	RPCProgram: {"rpc.program", List, "ONC RPC programs called, as program/version"},
 	NFSVersion: {"nfs.version", List, "NFS versions"},

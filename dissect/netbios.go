@@ -2,27 +2,17 @@ package dissect
 
 import "encoding/binary"
 
-// The NetBIOS name service and datagram service, RFC 1002 sections 4.2 and 4.4.
+// The NetBIOS name service, RFC 1002 section 4.2.
 // Names are 16 bytes, each written as two letters A to P:
 //
 //	name       20, 32 letters, labels of a scope, 00
 //	service    header of DNS (12)  name  type (2): 20 NB, 21 NBSTAT ...
-//	datagram   type (1): 10-16  flags (1)  id (2)  source address (4), port (2)
-//	           length (2)  offset (2)  source name  destination name  data
 
 var nbns = Dissector{
 	Name:  "nbns",
 	Over:  UDP,
 	Ports: []uint16{137},
 	Probe: probeNBNS,
-	New:   newNamed,
-}
-
-var nbdgm = Dissector{
-	Name:  "nbdgm",
-	Over:  UDP,
-	Ports: []uint16{138},
-	Probe: probeNBDatagram,
 	New:   newNamed,
 }
 
@@ -79,29 +69,4 @@ func probeNBNS(_ Dir, b []byte) Match {
 		return FromServer
 	}
 	return FromClient
-}
-
-func probeNBDatagram(_ Dir, b []byte) Match {
-	const (
-		direct, queryNegative = 0x10, 0x16
-		addressless           = 1 + 1 + 2
-		named                 = addressless + 4 + 2
-		datagram              = named + 2 + 2
-	)
-	if len(b) > 0 && (b[0] < direct || b[0] > queryNegative) || len(b) > 1 && b[1]&0xf0 != 0 {
-		return No
-	}
-	if len(b) < named {
-		return Maybe
-	}
-	switch b[0] {
-	case 0x10, 0x11, 0x12: // to one name, to a group, to all
-		if len(b) < datagram {
-			return Maybe
-		}
-		return netbiosName(b[datagram:])
-	case 0x13: // error
-		return Weak
-	}
-	return netbiosName(b[named:]) // queries
 }

@@ -663,9 +663,38 @@ zmtp.handshake complete
 				"000000000000000009000000480024005c005c00310030002e00320030002e00330030002e00310037005c004900500043002400")},
 		},
 		facts: `
+smb.smb1 true
+smb.dialects NT LANMAN 1.0
+smb.dialects NT LM 0.12
+smb.dialects 2.0.2
+smb.dialects 2.???
 smb.dialect 3.1.1
+smb.dialects 2.1
+smb.dialects 3.0
+smb.dialects 3.0.2
+smb.dialects 3.1.1
+smb.ciphers aes-128-gcm
+smb.ciphers aes-128-ccm
+smb.ciphers aes-256-gcm
+smb.ciphers aes-256-ccm
+smb.server_name 10.20.30.17
+smb.cipher aes-128-gcm
+smb.signing_algorithm aes-gmac
 smb.auth guest
+smb.share IPC$
 smb.signed false
+`,
+	},
+	{
+		name:     "NetBIOS datagrams of SMB1",
+		protocol: "smb", over: UDP, ports: [2]uint16{138, 138},
+		says: []message{
+			{ToServer, nbdgmMessage("10", "02", "00000000 25")},
+			{ToClient, nbdgmMessage("10", "02", "00000000 25")},
+			{ToServer, nbdgmMessage("12", "02", "ff534d42 25 00000000")},
+		},
+		facts: `
+smb.smb1 true
 `,
 	},
 	{
@@ -695,9 +724,13 @@ smb.signed false
 			{ToClient, unhex("00000023ff534d4232250200c08803c0000000000000000000000000a3559a65f8b00300000000")},
 		},
 		facts: `
-smb.dialect NT LANMAN 1.0
 smb.smb1 true
+smb.dialects NT LANMAN 1.0
+smb.dialects NT LM 0.12
+smb.dialect NT LANMAN 1.0
+smb.smb1_session true
 smb.auth ntlmv1
+smb.share IPC$
 smb.signed false
 `,
 	},
@@ -755,8 +788,26 @@ smb.signed false
 				"f3d568b6b4a0b48509000000480024005c005c00310030002e00320030002e00330030002e00310037005c004900500043002400")},
 		},
 		facts: `
+smb.smb1 true
+smb.dialects NT LANMAN 1.0
+smb.dialects NT LM 0.12
+smb.dialects 2.0.2
+smb.dialects 2.???
 smb.dialect 3.1.1
+smb.signing_required client
+smb.dialects 2.1
+smb.dialects 3.0
+smb.dialects 3.0.2
+smb.dialects 3.1.1
+smb.ciphers aes-128-gcm
+smb.ciphers aes-128-ccm
+smb.ciphers aes-256-gcm
+smb.ciphers aes-256-ccm
+smb.server_name 10.20.30.17
+smb.cipher aes-128-gcm
+smb.signing_algorithm aes-gmac
 smb.auth ntlmv2
+smb.share IPC$
 smb.signed true
 `,
 	},

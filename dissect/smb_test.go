@@ -3,7 +3,9 @@ package dissect
 import (
 	"encoding/binary"
 	"fmt"
+	"strings"
 	"testing"
+	"unicode/utf16"
 )
 
 // framed puts the session service's header in front of a message.
@@ -46,8 +48,6 @@ func authenticate(lm, nt byte) string {
 	}
 	return ntlmssp + "03000000" + size(lm) + size(nt) + "0000000000000000"
 }
-
-const smb2TreeConnect = 3
 
 func TestSMB2(t *testing.T) {
 	negotiated := message{ToClient, message2(smb2Negotiate, answer2, 0, negotiate)}
@@ -121,11 +121,12 @@ func message1(command, flags byte, status uint32, rest string) []byte {
 func TestSMB1(t *testing.T) {
 	offer := message{ToServer, message1(smb1Negotiate, 0, 0, "00 1900"+"024e54204c4d20302e313200"+"02534d4220322e303032"+"00 02 00")}
 	choice := message{ToClient, message1(smb1Negotiate, 0x80, 0, "01 0000 0000")}
+	const offered = "smb.smb1 true\nsmb.dialects NT LM 0.12\nsmb.dialects 2.0.2\n"
 	setUp := func(lm, nt string, action string, status uint32) []message {
 		return []message{offer, choice,
 			{ToServer, message1(smb1SessionSetup, 0, 0, "0d ff000000 ffff 0200 0100 00000000"+lm+nt+"00000000 00000000 0000")},
 			{ToClient, message1(smb1SessionSetup, 0x80, status, "03 ff000000"+action+"0000")},
-			{ToServer, message1(smb1TreeConnect, 0, 0, "00 0000")},
+			{ToServer, message1(smb1TreeConnect, 0, 0, "00 0000")}, // of a form that has no path
 		}
 	}
 	for _, c := range []struct {
@@ -133,14 +134,14 @@ func TestSMB1(t *testing.T) {
 		says []message
 		want string
 	}{
-		{"NTLMv1", setUp("1800", "1800", "0000", 0), "smb.dialect NT LM 0.12\nsmb.smb1 true\nsmb.auth ntlmv1\nsmb.signed false\n"},
-		{"NTLMv2", setUp("1800", "8000", "0000", 0), "smb.dialect NT LM 0.12\nsmb.smb1 true\nsmb.auth ntlmv2\nsmb.signed false\n"},
-		{"LAN Manager alone", setUp("1800", "0000", "0000", 0), "smb.dialect NT LM 0.12\nsmb.smb1 true\nsmb.auth ntlmv1\nsmb.signed false\n"},
-		{"anonymous", setUp("0100", "0000", "0000", 0), "smb.dialect NT LM 0.12\nsmb.smb1 true\nsmb.auth anonymous\nsmb.signed false\n"},
-		{"guest", setUp("1800", "1800", "0100", 0), "smb.dialect NT LM 0.12\nsmb.smb1 true\nsmb.auth guest\nsmb.signed false\n"},
+		{"NTLMv1", setUp("1800", "1800", "0000", 0), offered + "smb.dialect NT LM 0.12\nsmb.smb1_session true\nsmb.auth ntlmv1\nsmb.signed false\n"},
+		{"NTLMv2", setUp("1800", "8000", "0000", 0), offered + "smb.dialect NT LM 0.12\nsmb.smb1_session true\nsmb.auth ntlmv2\nsmb.signed false\n"},
+		{"LAN Manager alone", setUp("1800", "0000", "0000", 0), offered + "smb.dialect NT LM 0.12\nsmb.smb1_session true\nsmb.auth ntlmv1\nsmb.signed false\n"},
+		{"anonymous", setUp("0100", "0000", "0000", 0), offered + "smb.dialect NT LM 0.12\nsmb.smb1_session true\nsmb.auth anonymous\nsmb.signed false\n"},
+		{"guest", setUp("1800", "1800", "0100", 0), offered + "smb.dialect NT LM 0.12\nsmb.smb1_session true\nsmb.auth guest\nsmb.signed false\n"},
 		{"a negotiation that ends in SMB2", []message{offer, {ToClient, message2(smb2Negotiate, answer2, 0, "4100 0100 ff02 0000")}},
-			"smb.dialect 2.???\n"},
-		{"a negotiation without an answer", []message{offer}, ""},
+			offered + "smb.dialect 2.???\n"},
+		{"a negotiation without an answer", []message{offer}, offered},
 	} {
 		conversation := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 445}})
 		for _, m := range c.says {
@@ -219,5 +220,176 @@ func TestSMBKeepsNoNamesOrHashes(t *testing.T) {
 	want := "smb.auth ntlmv1\nsmb.status LOGON_FAILURE\n"
 	if facts := c.end(); facts != want {
 		t.Errorf("facts:\n%swant:\n%s", facts, want)
+	}
+}
+
+// wide is a text in UTF-16, in hex.
+func wide(s string) string {
+	var b strings.Builder
+	for _, c := range utf16.Encode([]rune(s)) {
+		fmt.Fprintf(&b, "%02x%02x", byte(c), byte(c>>8))
+	}
+	return b.String()
+}
+
+// le is a number of n bytes, little-endian, in hex.
+func le(v, n int) string {
+	var b strings.Builder
+	for range n {
+		fmt.Fprintf(&b, "%02x", byte(v))
+		v >>= 8
+	}
+	return b.String()
+}
+
+// context is a context of a negotiation of 3.1.1, padded to 8 bytes.
+func context(kind int, data string) string {
+	n := len(unhex(data))
+	return le(kind, 2) + le(n, 2) + "00000000" + data + strings.Repeat("00", -n&7)
+}
+
+func TestSMB2Negotiation(t *testing.T) {
+	const none = "00000000000000000000000000000000"
+	offer := func(mode, capabilities int, dialects string, contexts ...string) message {
+		n := len(unhex(dialects)) / 2
+		at := (smb2HeaderSize + 36 + 2*n + 7) &^ 7
+		body := "2400" + le(n, 2) + le(mode, 2) + "0000" + le(capabilities, 4) + none + le(at, 4) + le(len(contexts), 2) + "0000" + dialects
+		body += strings.Repeat("00", at-smb2HeaderSize-len(unhex(body))) + strings.Join(contexts, "")
+		return message{ToServer, message2(smb2Negotiate, 0, 0, body)}
+	}
+	choice := func(mode, capabilities, dialect int, contexts ...string) message {
+		body := "4100" + le(mode, 2) + le(dialect, 2) + le(len(contexts), 2) + none + le(capabilities, 4) +
+			strings.Repeat("00", 3*4+2*8) + "80000000" + le(smb2HeaderSize+64, 4) + strings.Join(contexts, "")
+		return message{ToClient, message2(smb2Negotiate, answer2, 0, body)}
+	}
+	preauth := context(1, "0100 0000 0100")
+	for _, c := range []struct {
+		name string
+		says []message
+		want string
+	}{
+		{"3.1.1 with all its contexts", []message{
+			offer(1, 0x40, "0202 1002 0003 0203 1103", preauth, context(2, "0300 0400 0200 0100"), context(3, "0200 0000 00000000 0100 0200"),
+				context(5, wide("fs.example")), context(8, "0200 0200 0100")),
+			choice(3, 0x40, 0x0311, preauth, context(2, "0100 0400"), context(3, "0100 0000 00000000 0200"), context(8, "0100 0200"))},
+			"smb.dialects 2.0.2\nsmb.dialects 2.1\nsmb.dialects 3.0\nsmb.dialects 3.0.2\nsmb.dialects 3.1.1\n" +
+				"smb.ciphers aes-256-gcm\nsmb.ciphers aes-128-gcm\nsmb.ciphers aes-128-ccm\nsmb.server_name fs.example\n" +
+				"smb.dialect 3.1.1\nsmb.signing_required server\nsmb.cipher aes-256-gcm\nsmb.compression lz77\nsmb.signing_algorithm aes-gmac\n"},
+		{"no cipher that both know", []message{
+			offer(3, 0x40, "1103", context(2, "0100 0400")), choice(3, 0, 0x0311, context(2, "0100 0000"))},
+			"smb.signing_required both\nsmb.dialects 3.1.1\nsmb.ciphers aes-256-gcm\nsmb.dialect 3.1.1\n"},
+		{"3.0, both can encrypt", []message{offer(1, 0x40, "0003"), choice(1, 0x40, 0x0300)},
+			"smb.dialects 3.0\nsmb.dialect 3.0\nsmb.cipher aes-128-ccm\n"},
+		{"3.0, the client cannot", []message{offer(1, 0, "0003"), choice(1, 0x40, 0x0300)}, "smb.dialects 3.0\nsmb.dialect 3.0\n"},
+		{"2.1, where the place of contexts is a time", []message{offer(1, 0x40, "1002"), choice(1, 0x40, 0x0210, context(2, "0100 0400"))},
+			"smb.dialects 2.1\nsmb.dialect 2.1\n"},
+		{"a context longer than the message", []message{choice(1, 0, 0x0311, "0200 ff00 00000000 0100")}, "smb.dialect 3.1.1\n"},
+		{"more in a list than the context holds", []message{choice(1, 0, 0x0311, context(2, "ffff 0100"))}, "smb.dialect 3.1.1\nsmb.cipher aes-128-ccm\n"},
+	} {
+		conversation := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 445}})
+		for _, m := range c.says {
+			conversation.say(m.from, m.b)
+		}
+		if got := conversation.end(); got != c.want {
+			t.Errorf("%s:\n%swant:\n%s", c.name, got, c.want)
+		}
+	}
+}
+
+// treeConnect2 is a TREE_CONNECT request.
+func treeConnect2(flags uint32, path string) []byte {
+	return message2(smb2TreeConnect, flags, 0, "0900 0000 4800"+le(2*len(path), 2)+wide(path))
+}
+
+func TestSMBShares(t *testing.T) {
+	connect1 := func(path string) []byte {
+		return message1(smb1TreeConnect, 0, 0, "04 ff000000 0000 0100"+le(1+len(path)+1+6, 2)+"00"+fmt.Sprintf("%x", path)+"00"+"3f3f3f3f3f00")
+	}
+	setUp := []message{{ToServer, setup2(kerberos)}, {ToClient, message2(smb2SessionSetup, answer2, 0, "0900 0000 0000 0000")}}
+	for _, c := range []struct {
+		name string
+		says []message
+		want string
+	}{
+		{"two", append(setUp[:2:2], message{ToServer, treeConnect2(0, `\\fs\IPC$`)}, message{ToServer, treeConnect2(0, `\\fs\backup`)},
+			message{ToServer, treeConnect2(0, `\\fs\backup`)}),
+			"smb.auth kerberos\nsmb.share IPC$\nsmb.signed false\nsmb.share backup\n"},
+		{"refused", append(setUp[:2:2], message{ToServer, treeConnect2(smb2Signed, `\\fs\nothing`)},
+			message{ToClient, message2(smb2TreeConnect, answer2|smb2Async, statusPending, "0900")},
+			message{ToClient, message2(smb2TreeConnect, answer2|smb2Async, 0xc00000cc, "0900")}),
+			"smb.auth kerberos\nsmb.share nothing\nsmb.signed true\nsmb.tree_status BAD_NETWORK_NAME\n"},
+		{"outside the message", append(setUp[:2:2], message{ToServer, message2(smb2TreeConnect, smb2Signed, 0, "0900 0000 4800 ffff"+wide("x"))}),
+			"smb.auth kerberos\nsmb.signed true\n"},
+		{"of SMB1", []message{{ToServer, connect1(`\\FS\BACKUP`)}}, "smb.smb1 true\nsmb.smb1_session true\nsmb.share BACKUP\nsmb.signed false\n"},
+		{"of SMB1, within session setup", []message{{ToServer, message1(smb1SessionSetup, 0, 0,
+			"0d 75005200 ffff 0200 0100 00000000 0100 0000 00000000 00000000 1500"+"00 616e6e00 4c414200 0000"+strings.Repeat("00", 10)+ // to byte 82
+				"04 ff000000 0000 0000 0800"+"5c5c615c6273 00 00")}},
+			"smb.smb1 true\nsmb.smb1_session true\nsmb.share bs\n"},
+	} {
+		conversation := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 445}})
+		for _, m := range c.says {
+			conversation.say(m.from, m.b)
+		}
+		if got := conversation.end(); got != c.want {
+			t.Errorf("%s:\n%swant:\n%s", c.name, got, c.want)
+		}
+	}
+}
+
+// A user is named only when that was asked for.
+func TestSMBUsers(t *testing.T) {
+	// AUTHENTICATE with the texts behind its 64 bytes.
+	authenticate := func(domain, user string, flags int) string {
+		field := func(at, n int) string { return le(n, 2) + le(n, 2) + le(at, 4) }
+		d, u := fmt.Sprintf("%x", domain), fmt.Sprintf("%x", user)
+		if flags&ntlmUnicode != 0 {
+			d, u = wide(domain), wide(user)
+		}
+		nd, nu := len(d)/2, len(u)/2
+		return ntlmssp + "03000000" + field(64, 24) + field(64, 200) + field(64, nd) + field(64+nd, nu) + field(64, 0) + field(64, 0) + le(flags, 4) + d + u
+	}
+	const beyond = ntlmssp + "03000000" + "1800180040000000" + "c800c80040000000" + "0400040000ffffff" + "0400040000000000" + "0000000000000000" + "0000000000000000" + "00000000"
+	smb1 := func(flags2 byte, names string) []byte {
+		b := message1(smb1SessionSetup, 0, 0, "0d ff000000 ffff 0200 0100 00000000 1800 1800 00000000 00000000"+le(48+len(unhex(names)), 2)+strings.Repeat("5a", 48)+names)
+		b[4+11] = flags2
+		return b
+	}
+	for _, c := range []struct {
+		name string
+		b    []byte
+		want string
+	}{
+		{"wide", setup2(authenticate("LAB", "anna", ntlmUnicode)), `LAB\anna`},
+		{"narrow", setup2(authenticate("LAB", "anna", 0)), `LAB\anna`},
+		{"without a domain", setup2(authenticate("", "anna@lab.example", ntlmUnicode)), "anna@lab.example"},
+		{"nobody", setup2(authenticate("", "", ntlmUnicode)), ""},
+		{"with an escape", setup2(authenticate("", "a\x1b[2J", ntlmUnicode)), `a\x1b[2J`},
+		{"SMB1", smb1(0x80, "00"+wide("anna\x00LAB\x00")), `LAB\anna`},
+		{"SMB1, narrow", smb1(0, "616e6e6100"+"4c414200"), `LAB\anna`},
+		{"outside the message", setup2(beyond), `NTLM`},
+	} {
+		for _, asked := range []bool{false, true} {
+			set := NewSet(All(), &Context{ShowUsers: asked}, testHeld)
+			var s State
+			s.Data(set, TCP, ToServer, [2]uint16{50000, 445}, true, c.b)
+			s.Close(set)
+			want := c.want
+			if !asked {
+				want = ""
+			}
+			if got := s.Text(SMBUser); got != want {
+				t.Errorf("%s, asked %t: user %q, want %q", c.name, asked, got, want)
+			}
+		}
+	}
+}
+
+func TestNetBIOSRefusal(t *testing.T) {
+	c := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 139}})
+	name := "20" + strings.Repeat("43", 32) + "00"
+	c.say(ToServer, unhex("81000044"+name+name))
+	c.say(ToClient, unhex("8300000182"))
+	if got, want := c.end(), "smb.netbios_error called name not present\n"; got != want {
+		t.Errorf("facts:\n%swant:\n%s", got, want)
 	}
 }

@@ -168,7 +168,7 @@ func (p *Policy) smbConcerns(f *flows.Flow, v *Verdict) {
 	for i := range all {
 		fact := &all[i]
 		switch fact.Key {
-		case dissect.SMBSMB1:
+		case dissect.SMBSMB1Session: // a negotiate that SMB2 ends is none
 			if smb1 = fact.Num != 0; smb1 {
 				v.concern(SMB1, fact.Frame(), f.Facts.Text(dissect.SMBDialect))
 			}
