@@ -81,8 +81,11 @@ func probeRPC(b []byte, size int) Match {
 		}
 		program, version, procedure := be.Uint32(b[12:]), be.Uint32(b[16:]), be.Uint32(b[20:])
 		flavor, credential := be.Uint32(b[24:]), be.Uint32(b[28:])
-		if program < 99999 || program >= 0x60000000 || version == 0 && procedure != 0 || version > 1000 || procedure > 1000 {
-			return No
+		if program < 99999 || program >= 0x60000000 || version > 1000 || procedure > 1000 {
+			return No // 0x60000000 and above are reserved (RFC 5531 section 8.4)
+		}
+		if version == 0 && (procedure != 0 || program >= 0x20000000) {
+			return No // to learn the versions that there are, of a program that has a name
 		}
 		if flavor > 10 && (flavor < 200000 || flavor > 500000) || credential > maxRPCOpaque {
 			return No

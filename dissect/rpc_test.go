@@ -112,6 +112,8 @@ func TestProbeRPC(t *testing.T) {
 		"reply":            {unhex("00000001 00000001 00000000 00000000 00000000 00000000"), Weak},
 		"another version":  {unhex("00000001 00000000 00000003 000186a3 00000003 00000001 00000000 00000000 00000000 00000000"), No},
 		"not a program":    {call(12, 3, 1, 1, ""), No},
+		"version 0":        {call(rpcNFS, 0, 0, 0, ""), FromClient},
+		"version 0, zeros": {call(0x494e4954, 0, 0, 0, ""), No}, // NTP looks like it
 		"beyond programs":  {call(0x60000000, 3, 1, 1, ""), No},
 		"absurd procedure": {call(rpcNFS, 3, 5000, 1, ""), No},
 		"absurd flavor":    {call(rpcNFS, 3, 1, 5000, ""), No},
