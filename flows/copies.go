@@ -91,3 +91,9 @@ func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint
 	x.copies[end]++
 	return true
 }
+
+// mayBeCopy says whether isCopy has to be asked: most packets differ from the one
+// before, in a flow without copies.
+func (t *Table) mayBeCopy(r *record, end int, signature uint32) bool {
+	return r.signature[end] == signature || r.extra != 0 && (r.packets[end] < 8 || t.track(r).copied)
+}

@@ -3,6 +3,8 @@ package flows
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -588,4 +590,52 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%s, then %s", s.headers(), again.headers())
 		}
 	})
+}
+
+// The short way through the headers and the long one come to the same.
+func TestPlain(t *testing.T) {
+	taken := 0
+	same := func(what string, p *pcaps.Packet) {
+		var short, long segment
+		long.reset(p)
+		long.outcome = long.link(p.Link, p.Data)
+		if !short.plain(p) {
+			return
+		}
+		taken++
+		if !reflect.DeepEqual(short, long) {
+			t.Errorf("%s: %+v, the long way %+v", what, short, long)
+		}
+	}
+	samples, err := filepath.Glob("../pcaps/samples/*.pcap*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range samples {
+		if strings.HasSuffix(file, ".want") {
+			continue
+		}
+		packets := load(t, file)
+		for i := range packets {
+			same(fmt.Sprintf("%s frame %d", file, i+1), &packets[i])
+		}
+	}
+	if taken < 100 {
+		t.Errorf("%d frames went the short way: too few to tell", taken)
+	}
+
+	// One frame with every byte of its headers changed, cut at every length.
+	p := frame(t, `0 10.0.0.1:4000 > 10.0.0.2:80 PA seq=1 ack=1 len=30`, 1)
+	whole := slices.Clone(p.Data)
+	for at := range 14 + 20 + 20 {
+		for v := range 256 {
+			p.Data = slices.Clone(whole)
+			p.Data[at] = byte(v)
+			same(fmt.Sprintf("byte %d is %#x", at, v), &p)
+		}
+	}
+	for n := range whole {
+		p.Data = whole[:n:n]
+		same(fmt.Sprintf("%d bytes", n), &p)
+	}
 }

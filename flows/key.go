@@ -35,6 +35,14 @@ func (s *segment) setKey(seed uint64) {
 // of the index.
 func (k *key) hash(seed uint64) uint32 {
 	const m1, m2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
+	if !k.v6 {
+		// All of it fits into the two factors.
+		x := k.a.lo<<32 | k.b.lo
+		y := uint64(k.aPort)<<32 | uint64(k.bPort)<<16 | uint64(k.proto)
+		hi, lo := bits.Mul64(x^seed, y^m2^bits.RotateLeft64(seed, 32))
+		hi, lo = bits.Mul64(hi^lo, m1)
+		return uint32(hi ^ lo)
+	}
 	x := k.a.lo ^ bits.RotateLeft64(k.a.hi, 17) ^ seed
 	y := k.b.lo ^ bits.RotateLeft64(k.b.hi, 29) ^ uint64(k.aPort)<<32 ^ uint64(k.bPort)<<48 ^ uint64(k.proto)<<40
 	hi, lo := bits.Mul64(x^m1, y^m2^seed>>32)

@@ -316,7 +316,15 @@ func (t *Table) add(batch []pcaps.Packet) {
 	}
 	fetch(&t.lines, n)
 	for i := range batch {
-		t.take(&batch[i], &t.segments[i], t.guess[i])
+		p, s := &batch[i], &t.segments[i]
+		if s.outcome != Decoded {
+			t.take(p, s)
+			continue
+		}
+		t.stats.Packets++
+		t.stats.Outcomes[Decoded]++
+		t.now = max(t.now, p.Time)
+		t.count(p.Frame, p.Time, s, t.guess[i])
 	}
 	if len(t.ended) > 0 && t.now-t.ended[0].at > grace {
 		t.retireEnded()
@@ -326,9 +334,9 @@ func (t *Table) add(batch []pcaps.Packet) {
 	}
 }
 
-// take counts one packet. guess is 1 + the number of the record that its flow
-// had when the batch was begun, or another's, or 0.
-func (t *Table) take(p *pcaps.Packet, s *segment, guess uint32) {
+// take counts a packet of which decode could not read all: a fragment may
+// complete a datagram.
+func (t *Table) take(p *pcaps.Packet, s *segment) {
 	t.stats.Packets++
 	t.now = max(t.now, p.Time)
 	if s.outcome == Fragment {
@@ -353,10 +361,12 @@ func (t *Table) take(p *pcaps.Packet, s *segment, guess uint32) {
 		}
 		return
 	}
-	t.count(p.Frame, p.Time, s, guess)
+	t.count(p.Frame, p.Time, s, 0)
 }
 
-// count finds the flow of s, or begins it, and counts s there.
+// count finds the flow of s, or begins it, and counts s there. guess is 1 + the
+// number of the record that the flow had when the batch was begun, or another's,
+// or 0.
 func (t *Table) count(frame pcaps.FrameID, now int64, s *segment, guess uint32) {
 	end := 0
 	if s.fromB {
@@ -389,7 +399,7 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment, guess uint32) 
 	}
 
 	signature := s.signature()
-	if !fresh && t.isCopy(r, s, end, now, signature) {
+	if !fresh && t.mayBeCopy(r, end, signature) && t.isCopy(r, s, end, now, signature) {
 		t.tally(r, s, end)
 		return
 	}
