@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime"
+	"runtime/debug"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,7 @@ const heapReserve = 256 << 20
 // freed memory again, lowest first, and advice stays with the addresses. Nothing
 // depends on it: without huge pages, all is as before.
 func reserveHeap() {
+	percent := debug.SetGCPercent(-1) // one collection, not another for the size of b
 	b := make([]byte, heapReserve) // fresh from the kernel, and never touched
 	const page = 4096
 	skip := -uintptr(unsafe.Pointer(&b[0])) & (page - 1)
@@ -27,4 +29,5 @@ func reserveHeap() {
 	runtime.KeepAlive(b)
 	b = nil
 	runtime.GC()
+	debug.SetGCPercent(percent)
 }
