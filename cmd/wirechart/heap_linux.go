@@ -18,10 +18,11 @@ const heapReserve = 256 << 20
 // under a hypervisor: this took a third off the time of one measured. The Go
 // runtime has no such setting of its own, but it hands out the address space of
 // freed memory again, lowest first, and advice stays with the addresses. Nothing
-// depends on it: without huge pages, all is as before.
+// depends on it: without huge pages, all is as before. It is for the beginning of
+// the program, when what is allocated has never been used.
 func reserveHeap() {
 	percent := debug.SetGCPercent(-1) // one collection, not another for the size of b
-	b := make([]byte, heapReserve) // fresh from the kernel, and never touched
+	b := make([]byte, heapReserve)    // fresh from the kernel, and never touched
 	const page = 4096
 	skip := -uintptr(unsafe.Pointer(&b[0])) & (page - 1)
 	// An error means small pages.

@@ -41,6 +41,7 @@ func main() {
 	// times the live heap instead of twice costs little memory and halves the
 	// collector's share of the time.
 	debug.SetGCPercent(300)
+	reserveHeap()
 
 	// A reader of our output that goes away (head, less) is no fault: writing
 	// then fails with EPIPE, which output.go takes for the end.

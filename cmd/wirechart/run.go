@@ -51,7 +51,6 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 		return cov, err
 	}
 	defer src.Close()
-	reserveHeap()
 	var files []string
 	for _, f := range src.Stats().Files {
 		files = append(files, f.Name)
