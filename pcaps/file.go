@@ -25,7 +25,6 @@ const (
 	maxInterfaces   = 1 << 16 // of one pcapng section
 	maxComments     = 16      // kept of one capture
 	maxCommentBytes = 1 << 10 // kept of one comment
-	maxSecretBytes  = 4 << 20 // kept of one capture's decryption secrets
 )
 
 // The numbers that begin a classic capture, as the writing host wrote them
@@ -73,12 +72,15 @@ const (
 	optOffset     = 14
 )
 
+// SecretsTLS is the type of Secrets that are a TLS key log.
+const SecretsTLS = 0x544c534b
+
 // Secrets is one decryption-secrets block of a pcapng capture. It holds keys:
 // it is for decrypting, never for printing.
 type Secrets struct {
-	File int    // index of the capture in Stats.Files
-	Type uint32 // 0x544c534b is a TLS key log
-	Data []byte // as in the file
+	File string // name of the capture, as in Stats.Files
+	Type uint32 // SecretsTLS is a TLS key log
+	Data []byte // as in the file; good until the call returns
 }
 
 // reader reads one capture: bytes come in by blocks, frames go out in batches
@@ -94,11 +96,11 @@ type reader struct {
 	done    bool
 
 	stats   FileStats
-	secrets []Secrets
-	file    FrameID // the file's part of the frames' ids
-	number  uint64  // of the last frame, as Wireshark counts
-	now     int64   // time of the last frame
-	timed   bool    // stats.First and Last are set
+	secrets func(Secrets) // nil where nobody asks
+	file    FrameID       // the file's part of the frames' ids
+	number  uint64        // of the last frame, as Wireshark counts
+	now     int64         // time of the last frame
+	timed   bool          // stats.First and Last are set
 
 	pcapng, snoop bool
 	endian        endian
@@ -111,8 +113,7 @@ type reader struct {
 	lengths lengthOrder
 
 	// pcapng.
-	ifaces      []iface
-	secretBytes int
+	ifaces []iface
 }
 
 // lengthOrder says in which order a classic record holds its two lengths.
@@ -481,7 +482,7 @@ func (r *reader) readBlocks(batch []Packet) int {
 		case blockInterface:
 			r.addInterface(body)
 		case blockSecrets:
-			r.keepSecrets(body)
+			r.tellSecrets(body)
 		case blockJournal, blockCustom, blockCustomLocal, blockEvent, blockEventV2, blockEventLarge:
 			r.number++
 		}
@@ -610,23 +611,18 @@ func (r *reader) comment(b []byte) {
 	r.stats.Comments = append(r.stats.Comments, strings.ToValidUTF8(string(b), "\uFFFD"))
 }
 
-// keepSecrets counts a decryption-secrets block and keeps it while there is
-// room: type (4) length (4) secrets, padded to 4 bytes.
-func (r *reader) keepSecrets(b []byte) {
+// tellSecrets counts a decryption-secrets block and hands it out: type (4)
+// length (4) secrets, padded to 4 bytes.
+func (r *reader) tellSecrets(b []byte) {
 	r.stats.Secrets++
-	if len(b) < 8 {
+	if len(b) < 8 || r.secrets == nil {
 		return
 	}
 	size := int64(r.endian.u32(b[4:]))
-	if size > int64(len(b)-8) || int(size) > maxSecretBytes-r.secretBytes {
+	if size > int64(len(b)-8) {
 		return
 	}
-	r.secretBytes += int(size)
-	r.secrets = append(r.secrets, Secrets{
-		File: r.file.File(),
-		Type: r.endian.u32(b),
-		Data: bytes.Clone(b[8 : 8+size]),
-	})
+	r.secrets(Secrets{File: r.stats.Name, Type: r.endian.u32(b), Data: b[8 : 8+size]})
 }
 
 // packet reads an enhanced packet block:

@@ -21,6 +21,10 @@ import (
 type Options struct {
 	Filter    string // BPF expression in the words of pcap-filter(7); empty takes every frame
 	Recursive bool   // descend into the directories of a directory
+
+	// Secrets, where it is not nil, is told of every decryption-secrets block
+	// before the frames behind it are handed out, and may be told of one twice.
+	Secrets func(Secrets)
 }
 
 const (
@@ -47,7 +51,7 @@ func Open(paths []string, o Options) (Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &files{captures: captures, block: blockSize}
+	s := &files{captures: captures, block: blockSize, secrets: o.Secrets}
 	if len(captures) >= manyFiles {
 		s.block = smallBlockSize
 	}
@@ -189,7 +193,7 @@ var errEmpty = errors.New("empty file")
 
 // open opens the capture. ahead says that decompression is to run in its own
 // goroutine, which is not worth its while for the first frame alone.
-func (c *capture) open(block int, ahead bool) error {
+func (c *capture) open(block int, ahead bool, secrets func(Secrets)) error {
 	file := os.Stdin
 	if c.name != "-" {
 		f, err := os.Open(c.name)
@@ -240,6 +244,7 @@ func (c *capture) open(block int, ahead bool) error {
 	}
 	r.file = MakeFrameID(c.index, 0)
 	r.stats.Name, r.stats.Compression = c.name, compression
+	r.secrets = secrets
 	c.r = r
 	c.at, c.n = 0, 0
 	return nil
@@ -274,6 +279,7 @@ type files struct {
 	block    int
 	filter   *filter
 	filtered uint64
+	secrets  func(Secrets)
 
 	open []*capture // those being merged, in the order of captures
 	next int        // the first of captures that has not joined them
@@ -287,7 +293,7 @@ func (s *files) begin() error {
 	single := len(s.captures) == 1
 	for _, c := range s.captures {
 		keep := single || c.stream
-		err := c.open(s.block, keep)
+		err := c.open(s.block, keep, s.secrets)
 		if c.listed && (errors.Is(err, errNotCapture) || errors.Is(err, errEmpty)) {
 			c.close()
 			inDir[c.dir] += 0
@@ -331,9 +337,6 @@ func (s *files) begin() error {
 		c.r.file = MakeFrameID(i, 0)
 		for j := range c.n {
 			c.queue[j].Frame |= c.r.file
-		}
-		for j := range c.r.secrets {
-			c.r.secrets[j].File = i
 		}
 	}
 	return nil
@@ -434,7 +437,7 @@ func (s *files) merge(batch []Packet) (int, error) {
 func (s *files) join() error {
 	c := s.captures[s.next]
 	if c.r == nil {
-		if err := c.open(s.block, true); err != nil {
+		if err := c.open(s.block, true, s.secrets); err != nil {
 			c.close()
 			return err
 		}
@@ -478,18 +481,6 @@ func (s *files) Stats() Stats {
 		}
 	}
 	return st
-}
-
-// Secrets is what the decryption-secrets blocks read so far hold, at most
-// 4 MiB of each capture. Only Sources that read files have this method.
-func (s *files) Secrets() []Secrets {
-	var all []Secrets
-	for _, c := range s.captures {
-		if c.r != nil {
-			all = append(all, c.r.secrets...)
-		}
-	}
-	return all
 }
 
 // Close implements Source.
