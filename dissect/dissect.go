@@ -107,17 +107,20 @@ type Parser interface {
 
 // Context is what the parsers of one run share. It belongs to one goroutine.
 type Context struct {
-	Fingerprints bool   // compute JA3, JA3S and JA4
-	ShowUsers    bool   // tell the names of users
-	Tracer       Tracer // is told every message read; nil as a rule
+	Fingerprints bool    // compute JA3, JA3S and JA4
+	ShowUsers    bool    // tell the names of users
+	Tracer       Tracer  // is told every message read; nil as a rule
+	Keys         *KeyLog // secrets to decrypt with; nil when there are none
 
 	certificates map[[32]byte]*certificate // read before, by their SHA-256
+	inner        *Set                      // for what TLS carries; nil until it is decrypted
+	plain        []byte                    // of the record that was opened last
 }
 
 // All is every protocol, in the order of preference.
 func All() []Dissector {
 	return []Dissector{
-		tlsDissector, ssh, http, socks, starttls, smb, rpcTCP, rpc, zmtp,
+		tlsDissector, ssh, http, http2, socks, starttls, smb, rpcTCP, rpc, zmtp,
 		ldap, cldap, kerberosTCP, kerberosUDP, rdp, tds, dcerpc, snmp,
 		ntp, dhcp, dhcpv6, nbns, nbdgm, ssdp, wsDiscovery, syslog, radius, tftp, bittorrentTCP, bittorrentUDP,
 		bgp, vnc, telnet, mqtt, amqp, sip, redis, mongodb, elasticsearch,

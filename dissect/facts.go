@@ -76,6 +76,8 @@ const (
 	TLSAlertBy
 	TLSHandshake
 	TLSRefused
+	TLSDecrypted
+	TLSClientCertLater
 
 	ZMTPVersion
 	ZMTPMechanism
@@ -101,6 +103,8 @@ const (
 	HTTPTokenAlg
 	HTTPCookie
 	HTTPRequests
+	HTTPUnauthenticated
+	HTTPUpgrade
 
 	SMBDialect
 	SMBDialects
@@ -153,7 +157,7 @@ var keys = [keyCount]KeyInfo{
 	TLSVersion:             {"tls.version", Text, "negotiated version: 1.3, 1.2, 1.1, 1.0, ssl3, ssl2"},
 	TLSSNI:                 {"tls.sni", Text, "server name that the client asked for (RFC 6066 section 3)"},
 	TLSALPN:                {"tls.alpn", List, "application protocols that the client offered (RFC 7301)"},
-	TLSALPNSelected:        {"tls.alpn_selected", Text, "application protocol that the server chose in clear"},
+	TLSALPNSelected:        {"tls.alpn_selected", Text, "application protocol that the server chose, where it is in clear or decrypted"},
 	TLSCipher:              {"tls.cipher", Text, "cipher suite chosen, as 0x and four hex digits"},
 	TLSJA3:                 {"tls.ja3", Text, "JA3 of the ClientHello"},
 	TLSJA3S:                {"tls.ja3s", Text, "JA3S of the ServerHello"},
@@ -161,7 +165,7 @@ var keys = [keyCount]KeyInfo{
 	TLSECH:                 {"tls.ech", Flag, "the client offered Encrypted Client Hello, GREASE included"},
 	TLSResumed:             {"tls.resumed", Flag, "an earlier session was resumed"},
 	TLSHelloRetry:          {"tls.hello_retry", Flag, "the server asked for a second ClientHello (RFC 8446 section 4.1.4)"},
-	TLSCertRequest:         {"tls.cert_request", Flag, "the server asked for a client certificate, seen in clear"},
+	TLSCertRequest:         {"tls.cert_request", Flag, "the server asked for a client certificate, where that is in clear or decrypted"},
 	TLSClientCert:          {"tls.client_cert", Text, "client certificate: present, empty, absent or unknown"},
 	TLSClientCertBasis:     {"tls.client_cert_basis", Text, "how client_cert is known: observed, decrypted, inferred or resumed"},
 	TLSClientCertSure:      {"tls.client_cert_confidence", Text, "how sure an inferred or resumed client_cert is: high or medium"},
@@ -178,10 +182,12 @@ var keys = [keyCount]KeyInfo{
 	TLSClientCertIssuer:    {"tls.client_cert_issuer", Text, "issuer of the client's certificate"},
 	TLSClientCertNotBefore: {"tls.client_cert_not_before", Text, "start of the client certificate's validity, RFC 3339"},
 	TLSClientCertNotAfter:  {"tls.client_cert_not_after", Text, "end of the client certificate's validity, RFC 3339"},
-	TLSAlert:               {"tls.alert", Text, "first fatal alert in clear, by its name in RFC 8446 section 6"},
+	TLSAlert:               {"tls.alert", Text, "first fatal alert that can be read, by its name in RFC 8446 section 6"},
 	TLSAlertBy:             {"tls.alert_by", Text, "who sent that alert: client or server"},
 	TLSHandshake:           {"tls.handshake", Text, "complete, failed or incomplete"},
 	TLSRefused:             {"tls.refused", Text, "the end that broke off right behind the client's part of the handshake, seen from record sizes: client or server"},
+	TLSClientCertLater:     {"tls.client_cert_later", Text, "client certificate that the server asked for behind a handshake of TLS 1.3, decrypted: present or empty"},
+	TLSDecrypted:           {"tls.decrypted", Text, "how far the secrets of a key log opened the connection: yes, partly or no; absent without secrets of it"},
 
 	ZMTPVersion:         {"zmtp.version", Text, "protocol version agreed: 1.0, 2.0, 3.0 or 3.1"},
 	ZMTPMechanism:       {"zmtp.mechanism", Text, "security mechanism that both ends named: NULL, PLAIN or CURVE"},
@@ -197,16 +203,18 @@ var keys = [keyCount]KeyInfo{
 	ZMTPMessages:        {"zmtp.messages", Pair, "messages; inside CURVE heartbeats look like messages and count as such"},
 	ZMTPHeartbeats:      {"zmtp.heartbeats", Pair, "PING and PONG commands"},
 
-	HTTPMethod:     {"http.method", List, "request methods"},
-	HTTPHost:       {"http.host", List, "Host headers"},
-	HTTPStatus:     {"http.status", Ints, "status codes"},
-	HTTPUserAgent:  {"http.user_agent", List, "User-Agent headers"},
-	HTTPServer:     {"http.server", List, "Server headers"},
-	HTTPAuthScheme: {"http.auth_scheme", List, "schemes of Authorization headers, never their values"},
-	HTTPToken:      {"http.token", List, "where a JWT was: header, cookie or url"},
-	HTTPTokenAlg:   {"http.token_alg", List, "alg of the JWTs' headers"},
-	HTTPCookie:     {"http.cookie", Flag, "a request had a Cookie header"},
-	HTTPRequests:   {"http.requests", Int, "requests"},
+	HTTPMethod:          {"http.method", List, "request methods"},
+	HTTPHost:            {"http.host", List, "Host headers"},
+	HTTPStatus:          {"http.status", Ints, "status codes"},
+	HTTPUserAgent:       {"http.user_agent", List, "User-Agent headers"},
+	HTTPServer:          {"http.server", List, "Server headers"},
+	HTTPAuthScheme:      {"http.auth_scheme", List, "schemes of Authorization headers, never their values"},
+	HTTPToken:           {"http.token", List, "where a JWT was: header, cookie or url"},
+	HTTPTokenAlg:        {"http.token_alg", List, "alg of the JWTs' headers"},
+	HTTPCookie:          {"http.cookie", Flag, "a request had a Cookie header"},
+	HTTPRequests:        {"http.requests", Int, "requests"},
+	HTTPUnauthenticated: {"http.unauthenticated", Int, "requests with neither a token, a cookie nor an Authorization header that were answered with success; pages and what begins a session left out"},
+	HTTPUpgrade:         {"http.upgrade", List, "protocols that connections or streams went on with: websocket, h2c"},
 
 	SMBDialect:          {"smb.dialect", Text, "dialect that the server chose: 2.0.2, 2.1, 3.0, 3.0.2, 3.1.1, or an SMB1 name"},
 	SMBDialects:         {"smb.dialects", List, "dialects that the client offered; 2.??? is any of SMB2, left to a second negotiate"},

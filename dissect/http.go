@@ -22,10 +22,12 @@ import (
 // up to one of size 0 and its trailer where Transfer-Encoding says chunked;
 // Content-Length bytes; else none of a request, and all that comes of a
 // response. Bodies are passed over unseen. Behind 101, and behind 2xx to
-// CONNECT, the stream is something else.
+// CONNECT, the stream is something else: WebSocket (RFC 6455) is where reading
+// ends, anything else is probed anew.
 //
 // Of credentials only their kind is recorded: the scheme of Authorization,
-// that there was a cookie, where a JSON Web Token was and how it is signed.
+// that there was a cookie, where a JSON Web Token was and how it is signed, and
+// that a request had nothing of the kind and was answered all the same.
 
 const (
 	maxHTTPLine   = 32 << 10 // bytes of a line, or of a header with its continuation lines
@@ -135,15 +137,27 @@ type httpEnd struct {
 	chunked bool
 	status  int
 	kind    httpRequest // of the request, or of the one that is answered
+	slot    int         // of the request in pending; -1 when it is not there
+	answer  httpAnswer  // what the response is
+	socket  bool        // the upgrade is to WebSocket
 }
 
-// httpRequest is what a response's form depends on.
+// httpRequest is what a request says that matters to its response, as bits.
 type httpRequest uint8
 
 const (
-	httpOrdinary httpRequest = iota
-	httpHead
-	httpConnect
+	httpHead    httpRequest = 1 << iota
+	httpConnect             // the response opens a tunnel
+	httpProof               // it had a token, a cookie or an Authorization header
+	httpCounted             // it is one of http.requests
+)
+
+// httpAnswer is what a response says of itself, as bits.
+type httpAnswer uint8
+
+const (
+	httpPage   httpAnswer = 1 << iota // what a browser shows, or a part of it
+	httpCookie                        // it sets a cookie: a login, the beginning of a session
 )
 
 type httpParser struct {
@@ -196,7 +210,7 @@ func (p *httpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 			if len(line) > 0 {
 				p.header(dir, line, facts)
 			} else {
-				skip, err = p.body(dir)
+				skip, err = p.body(dir, facts)
 				if facts.traced() {
 					e.traceBody(dir, skip, err, facts)
 				}
@@ -213,7 +227,7 @@ func (p *httpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 				e.state = httpStartLine
 			}
 		}
-		if err == ErrHandOver {
+		if err == ErrHandOver || err == ErrDone {
 			return at + n, err
 		}
 		if err != nil {
@@ -252,7 +266,7 @@ func httpLine(b []byte, header bool) (line []byte, n int, err error) {
 
 func (p *httpParser) startLine(dir Dir, line []byte, facts *Facts) error {
 	e := &p.end[dir]
-	*e = httpEnd{state: httpHeaders, length: -1}
+	*e = httpEnd{state: httpHeaders, length: -1, slot: -1}
 	if dir == ToClient {
 		return p.statusLine(e, line, facts)
 	}
@@ -266,26 +280,30 @@ func (p *httpParser) startLine(dir Dir, line []byte, facts *Facts) error {
 	} else if p.requests > 0 || len(target) == 0 || target[0] != '/' {
 		return &Malformed{"version", len(line), "not HTTP"}
 	}
-	p.request(method, target, facts)
+	e.kind = p.request(method, target, facts)
 	switch string(method) {
 	case "HEAD":
-		e.kind = httpHead
+		e.kind |= httpHead
 	case "CONNECT":
-		e.kind = httpConnect
+		e.kind |= httpConnect
 	}
 	if p.waiting < maxPipelined {
-		p.pending[(p.first+p.waiting)%maxPipelined] = e.kind
+		e.slot = (p.first + p.waiting) % maxPipelined
+		p.pending[e.slot] = e.kind
 		p.waiting++
 	}
 	return nil
 }
 
 // request records what a request line says.
-func (p *httpParser) request(method, target []byte, facts *Facts) {
+func (p *httpParser) request(method, target []byte, facts *Facts) httpRequest {
 	p.requests++
 	facts.Add(HTTPMethod, method)
 	facts.Count(HTTPRequests, 1)
-	noteJWT(facts, target, "url")
+	if noteJWT(facts, target, "url") {
+		return httpCounted | httpProof
+	}
+	return httpCounted
 }
 
 func (p *httpParser) statusLine(e *httpEnd, line []byte, facts *Facts) error {
@@ -324,8 +342,29 @@ func (p *httpParser) header(dir Dir, line []byte, facts *Facts) {
 		if n, ok := httpNumber(value, 10); ok && e.length < 0 {
 			e.length = n
 		}
+		return
 	case isHeader(name, "transfer-encoding"):
 		e.chunked = len(value) >= 7 && bytes.EqualFold(value[len(value)-7:], []byte("chunked"))
+		return
+	case isHeader(name, "upgrade") && e.status == 101:
+		protocol := upgradeName(value)
+		facts.Add(HTTPUpgrade, protocol)
+		e.socket = string(protocol) == "websocket"
+		return
+	}
+	said := noteHTTPHeader(name, value, request, facts)
+	if !request {
+		e.answer |= answerHeader(name, value)
+	} else if e.slot >= 0 {
+		p.pending[e.slot] |= said
+	}
+}
+
+// noteHTTPHeader makes facts of a header, and says whether a request that has
+// it proves who sends it.
+func noteHTTPHeader(name, value []byte, request bool, facts *Facts) (said httpRequest) {
+	token := false
+	switch {
 	case isHeader(name, "host") && request:
 		// user:password@ does not belong here, and is not kept where it is.
 		value = value[bytes.LastIndexByte(value, '@')+1:]
@@ -343,15 +382,46 @@ func (p *httpParser) header(dir Dir, line []byte, facts *Facts) {
 	case (isHeader(name, "authorization") || isHeader(name, "proxy-authorization")) && request:
 		facts.Add(HTTPAuthScheme, []byte(authScheme(value)))
 		noteJWT(facts, value, "header")
+		token = true
 	case isHeader(name, "cookie") && request:
 		facts.SetFlag(HTTPCookie, true)
 		noteJWT(facts, value, "cookie")
+		token = true
 	case isHeader(name, "set-cookie") && !request:
 		noteJWT(facts, value, "cookie")
 	case isHeader(name, "referer"), isHeader(name, "location"):
 		noteJWT(facts, value, "url")
 	default:
-		noteJWT(facts, value, "header")
+		token = noteJWT(facts, value, "header")
+	}
+	if token && request {
+		return httpProof
+	}
+	return 0
+}
+
+// answerHeader says what a header of a response tells of what was asked for.
+func answerHeader(name, value []byte) httpAnswer {
+	switch {
+	case isHeader(name, "set-cookie"):
+		return httpCookie
+	case isHeader(name, "content-type"):
+		for _, page := range [...]string{"text/html", "text/css", "text/javascript", "application/javascript",
+			"application/xhtml+xml", "application/manifest+json", "image/", "font/"} {
+			if len(value) >= len(page) && bytes.EqualFold(value[:len(page)], []byte(page)) {
+				return httpPage
+			}
+		}
+	}
+	return 0
+}
+
+// noteAnswer counts a request that had nothing to prove who sent it and was
+// answered with success, as REST services answer those that have. The pages of
+// a web console and the login that begins a session are not counted.
+func noteAnswer(request httpRequest, status int, answer httpAnswer, facts *Facts) {
+	if status/100 == 2 && request&(httpCounted|httpProof|httpConnect) == httpCounted && answer == 0 {
+		facts.Count(HTTPUnauthenticated, 1)
 	}
 }
 
@@ -371,11 +441,13 @@ func isHeader(name []byte, lower string) bool {
 	return true
 }
 
-func noteJWT(facts *Facts, text []byte, where string) {
-	if alg, ok := findJWT(text); ok {
+func noteJWT(facts *Facts, text []byte, where string) bool {
+	alg, ok := findJWT(text)
+	if ok {
 		facts.Add(HTTPToken, []byte(where))
 		facts.Add(HTTPTokenAlg, []byte(alg))
 	}
+	return ok
 }
 
 // authScheme is the scheme that an Authorization value begins with, in lower
@@ -401,20 +473,24 @@ func authScheme(value []byte) string {
 
 // body decides, at the end of the headers, how the message goes on, and
 // returns how many bytes to pass over.
-func (p *httpParser) body(dir Dir) (skip int, err error) {
+func (p *httpParser) body(dir Dir, facts *Facts) (skip int, err error) {
 	e := &p.end[dir]
 	e.state = httpStartLine
+	connect := e.kind&httpConnect != 0
 	if dir == ToClient {
-		if e.kind == httpConnect && e.status >= 200 {
+		noteAnswer(e.kind, e.status, e.answer, facts)
+		if connect && e.status >= 200 {
 			p.tunnel = false
 		}
 		switch {
-		case e.status == 101, e.kind == httpConnect && e.status/100 == 2:
+		case e.socket:
+			return 0, ErrDone
+		case e.status == 101, connect && e.status/100 == 2:
 			return 0, ErrHandOver
-		case e.kind == httpHead, e.status/100 == 1, e.status == 204, e.status == 304:
+		case e.kind&httpHead != 0, e.status/100 == 1, e.status == 204, e.status == 304:
 			return 0, nil
 		}
-	} else if e.kind == httpConnect {
+	} else if connect {
 		p.tunnel = p.waiting > 0
 	}
 	switch {

@@ -57,6 +57,26 @@ ssh.client_banner SSH-2.0-libssh_0.10.5
 `,
 	},
 	{
+		name:     "HTTP/2",
+		protocol: "http2", over: TCP, ports: [2]uint16{50082, 9877},
+		says: http2Says(),
+		facts: `
+http.method GET
+http.requests 3
+http.host ms.corp.example:9877
+http.user_agent probe/2.0
+http.auth_scheme bearer
+http.token header
+http.token_alg HS256
+http.status 200
+http.server box
+http.method POST
+http.cookie true
+http.status 204
+http.unauthenticated 1
+`,
+	},
+	{
 		name:     "HTTP",
 		protocol: "http", over: TCP, ports: [2]uint16{50080, 80},
 		says: []message{

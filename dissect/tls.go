@@ -21,10 +21,11 @@ package dissect
 // Until a side seals its records, their content is read; from then on only
 // their types and lengths say something: a ChangeCipherSpec seals a direction
 // up to TLS 1.2, and the ServerHello all that follows in TLS 1.3. Sealed
-// records are passed over unseen. The files: this one has the records and the
+// records are passed over unseen, unless there are keys. The files: this one has the records and the
 // order of a handshake, tls_hello.go the hellos, tls_fingerprint.go JA3 and
-// JA4, tls_cert.go certificates, tls_alert.go alerts, and tls_auth.go what the
-// lengths of sealed records tell of client authentication in TLS 1.3.
+// JA4, tls_cert.go certificates, tls_alert.go alerts, tls_auth.go what the lengths
+// of sealed records tell of client authentication in TLS 1.3, and
+// tls_decrypt.go and tls_seal.go what keys open.
 
 const (
 	recordCCS         = 20
@@ -232,7 +233,9 @@ type tlsParser struct {
 	sessionIDLength uint8
 	sessionID       [32]byte
 
-	flight flight // the client's sealed records, TLS 1.3
+	flight flight     // the client's sealed records, TLS 1.3
+	opener *tlsOpener // nil without a key log
+	opened bool       // what is being read was sealed and has been opened
 	sides  [2]tlsSide
 }
 
@@ -279,7 +282,7 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 		return p.parseSSL2(dir, b, facts)
 	}
 	for {
-		if p.settled {
+		if p.settled && !p.decrypting() {
 			return n, ErrDone
 		}
 		if n == len(b) {
@@ -304,7 +307,18 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 		if r.err() != nil {
 			return n, r.err()
 		}
-		if p.readable(s, dir, typ, length) {
+		switch {
+		case p.opener != nil && p.opener.wants(p, dir, typ):
+			body := newReader(b[n+recordHeader:])
+			fragment := body.bytes("fragment", length)
+			if body.err() != nil {
+				return n, ErrShort
+			}
+			if facts.traced() {
+				p.traceSealed(dir, n, typ, length, facts)
+			}
+			err = p.sealedRecord(dir, typ, version, fragment, facts)
+		case p.readable(s, dir, typ, length):
 			// A reader of its own: what is kept of a fragment would take the
 			// header's to the heap, also for the records that are passed over.
 			body := newReader(b[n+recordHeader:])
@@ -316,7 +330,7 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 				p.traceRecord(dir, n, typ, version, length, facts)
 			}
 			err = p.clear(dir, typ, fragment, facts)
-		} else {
+		case p.infers():
 			if facts.traced() {
 				p.traceSealed(dir, n, typ, length, facts)
 			}
@@ -331,7 +345,7 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 			return n, err
 		}
 		if n > len(b) {
-			if p.settled {
+			if p.settled && !p.decrypting() {
 				return len(b), ErrDone
 			}
 			return n, nil // the rest of the record is not looked at
@@ -339,8 +353,11 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 	}
 }
 
-// readable says whether the content of a record is in clear and of use. A
-// decryptor would stand here: what it opens goes to clear, too.
+// infers says that there is still something to be learned from lengths: until
+// it is known, or the end of the handshake has been decrypted.
+func (p *tlsParser) infers() bool { return !p.settled && (p.opener == nil || !p.opener.finished) }
+
+// readable says whether the content of a record is in clear and of use.
 func (p *tlsParser) readable(s *tlsSide, dir Dir, typ, length int) bool {
 	switch typ {
 	case recordCCS:
@@ -363,6 +380,9 @@ func (p *tlsParser) clear(dir Dir, typ int, fragment []byte, facts *Facts) error
 	switch typ {
 	case recordCCS:
 		p.changeCipherSpec(dir, facts)
+		if p.opener != nil {
+			p.opener.changed(p, dir)
+		}
 	case recordAlert:
 		p.alert(dir, fragment, facts)
 	case recordHandshake:
@@ -385,7 +405,7 @@ func (p *tlsParser) handshake(dir Dir, fragment []byte, facts *Facts) error {
 		s.joined = append(s.joined, fragment...)
 		b = s.joined
 	}
-	for len(b) > 0 && !p.settled {
+	for len(b) > 0 && (!p.settled || p.opened) {
 		r := newReader(b)
 		typ := r.u8("message type")
 		length := r.be24("message length")
@@ -420,7 +440,7 @@ func (p *tlsParser) handshake(dir Dir, fragment []byte, facts *Facts) error {
 // are noted as they begin and passed over.
 func wanted(typ int) bool {
 	switch typ {
-	case msgClientHello, msgServerHello, msgHelloRetryRequest, msgCertificate:
+	case msgClientHello, msgServerHello, msgHelloRetryRequest, msgNewSessionTicket, msgCertificate, msgEncryptedExtensions, msgCompressedCertificate:
 		return true
 	}
 	return false
@@ -438,12 +458,27 @@ func (p *tlsParser) message(dir Dir, typ int, b []byte, facts *Facts) error {
 		return p.readServerHello(dir, typ, &body, facts)
 	case msgCertificate:
 		return p.readCertificates(dir, &body, facts)
+	case msgNewSessionTicket:
+		if p.opener != nil && dir == p.server() {
+			p.opener.ticket(p, &body)
+		}
+	case msgEncryptedExtensions:
+		if p.opened && dir == p.server() {
+			return p.readEncryptedExtensions(&body, facts)
+		}
+	case msgCompressedCertificate:
+		if p.opened {
+			return p.readCompressedCertificate(dir, &body, facts)
+		}
 	}
 	return nil
 }
 
 // note takes in that a message was sent whose content does not matter.
 func (p *tlsParser) note(dir Dir, typ int, facts *Facts) {
+	if p.opened {
+		p.noteOpened(dir, typ, facts)
+	}
 	switch {
 	case typ == msgCertificateRequest && dir == p.server():
 		p.certRequest = true
@@ -565,15 +600,21 @@ func (p *tlsParser) end(dir Dir) string {
 	return "server"
 }
 
-// sayClientCert says what the client showed; the first saying holds.
+// sayClientCert says what the client showed; the first saying holds. What is
+// decrypted is better known than what was inferred, and tells of the
+// handshake of a renegotiation, too.
 func (p *tlsParser) sayClientCert(facts *Facts, what, basis string) {
-	if p.certKnown {
+	if p.certKnown && (basis != "decrypted" || facts.Text(TLSClientCertBasis) != "inferred" &&
+		(what == "absent" || facts.Text(TLSClientCert) == "present")) {
 		return
 	}
 	p.certKnown = true
 	facts.SetText(TLSClientCert, what)
 	if basis != "" {
 		facts.SetText(TLSClientCertBasis, basis)
+	}
+	if basis == "decrypted" && facts.knows(TLSClientCertSure) {
+		facts.SetText(TLSClientCertSure, confidenceHigh) // of what was inferred before
 	}
 	if facts.traced() {
 		p.traceClientCert(what, basis, facts)
@@ -585,6 +626,9 @@ func (p *tlsParser) sayClientCert(facts *Facts, what, basis string) {
 // the beginning of later segments.
 func (p *tlsParser) Gap(dir Dir, held []byte, n uint64, facts *Facts) (skip uint64, ok bool) {
 	s := &p.sides[dir]
+	if p.opener != nil {
+		p.opener.lose(dir)
+	}
 	if s.adrift || len(held) < recordHeader || held[0]&0x80 != 0 {
 		p.cast(s)
 		return 0, true
@@ -682,6 +726,9 @@ func (p *tlsParser) cut(dir Dir, fragment []byte, lost int, facts *Facts) {
 
 // Close says what was still open.
 func (p *tlsParser) Close(facts *Facts) {
+	if p.opener != nil {
+		p.closeOpener(facts)
+	}
 	if p.clientHello == helloMissing && p.serverHello == helloMissing {
 		return
 	}

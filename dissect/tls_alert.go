@@ -65,7 +65,7 @@ func alertName(description byte) string {
 	return "alert_" + strconv.Itoa(int(description))
 }
 
-// alert reads an alert in clear. A fatal one ends the handshake.
+// alert reads an alert. A fatal one ends the handshake.
 func (p *tlsParser) alert(dir Dir, b []byte, facts *Facts) {
 	r := newReader(b)
 	level := r.u8("alert level")
@@ -88,7 +88,7 @@ func (p *tlsParser) alert(dir Dir, b []byte, facts *Facts) {
 	}
 	facts.SetText(TLSAlert, alertName(byte(description)))
 	facts.SetText(TLSAlertBy, p.end(dir))
-	if p.clientHello != helloMissing || p.serverHello != helloMissing {
+	if (p.clientHello != helloMissing || p.serverHello != helloMissing) && !p.established() {
 		p.finish(failed, facts)
 	}
 	p.settled = true

@@ -20,7 +20,9 @@ import (
 //	list length     3
 //	  certificate   3 + n   the sender's own first, then its issuers
 //
-// A client without a suitable certificate sends an empty list.
+// A client without a suitable certificate sends an empty list. In TLS 1.3 (RFC
+// 8446 section 4.4.2) a context goes ahead, 1 + n bytes, and each certificate
+// has extensions behind it, 2 + n bytes.
 
 const (
 	maxCachedCertificates = 1024
@@ -39,14 +41,21 @@ type certificate struct {
 
 // readCertificates takes in a whole Certificate message.
 func (p *tlsParser) readCertificates(dir Dir, r *reader, facts *Facts) error {
+	tls13 := p.opened && p.tls13()
+	if tls13 {
+		r.bytes("certificate context", r.u8("certificate context length"))
+	}
 	list := r.within("certificates", r.be24("certificates length"))
 	var leaf []byte
-	if list.left() > 0 {
-		leaf = list.bytes("certificate", list.be24("certificate length"))
-	}
-	behind := 0
+	behind := -1
 	for ; list.left() > 0; behind++ {
-		list.bytes("certificate", list.be24("certificate length"))
+		der := list.bytes("certificate", list.be24("certificate length"))
+		if behind < 0 {
+			leaf = der
+		}
+		if tls13 {
+			list.bytes("certificate extensions", list.be16("certificate extensions length"))
+		}
 	}
 	if r.err() == nil {
 		r.empty("certificate message")
@@ -61,15 +70,24 @@ func (p *tlsParser) readCertificates(dir Dir, r *reader, facts *Facts) error {
 	if fromClient && p.clientHello == helloMissing && p.serverHello == helloMissing {
 		return nil // no hello was seen: nothing told who is who
 	}
+	// A certificate that the server asks for behind the handshake (section
+	// 4.6.2) says nothing of the handshake.
+	later := fromClient && p.opened && p.tls13() && p.opener.finished
 	if len(leaf) == 0 {
-		if fromClient {
-			p.sayClientCert(facts, "empty", "observed")
+		if later {
+			facts.SetText(TLSClientCertLater, "empty")
+		} else if fromClient {
+			p.sayClientCert(facts, "empty", p.basis())
 		}
 		return nil
 	}
 	c := p.context.certificate(leaf)
 	if fromClient {
-		p.sayClientCert(facts, "present", "observed")
+		if later {
+			facts.SetText(TLSClientCertLater, "present")
+		} else {
+			p.sayClientCert(facts, "present", p.basis())
+		}
 		c.tell(facts, TLSClientCertSHA256, TLSClientCertCN, TLSClientCertSAN, TLSClientCertIssuer, TLSClientCertNotBefore, TLSClientCertNotAfter)
 		return nil
 	}

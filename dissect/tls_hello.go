@@ -29,6 +29,8 @@ const (
 	extECPointFormats    = 11     // RFC 8422 section 5.2
 	extSignatureAlgs     = 13     // RFC 8446 section 4.2.3
 	extALPN              = 16     // RFC 7301
+	extEncryptThenMAC    = 22     // RFC 7366
+	extSessionTicket     = 35     // RFC 5077
 	extPreSharedKey      = 41     // RFC 8446 section 4.2.11
 	extEarlyData         = 42     // section 4.2.10
 	extSupportedVersions = 43     // section 4.2.1
@@ -52,6 +54,7 @@ func isGREASE(v int) bool { return v&0x0f0f == 0x0a0a && v>>8 == v&0xff }
 // clientHello is what is of use of a ClientHello. Its slices alias the message.
 type clientHello struct {
 	version    int
+	random     []byte
 	sessionID  []byte
 	suites     []byte // two bytes each
 	extensions []byte // the whole block, for the fingerprints
@@ -62,6 +65,7 @@ type clientHello struct {
 	pointFormats  []byte
 	signatureAlgs []byte // two bytes each
 	versions      []byte // supported_versions, two bytes each
+	ticket        []byte
 
 	hasSNI, hasECH, hasPSK, hasEarlyData, hasSettings, hasLater bool
 }
@@ -70,7 +74,7 @@ type clientHello struct {
 // the extensions that are whole are read.
 func (h *clientHello) read(r *reader, cut bool) {
 	h.version = r.be16("legacy version")
-	r.bytes("random", 32)
+	h.random = r.bytes("random", 32)
 	h.sessionID = r.bytes("session id", r.u8("session id length"))
 	h.suites = r.bytes("cipher suites", r.be16("cipher suites length"))
 	r.bytes("compression methods", r.u8("compression methods length"))
@@ -103,6 +107,8 @@ func (h *clientHello) read(r *reader, cut bool) {
 			h.signatureAlgs = ext.bytes("signature algorithms", ext.be16("signature algorithms length"))
 		case extSupportedVersions:
 			h.versions = ext.bytes("supported versions", ext.u8("supported versions length"))
+		case extSessionTicket:
+			h.ticket = ext.rest()
 		case extECH:
 			h.hasECH = true
 		case extPreSharedKey:
@@ -174,6 +180,7 @@ func (p *tlsParser) cutClientHello(dir Dir, r *reader, facts *Facts) {
 // tookClientHello makes facts of the first ClientHello. A second one answers
 // a HelloRetryRequest; it differs in what the client no longer offers.
 func (p *tlsParser) tookClientHello(dir Dir, h *clientHello, facts *Facts, whole bool) {
+	p.keyed(dir, h)
 	first := p.clientHello == helloMissing
 	if !first && (p.serverHello != helloMissing || dir != p.client) {
 		return
@@ -208,14 +215,17 @@ func (p *tlsParser) tookClientHello(dir Dir, h *clientHello, facts *Facts, whole
 
 // serverHello is what is of use of a ServerHello. Its slices alias the message.
 type serverHello struct {
-	legacy     int
-	version    int // the one chosen
-	retry      bool
-	sessionID  []byte
-	suite      int
-	extensions []byte
-	alpn       []byte
-	hasPSK     bool
+	legacy      int
+	version     int // the one chosen
+	retry       bool
+	random      []byte
+	sessionID   []byte
+	suite       int
+	compression int
+	extensions  []byte
+	alpn        []byte
+	hasPSK      bool
+	hasETM      bool // encrypt-then-MAC
 }
 
 // read reads the body of a ServerHello, of type msgHelloRetryRequest where the
@@ -234,10 +244,11 @@ func (h *serverHello) read(r *reader, typ int) {
 		r.bytes("random", 32)
 		h.suite = r.be16("cipher suite")
 	default:
-		h.retry = bytes.Equal(r.bytes("random", 32), retryRandom[:])
+		h.random = r.bytes("random", 32)
+		h.retry = bytes.Equal(h.random, retryRandom[:])
 		h.sessionID = r.bytes("session id", r.u8("session id length"))
 		h.suite = r.be16("cipher suite")
-		r.u8("compression method")
+		h.compression = r.u8("compression method")
 	}
 	if r.left() == 0 {
 		return
@@ -252,6 +263,8 @@ func (h *serverHello) read(r *reader, typ int) {
 			h.version = ext.be16("selected version")
 		case extPreSharedKey:
 			h.hasPSK = true
+		case extEncryptThenMAC:
+			h.hasETM = true
 		case extALPN:
 			list := ext.within("protocols", ext.be16("protocols length"))
 			h.alpn = list.bytes("protocol", list.u8("protocol length"))
@@ -281,6 +294,9 @@ func (p *tlsParser) readServerHello(dir Dir, typ int, r *reader, facts *Facts) e
 	r.empty("server hello")
 	if facts.traced() {
 		h.trace(dir, facts)
+	}
+	if p.opener != nil {
+		p.opener.chosen(p, dir, &h)
 	}
 	if p.serverHello == helloRead {
 		return r.err()
@@ -324,6 +340,11 @@ func (p *tlsParser) readServerHello(dir Dir, typ int, r *reader, facts *Facts) e
 	}
 	if p.tls13() {
 		p.beginFlight(facts)
+	}
+	if p.opener != nil {
+		if err := p.openWaiting(facts); err != nil {
+			return err
+		}
 	}
 	return r.err()
 }
