@@ -146,7 +146,16 @@ type coverageDoc struct {
 	OneSided         uint64            `json:"one_sided" doc:"TCP flows of which one direction was captured"`
 	LateStart        uint64            `json:"late_start" doc:"TCP flows that began before the capture did"`
 	Missed           uint64            `json:"missed_bytes" doc:"payload bytes known to be missing"`
+	Decryption       *decryptionDoc    `json:"decryption,omitempty" doc:"what secrets of TLS connections did, where there were any"`
 	Lossy            bool              `json:"lossy" doc:"so much is missing that verdicts rest on less than they should"`
+}
+
+type decryptionDoc struct {
+	Sessions  int `json:"sessions" doc:"connections that there were secrets of"`
+	Decrypted int `json:"decrypted" doc:"connections seen and decrypted"`
+	Failed    int `json:"failed" doc:"connections that their secrets did not open"`
+	Without   int `json:"without" doc:"connections seen that there were no secrets of"`
+	Malformed int `json:"malformed_lines" doc:"lines of key logs that are not of the format"`
 }
 
 type captureDoc struct {
@@ -316,6 +325,9 @@ func newCoverageDoc(c *rules.Coverage) coverageDoc {
 		LateStart:        c.LateStart,
 		Missed:           c.Missed,
 		Lossy:            c.Lossy,
+	}
+	if k := c.Keys; k.Given {
+		doc.Decryption = &decryptionDoc{k.Sessions, k.Opened, k.Failed, k.Closed, k.Malformed}
 	}
 	for i := range c.Captures.Files {
 		f := &c.Captures.Files[i]

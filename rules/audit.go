@@ -3,6 +3,7 @@ package rules
 import (
 	"net/netip"
 
+	"wirechart/dissect"
 	"wirechart/flows"
 	"wirechart/pcaps"
 )
@@ -30,12 +31,13 @@ type Count struct {
 type Coverage struct {
 	Captures    pcaps.Stats
 	Decoded     flows.Stats
-	First, Last int64  // packet times, nanoseconds
-	Flows       uint64 // flows tracked
-	OneSided    uint64 // TCP flows of which one direction was captured
-	LateStart   uint64 // TCP flows that began before the capture did
-	Missed      uint64 // payload bytes known to be missing
-	Lossy       bool   // so much is missing that verdicts rest on less than they should
+	Keys        dissect.KeyLogStats // what secrets of TLS connections did
+	First, Last int64               // packet times, nanoseconds
+	Flows       uint64              // flows tracked
+	OneSided    uint64              // TCP flows of which one direction was captured
+	LateStart   uint64              // TCP flows that began before the capture did
+	Missed      uint64              // payload bytes known to be missing
+	Lossy       bool                // so much is missing that verdicts rest on less than they should
 }
 
 // Host is an address that plays a part, or that a finding speaks of.

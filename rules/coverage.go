@@ -124,7 +124,7 @@ func (p *Policy) titles(m mask) string {
 
 // notes is what the reader should know about the method and its limits. What
 // the captures lack is not among them: the Coverage has it.
-func (t *Tally) notes() []string {
+func (t *Tally) notes(cov *Coverage) []string {
 	var notes []string
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	if t.p.inv == nil {
@@ -140,6 +140,13 @@ func (t *Tally) notes() []string {
 	}
 	if t.p.names.more {
 		note("There were more names than are kept (%d for a host); the later ones were not used.", maxNamesPerHost)
+	}
+	if k := cov.Keys; k.Given {
+		note("There were secrets of %d TLS connections: with them %d connections were decrypted and %d were not; of %d more there were none.",
+			k.Sessions, k.Opened, k.Failed, k.Closed)
+	}
+	if k := cov.Keys; k.Ignored > 0 {
+		note("There were secrets of more TLS connections than are kept; %d lines were not used.", k.Ignored)
 	}
 	if t.overflow > 0 {
 		note("There were more findings than are kept; %d flows are in none.", t.overflow)

@@ -38,6 +38,9 @@ func (p *Policy) judgeRequirements(f *flows.Flow, e *edge, v *Verdict) (notSeen 
 	if f.App == "tls" {
 		p.judgeTLSOutcome(f, v)
 	}
+	if e.wantsToken && f.App == "tls" {
+		p.judgeOpenedTokens(f, v)
+	}
 	for i := range e.expect {
 		r := &e.expect[i]
 		if s, saw, frame := r.check(f); s == contradicted {
@@ -134,6 +137,21 @@ func (p *Policy) judgeClearTokens(f *flows.Flow, v *Verdict) {
 	}
 }
 
+// judgeOpenedTokens looks at requests inside TLS, where keys opened it. A token
+// that is not signed proves nothing. A request without any is a concern alone:
+// what it asks for, a login or a page that everybody may see, is not known.
+func (p *Policy) judgeOpenedTokens(f *flows.Flow, v *Verdict) {
+	all := f.Facts.All()
+	for i := range all {
+		switch frame := all[i].Frame(); {
+		case all[i].Key == dissect.HTTPTokenAlg && MatchName("none", all[i].Str):
+			v.why(JWTAlgNone, pcaps.FrameID(frame), all[i].Str)
+		case all[i].Key == dissect.HTTPUnauthenticated:
+			v.concern(NoAuthentication, frame, "")
+		}
+	}
+}
+
 // judgeClientCert says whether the client proved itself by a certificate.
 func (p *Policy) judgeClientCert(f *flows.Flow, s state, saw string, frame pcaps.FrameID, v *Verdict) state {
 	refused, by, at := tlsRefused(f)
@@ -143,7 +161,7 @@ func (p *Policy) judgeClientCert(f *flows.Flow, s state, saw string, frame pcaps
 	case s == holds && refused && by == "server":
 		v.why(RejectedByServer, at, f.Facts.Text(dissect.TLSAlert))
 		return contradicted
-	case s == holds:
+	case s == holds, saw == "absent" && f.Facts.Text(dissect.TLSClientCertLater) == "present":
 		return holds
 	}
 	switch saw {

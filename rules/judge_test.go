@@ -198,6 +198,9 @@ func TestJudge(t *testing.T) {
 		{"ping", flow(tAgent1, tCloud, 0, echo), Documented, "data-centre-ping", ""},
 		{"linux source port", flow(tAgent1, tMS, 9877, from(40000), tls()), Documented, "", ""},
 		{"requests cannot be seen inside TLS", flow(tAgent1, tMS, 9877, tls()), Documented, "", ""},
+		{"decrypted, token in a header", flow(tAgent1, tMS, 9877, tls("tls.decrypted=yes", "http.requests=1", "http.token=header", "http.token_alg=HS256")), Documented, "agent-rest", ""},
+		{"decrypted, no token", flow(tAgent1, tMS, 9877, tls("tls.decrypted=yes", "http.requests=1", "http.unauthenticated=1")), Documented, "agent-rest", ""},
+		{"client certificate behind the handshake", flow(tAgent1, tSN, 9876, tls("tls.client_cert=absent", "tls.client_cert_basis=decrypted", "tls.client_cert_later=present")), Documented, "agent-backup", ""},
 
 		// Violations: ZMTP
 		{"null", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=NULL", "zmtp.handshake=complete")), Violation, "agent-messages", "zmtp_mechanism_null"},
@@ -217,6 +220,8 @@ func TestJudge(t *testing.T) {
 		{"token in the url", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=url")), Violation, "", "plaintext_http_on_9877 jwt_in_clear jwt_in_url"},
 		{"unsigned token", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=header", "http.token_alg=none")), Violation, "", "plaintext_http_on_9877 jwt_in_clear jwt_alg_none"},
 		{"no token", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1")), Violation, "", "plaintext_http_on_9877 no_authentication"},
+		{"decrypted, token in the url", flow(tAgent1, tMS, 9877, tls("tls.decrypted=yes", "http.requests=1", "http.token=url", "http.token_alg=HS256")), Violation, "agent-rest", "jwt_in_url"},
+		{"decrypted, unsigned token", flow(tAgent1, tMS, 9877, tls("tls.decrypted=yes", "http.requests=1", "http.token=cookie", "http.token_alg=none")), Violation, "agent-rest", "jwt_alg_none"},
 		{"text on 9876", flow(tAgent1, tSN, 9876), Violation, "", "plaintext_on_9876"},
 		{"ssh on 9876", flow(tAgent1, tSN, 9876, speaks("ssh")), Violation, "", "ssh_on_9876"},
 		{"http on 44445", flow(tAgent1, tBG, 44445, speaks("http")), Violation, "", "plaintext_on_44445"},

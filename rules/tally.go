@@ -231,7 +231,7 @@ func (t *Tally) Audit(cov Coverage) *Audit {
 	for i := range t.p.edges {
 		a.Edges = append(a.Edges, t.edgeState(i, &cov))
 	}
-	a.Notes = t.notes()
+	a.Notes = t.notes(&cov)
 	return a
 }
 

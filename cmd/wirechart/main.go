@@ -80,6 +80,7 @@ type options struct {
 	output    string
 	diagrams  []string
 	inventory string
+	keylogs   []string
 	noJudge   bool
 	failOn    []string
 	exitZero  bool
@@ -184,6 +185,7 @@ func inputFlags(fs *pflag.FlagSet, o *options) {
 	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
 	fs.StringVar(&o.color, "color", "auto", "colour the output: auto, always or never")
 	fs.IntVar(&o.maxFlows, "max-flows", flows.DefaultLimits().MaxFlows, "hold at most `N` flows at a time; more are ended early, and counted")
+	fs.StringArrayVar(&o.keylogs, "keylog", nil, "decrypt TLS with the secrets in the key log `FILE` (SSLKEYLOGFILE format; repeatable)")
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no warnings on standard error")
 }
 

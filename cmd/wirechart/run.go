@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
+	"os"
 	"slices"
 	"strings"
 
@@ -32,6 +35,8 @@ type job struct {
 	fingerprints bool         // compute JA3 and JA4, which only the flow records show
 	warn         func(string) // one line for standard error
 	progress     func(packets uint64)
+	keys         *dissect.KeyLog // never printed
+	warned       map[string]bool // places of malformed lines in key logs
 
 	// begin is told the names of the captures before the first flow comes.
 	begin func(files []string)
@@ -46,7 +51,18 @@ type job struct {
 // plays which part, and then judges each; verdicts to j.each.
 func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 	var cov rules.Coverage
-	src, err := pcaps.Open(j.captures, pcaps.Options{Filter: j.options.filter, Recursive: j.options.recursive})
+	// Keys that a capture brings with it may come behind its first frames.
+	shared := &dissect.Context{Fingerprints: j.fingerprints}
+	if len(j.options.keylogs) > 0 {
+		shared.Keys = j.keys
+	}
+	secrets := func(s pcaps.Secrets) {
+		if s.Type == pcaps.SecretsTLS {
+			shared.Keys = j.keys
+			_ = j.addKeys(s.File+": decryption secrets", bytes.NewReader(s.Data)) // reading bytes has no error
+		}
+	}
+	src, err := pcaps.Open(j.captures, pcaps.Options{Filter: j.options.filter, Recursive: j.options.recursive, Secrets: secrets})
 	if err != nil {
 		return cov, err
 	}
@@ -62,7 +78,7 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 	if j.policy != nil {
 		cfg.Listeners = j.diagram.Listens()
 	}
-	set := dissect.NewSet(dissect.All(), &dissect.Context{Fingerprints: j.fingerprints}, cfg.MaxBuffered)
+	set := dissect.NewSet(dissect.All(), shared, cfg.MaxBuffered)
 	var failed error
 	table := flows.NewTable(cfg, set, func(all iter.Seq[*flows.Flow]) {
 		if failed == nil {
@@ -91,7 +107,7 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 		}
 	}
 	table.Finish()
-	cov.Captures, cov.Decoded = src.Stats(), table.Stats()
+	cov.Captures, cov.Decoded, cov.Keys = src.Stats(), table.Stats(), j.keys.Stats()
 	for i := range cov.Captures.Files {
 		f := &cov.Captures.Files[i]
 		if f.First != 0 && (cov.First == 0 || f.First < cov.First) {
@@ -220,7 +236,7 @@ func (o *options) prepare(cmd *cobra.Command, args []string) (*job, *output, err
 	if o.maxFlows <= 0 {
 		return nil, nil, fmt.Errorf("--max-flows %d: must be more than 0", o.maxFlows)
 	}
-	j := &job{options: o, captures: captures}
+	j := &job{options: o, captures: captures, keys: new(dissect.KeyLog)}
 	if !o.noJudge {
 		var err error
 		if j.diagram, j.policy, err = loadPolicy(o.diagrams, o.inventory); err != nil {
@@ -244,7 +260,49 @@ func (o *options) prepare(cmd *cobra.Command, args []string) (*job, *output, err
 		}
 	}
 	out.before = bar.clear
+	for _, name := range o.keylogs {
+		if err := j.readKeyLog(name); err != nil {
+			out.abandon()
+			return nil, nil, fmt.Errorf("--keylog %w", err)
+		}
+	}
 	return j, out, nil
+}
+
+// readKeyLog takes in a key log. A line of it that is no such line is worth a
+// warning, and no more: programs that write these files are killed midway.
+func (j *job) readKeyLog(name string) error {
+	f, err := os.Open(name)
+	if err == nil {
+		defer f.Close()
+		err = j.addKeys(name, f)
+	}
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		err = fmt.Errorf("%s: %w", name, path.Err)
+	}
+	return err
+}
+
+// maxKeyWarnings is how many malformed lines of all key logs are named.
+const maxKeyWarnings = 8
+
+// addKeys takes in the lines of a key log. A warning says where a malformed
+// line is, once; what is in it is nobody's business.
+func (j *job) addKeys(name string, r io.Reader) error {
+	return j.keys.Read(r, func(line int, reason error) {
+		place := fmt.Sprintf("%s:%d", name, line)
+		if j.warned[place] || len(j.warned) > maxKeyWarnings {
+			return
+		}
+		if j.warned == nil {
+			j.warned = make(map[string]bool)
+		}
+		if j.warned[place] = true; len(j.warned) > maxKeyWarnings {
+			j.warn(place + ": and more lines that are not of a key log")
+			return
+		}
+		j.warn(fmt.Sprintf("%s: %v", place, reason))
+	})
 }
 
 // loadPolicy compiles the diagrams, the built-in one when none is named, and
