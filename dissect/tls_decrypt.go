@@ -94,7 +94,7 @@ type earlyRecord struct {
 // ClientHello, with its random.
 func (p *tlsParser) keyed(dir Dir, h *clientHello) {
 	random := h.random
-	if p.context.Keys == nil || len(random) != 32 || p.serverHello != helloMissing && (p.opener == nil || dir != p.client) {
+	if p.context.Keys == nil || len(random) != 32 || p.serverHello != helloMissing && (p.opener == nil || dir != p.client || p.tls13()) {
 		return
 	}
 	if p.opener == nil {
@@ -102,6 +102,7 @@ func (p *tlsParser) keyed(dir Dir, h *clientHello) {
 	}
 	o := p.opener
 	o.client = [32]byte(random)
+	o.waiting, o.bytes = nil, 0 // early data ahead of a HelloRetryRequest is refused
 	o.secrets = o.keys.sessions[o.client]
 	if o.earlier = o.keys.remembered(h.ticket); o.earlier == nil {
 		o.earlier = o.keys.remembered(h.sessionID)
@@ -163,7 +164,7 @@ func (o *tlsOpener) skipTo(dir Dir) bool {
 
 // live says that records of dir may still be opened.
 func (o *tlsOpener) live(dir Dir) bool {
-	return o.secrets != nil && o.sides[dir].opener != nil && !o.sides[dir].dead
+	return o.sides[dir].opener != nil && !o.sides[dir].dead
 }
 
 // decrypting says that there is a point in reading on.
@@ -176,16 +177,19 @@ func (o *tlsOpener) changed(p *tlsParser, dir Dir) {
 	if o.secrets == nil && o.earlier != nil && p.resumed {
 		o.secrets = &tlsSecrets{masterSecret: o.earlier} // not every program logs it again
 	}
-	if o.secrets == nil || !o.known || p.version > versionTLS12 || p.version < versionTLS10 || o.secrets[masterSecret] == nil {
+	if p.version > versionTLS12 || p.version < versionTLS10 {
 		return
 	}
 	s := &o.sides[dir]
+	s.opener, s.seq, s.lost = nil, 0, false
+	if o.secrets == nil || !o.known || o.secrets[masterSecret] == nil {
+		return
+	}
 	client := 0
 	if dir != p.client {
 		client = 1
 	}
 	s.opener = o.sealing.openers12(p.version, o.secrets[masterSecret], &o.client, &o.server, o.etm)[client]
-	s.seq, s.lost = 0, false
 }
 
 // wants says whether a record is to be had whole: it may open.
@@ -304,7 +308,9 @@ func (p *tlsParser) openedRecord(dir Dir, typ int, content []byte, facts *Facts)
 	if p.sides[dir].sealed < maxRecords {
 		p.sides[dir].sealed++
 	}
-	facts.SetText(TLSDecrypted, "yes")
+	if !facts.knows(TLSDecrypted) {
+		facts.SetText(TLSDecrypted, "yes")
+	}
 	p.opened = true
 	defer func() { p.opened = false }()
 	switch typ {

@@ -656,6 +656,10 @@ func TestDecryptRenegotiation(t *testing.T) {
 	mustHave(t, facts, innerFacts+"tls.decrypted yes\ntls.client_cert present\ntls.client_cert_basis decrypted\ntls.client_cert_cn client.example\n"+
 		"tls.cert_request true\ntls.handshake complete\n", "tls.alert")
 
+	// Without the second secret, all is read up to where its keys begin.
+	_, facts = opened(t, readKeys(t, first.keys.String()), c.says)
+	mustHave(t, facts, "http.requests 1\ntls.client_cert present\ntls.client_cert_basis decrypted\n", "http.status")
+
 	// One byte of the MAC turned over: that record is left out.
 	damaged := slices.Clone(c.says)
 	last := bytes.Clone(damaged[len(damaged)-2].b)
