@@ -115,12 +115,13 @@ type Context struct {
 	certificates map[[32]byte]*certificate // read before, by their SHA-256
 	inner        *Set                      // for what TLS carries; nil until it is decrypted
 	plain        []byte                    // of the record that was opened last
+	space        []byte                    // for the packet of QUIC being opened
 }
 
 // All is every protocol, in the order of preference.
 func All() []Dissector {
 	return []Dissector{
-		tlsDissector, ssh, http, http2, socks, starttls, smb, rpcTCP, rpc, zmtp,
+		tlsDissector, ssh, http, http2, socks, starttls, smb, rpcTCP, rpc, zmtp, quic, dtls, stun,
 		ldap, cldap, kerberosTCP, kerberosUDP, rdp, tds, dcerpc, snmp,
 		ntp, dhcp, dhcpv6, nbns, nbdgm, ssdp, wsDiscovery, syslog, radius, tftp, bittorrentTCP, bittorrentUDP,
 		bgp, vnc, telnet, mqtt, amqp, sip, redis, mongodb, elasticsearch,

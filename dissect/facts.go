@@ -79,6 +79,8 @@ const (
 	TLSDecrypted
 	TLSClientCertLater
 
+	QUICVersion
+
 	ZMTPVersion
 	ZMTPMechanism
 	ZMTPClientMechanism
@@ -154,7 +156,7 @@ const (
 )
 
 var keys = [keyCount]KeyInfo{
-	TLSVersion:             {"tls.version", Text, "negotiated version: 1.3, 1.2, 1.1, 1.0, ssl3, ssl2"},
+	TLSVersion:             {"tls.version", Text, "negotiated version: 1.3, 1.2, 1.1, 1.0, ssl3, ssl2; over UDP dtls1.3, dtls1.2, dtls1.0"},
 	TLSSNI:                 {"tls.sni", Text, "server name that the client asked for (RFC 6066 section 3)"},
 	TLSALPN:                {"tls.alpn", List, "application protocols that the client offered (RFC 7301)"},
 	TLSALPNSelected:        {"tls.alpn_selected", Text, "application protocol that the server chose, where it is in clear or decrypted"},
@@ -188,6 +190,8 @@ var keys = [keyCount]KeyInfo{
 	TLSRefused:             {"tls.refused", Text, "the end that broke off right behind the client's part of the handshake, seen from record sizes: client or server"},
 	TLSClientCertLater:     {"tls.client_cert_later", Text, "client certificate that the server asked for behind a handshake of TLS 1.3, decrypted: present or empty"},
 	TLSDecrypted:           {"tls.decrypted", Text, "how far the secrets of a key log opened the connection: yes, partly or no; absent without secrets of it"},
+
+	QUICVersion: {"quic.version", Text, "version spoken, as 0x and eight hex digits: 0x00000001 is QUIC 1 (RFC 9000), 0x6b3343cf QUIC 2, 0xff0000.. a draft, 0x51...... one of gQUIC"},
 
 	ZMTPVersion:         {"zmtp.version", Text, "protocol version agreed: 1.0, 2.0, 3.0 or 3.1"},
 	ZMTPMechanism:       {"zmtp.mechanism", Text, "security mechanism that both ends named: NULL, PLAIN or CURVE"},

@@ -123,6 +123,24 @@ func (r *reader) be64(field string) uint64 {
 	return binary.BigEndian.Uint64(r.b[r.off-8:])
 }
 
+// varint reads a number of QUIC: the two top bits of the first byte say whether
+// it has 1, 2, 4 or 8 bytes (RFC 9000 section 16).
+func (r *reader) varint(field string) uint64 {
+	if !r.need(field, 1) {
+		return 0
+	}
+	size := 1 << (r.b[r.off] >> 6)
+	if !r.need(field, size) {
+		return 0
+	}
+	v := uint64(r.b[r.off] & 0x3f)
+	for _, c := range r.b[r.off+1 : r.off+size] {
+		v = v<<8 | uint64(c)
+	}
+	r.off += size
+	return v
+}
+
 func (r *reader) le16(field string) int {
 	if !r.need(field, 2) {
 		return 0

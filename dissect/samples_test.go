@@ -1004,4 +1004,79 @@ dns.answer 203.0.113.10
 		},
 		facts: refusedFacts,
 	},
+	{
+		name:     "QUIC",
+		protocol: "quic", over: UDP, ports: [2]uint16{50443, 443},
+		says: []message{
+			{ToServer, quicVectorClient},
+			{ToClient, quicVectorServer},
+			{ToServer, quicShort},
+		},
+		facts: `
+quic.version 0x00000001
+tls.sni example.com
+tls.alpn alpn
+tls.ja3 41bc9ae914d6cb3bd0bd0a5453ab7d7f
+tls.ja4 q13d0211an_62ed6f6ca7ad_4d634acda6c0
+tls.version 1.3
+tls.cipher 0x1301
+tls.ja3s eb1d94daa7e0344597e756a1fb6e7054
+tls.handshake complete
+tls.client_cert unknown
+`,
+	},
+	{
+		name:     "gQUIC",
+		protocol: "quic", over: UDP, ports: [2]uint16{50444, 443},
+		says: []message{
+			{ToServer, append(unhex(`0d 0102030405060708`), "Q043\x01"...)},
+			{ToClient, append(unhex(`0c 0102030405060708 01`), make([]byte, 20)...)},
+		},
+		facts: `
+quic.version 0x51303433
+`,
+	},
+	{
+		name:     "DTLS",
+		protocol: "dtls", over: UDP, ports: [2]uint16{50445, 4433},
+		says: []message{
+			{ToServer, dtlsFragment(versionDTLS10, 0, dtlsHello, 0, len(dtlsHello)-4)},
+			{ToClient, dtlsFragment(versionDTLS10, 0, dtlsVerifyRequest, 0, len(dtlsVerifyRequest)-4)},
+			{ToServer, dtlsFragment(versionDTLS12, 1, dtlsHello, 0, 30)},
+			{ToServer, dtlsFragment(versionDTLS12, 1, dtlsHello, 30, len(dtlsHello)-34)},
+			{ToClient, dtlsFragment(versionDTLS12, 1, dtlsServerHello(versionDTLS13, 0x1301), 0, 46)},
+			{ToServer, append(unhex(`2f 0001 0010`), make([]byte, 16)...)},
+		},
+		facts: `
+tls.sni a.test
+tls.ja3 05d91782ea34c34d468c286562f080a8
+tls.ja4 dd3d020300_777cda164f4b_5f049ef2fa4f
+tls.version dtls1.3
+tls.cipher 0x1301
+tls.ja3s b7615e60dc563582ce46fdd66b0f9616
+tls.handshake complete
+tls.client_cert unknown
+`,
+	},
+	{
+		name:     "STUN, then DTLS",
+		protocol: "dtls", over: UDP, ports: [2]uint16{50446, 50447},
+		says: []message{
+			{ToServer, unhex(`0001 0008 2112a442 000102030405060708090a0b 0024 0004 6e001eff`)},
+			{ToClient, unhex(`0101 0000 2112a442 000102030405060708090a0b`)},
+			{ToClient, dtlsFragment(versionDTLS10, 0, dtlsHello, 0, len(dtlsHello)-4)},
+			{ToClient, unhex(`80 60 0001`)}, // media
+			{ToServer, dtlsFragment(versionDTLS12, 0, dtlsServerHello(versionDTLS12, 0xc02b), 0, 46)},
+		},
+		facts: `
+tls.sni a.test
+tls.ja3 05d91782ea34c34d468c286562f080a8
+tls.ja4 dd3d020300_777cda164f4b_5f049ef2fa4f
+tls.version dtls1.2
+tls.cipher 0xc02b
+tls.ja3s a6c4216659ef10afa582c58bd25b7bf4
+tls.client_cert unknown
+tls.handshake incomplete
+`,
+	},
 }

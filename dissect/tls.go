@@ -60,14 +60,28 @@ const (
 	msgCertificateStatus  = 22
 )
 
-// Protocol versions as the wire has them.
+// Protocol versions as the wire has them. DTLS counts down (RFC 6347 section
+// 4.1), but for the one that OpenSSL made of a draft.
 const (
-	versionSSL2  = 0x0002
-	versionSSL3  = 0x0300
-	versionTLS10 = 0x0301
-	versionTLS11 = 0x0302
-	versionTLS12 = 0x0303
-	versionTLS13 = 0x0304
+	versionSSL2    = 0x0002
+	versionSSL3    = 0x0300
+	versionTLS10   = 0x0301
+	versionTLS11   = 0x0302
+	versionTLS12   = 0x0303
+	versionTLS13   = 0x0304
+	versionDTLSOld = 0x0100
+	versionDTLS10  = 0xfeff
+	versionDTLS12  = 0xfefd
+	versionDTLS13  = 0xfefc
+)
+
+// A carrier is what a handshake is carried in.
+type carrier uint8
+
+const (
+	overRecords   carrier = iota // TLS records on TCP
+	overQUIC                     // CRYPTO frames (RFC 9001)
+	overDatagrams                // DTLS records on UDP
 )
 
 var tlsDissector = Dissector{
@@ -206,8 +220,9 @@ func probeMessage(b []byte) Match {
 // tlsParser reads one connection.
 type tlsParser struct {
 	context *Context
-	client  Dir // direction of the end that plays the TLS client
-	version uint16
+	over    carrier
+	client  Dir    // direction of the end that plays the TLS client
+	version uint16 // that of TLS which the negotiated one is made of
 	suite   uint16
 	records uint16
 
@@ -501,7 +516,7 @@ func (p *tlsParser) note(dir Dir, typ int, facts *Facts) {
 func (p *tlsParser) fullHandshake(facts *Facts) {
 	if p.resumed {
 		p.resumed = false
-		facts.SetFlag(TLSResumed, false)
+		p.sayResumed(false, facts)
 	}
 }
 
@@ -522,7 +537,7 @@ func (p *tlsParser) changeCipherSpec(dir Dir, facts *Facts) {
 		// (RFC 5246 section 7.3, RFC 5077 section 3.1).
 		if !p.helloDone && !p.keyExchange && !s.lost && p.serverHello == helloRead && !p.resumed {
 			p.resumed = true
-			facts.SetFlag(TLSResumed, true)
+			p.sayResumed(true, facts)
 		}
 		return
 	}
@@ -552,6 +567,13 @@ func (p *tlsParser) opaque(dir Dir, typ, version, length int, facts *Facts) {
 		p.opaque13(dir, typ, length, facts)
 		return
 	}
+	p.opaque12(dir, typ, facts)
+}
+
+// opaque12 takes in a sealed record where a version up to TLS 1.2 was
+// negotiated.
+func (p *tlsParser) opaque12(dir Dir, typ int, facts *Facts) {
+	s := &p.sides[dir]
 	// Up to TLS 1.2: Finished is the first sealed record. Application data
 	// from the server means that all is done; the client may send some before
 	// the server's Finished (RFC 7918).

@@ -84,7 +84,7 @@ func ja4(h *clientHello) string {
 	types := extensionTypes(h.extensions)
 
 	b := make([]byte, 0, 48)
-	b = append(b, 't')
+	b = append(b, "tqd"[h.over])
 	b = append(b, ja4Version(h)...)
 	if h.hasSNI {
 		b = append(b, 'd')
@@ -117,7 +117,9 @@ func ja4(h *clientHello) string {
 // ja4Version is the highest version offered.
 func ja4Version(h *clientHello) string {
 	version := uint16(h.version)
-	if list := list16(h.versions); len(list) > 0 {
+	if list := list16(h.versions); len(list) > 0 && h.over == overDatagrams {
+		version = slices.Min(list) // DTLS counts down
+	} else if len(list) > 0 {
 		version = slices.Max(list)
 	}
 	switch version {
@@ -133,6 +135,12 @@ func ja4Version(h *clientHello) string {
 		return "s3"
 	case versionSSL2:
 		return "s2"
+	case versionDTLS13:
+		return "d3"
+	case versionDTLS12:
+		return "d2"
+	case versionDTLS10:
+		return "d1"
 	}
 	return "00"
 }

@@ -12,6 +12,8 @@ import "bytes"
 //	compression methods   1 + n
 //	extensions            2 + n   may be absent
 //
+// DTLS has a cookie (1 + n) behind the session id (RFC 6347 section 4.2.1).
+//
 // ServerHello (section 4.1.3):
 //
 //	legacy version        2
@@ -53,6 +55,7 @@ func isGREASE(v int) bool { return v&0x0f0f == 0x0a0a && v>>8 == v&0xff }
 
 // clientHello is what is of use of a ClientHello. Its slices alias the message.
 type clientHello struct {
+	over       carrier
 	version    int
 	random     []byte
 	sessionID  []byte
@@ -76,6 +79,9 @@ func (h *clientHello) read(r *reader, cut bool) {
 	h.version = r.be16("legacy version")
 	h.random = r.bytes("random", 32)
 	h.sessionID = r.bytes("session id", r.u8("session id length"))
+	if h.over == overDatagrams {
+		r.bytes("cookie", r.u8("cookie length"))
+	}
 	h.suites = r.bytes("cipher suites", r.be16("cipher suites length"))
 	r.bytes("compression methods", r.u8("compression methods length"))
 	if len(h.suites)%2 != 0 {
@@ -151,7 +157,7 @@ func offers13(versions []byte) bool {
 
 // readClientHello takes in a whole ClientHello.
 func (p *tlsParser) readClientHello(dir Dir, r *reader, facts *Facts) error {
-	var h clientHello
+	h := clientHello{over: p.over}
 	h.read(r, false)
 	if r.err() == nil {
 		r.empty("client hello")
@@ -168,7 +174,7 @@ func (p *tlsParser) cutClientHello(dir Dir, r *reader, facts *Facts) {
 	if p.serverHello != helloMissing {
 		return
 	}
-	var h clientHello
+	h := clientHello{over: p.over}
 	h.read(r, true)
 	if facts.traced() {
 		h.trace(dir, facts)
@@ -308,9 +314,12 @@ func (p *tlsParser) readServerHello(dir Dir, typ int, r *reader, facts *Facts) e
 	if h.retry {
 		p.helloRetry = true
 		version = versionTLS13
+		if p.over == overDatagrams {
+			version = versionDTLS13
+		}
 		facts.SetFlag(TLSHelloRetry, true)
 	}
-	p.version = version
+	p.version = likeTLS(version)
 	facts.SetText(TLSVersion, versionName(version))
 	if h.suite != 0 || !h.retry {
 		p.suite = uint16(h.suite)
@@ -336,7 +345,7 @@ func (p *tlsParser) readServerHello(dir Dir, typ int, r *reader, facts *Facts) e
 		p.resumed = n > 0 && p.clientHello == helloRead && bytes.Equal(h.sessionID, p.sessionID[:n])
 	}
 	if p.resumed {
-		facts.SetFlag(TLSResumed, true)
+		p.sayResumed(true, facts)
 	}
 	if p.tls13() {
 		p.beginFlight(facts)
@@ -347,6 +356,15 @@ func (p *tlsParser) readServerHello(dir Dir, typ int, r *reader, facts *Facts) e
 		}
 	}
 	return r.err()
+}
+
+// sayResumed says whether an earlier session was resumed. Of DTLS it is not
+// said: sessions there may be handed out by other means than a handshake (a
+// tunnel's TLS connection, for the datagrams beside it), and have no earlier one.
+func (p *tlsParser) sayResumed(yes bool, facts *Facts) {
+	if p.over != overDatagrams {
+		facts.SetFlag(TLSResumed, yes)
+	}
 }
 
 // cutServerHello takes in the beginning of a ServerHello whose end is lost.
@@ -388,6 +406,19 @@ func negotiated(v int) uint16 {
 	return uint16(v)
 }
 
+// likeTLS is the version of TLS that one of DTLS is made of.
+func likeTLS(v uint16) uint16 {
+	switch v {
+	case versionDTLS13:
+		return versionTLS13
+	case versionDTLS12:
+		return versionTLS12
+	case versionDTLS10, versionDTLSOld:
+		return versionTLS11
+	}
+	return v
+}
+
 func versionName(v uint16) string {
 	switch v {
 	case versionTLS13:
@@ -402,6 +433,12 @@ func versionName(v uint16) string {
 		return "ssl3"
 	case versionSSL2:
 		return "ssl2"
+	case versionDTLS13:
+		return "dtls1.3"
+	case versionDTLS12:
+		return "dtls1.2"
+	case versionDTLS10, versionDTLSOld:
+		return "dtls1.0"
 	}
 	return hex16(int(v))
 }
