@@ -318,8 +318,9 @@ func lower(c byte) byte {
 
 // compareVersions orders dotted numbers: "1.3" behind "1.2", "1.10" behind
 // "1.9". What is no dotted number (ssl3, an SMB1 dialect's name) is older than
-// all that are.
+// all that are. DTLS has the numbers of the TLS that it is made of.
 func compareVersions(a, b string) int {
+	a, b = strings.TrimPrefix(a, "dtls"), strings.TrimPrefix(b, "dtls")
 	for a != "" || b != "" {
 		x, restA := leadingNumber(a)
 		y, restB := leadingNumber(b)

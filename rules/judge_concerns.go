@@ -14,7 +14,7 @@ import (
 // not. A concern never changes the verdict.
 func (p *Policy) addConcerns(f *flows.Flow, v *Verdict) {
 	switch f.App {
-	case "tls":
+	case "tls", "quic", "dtls":
 		p.tlsConcerns(f, v)
 	case "smb":
 		p.smbConcerns(f, v)
@@ -43,7 +43,7 @@ func (p *Policy) tlsConcerns(f *flows.Flow, v *Verdict) {
 		switch fact.Key {
 		case dissect.TLSVersion:
 			switch fact.Str {
-			case "1.1", "1.0", "ssl3", "ssl2":
+			case "1.1", "1.0", "ssl3", "ssl2", "dtls1.0":
 				v.concern(TLSVersionObsolete, fact.Frame(), fact.Str)
 			}
 		case dissect.TLSCipher:

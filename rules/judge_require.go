@@ -17,7 +17,7 @@ func (p *Policy) judgeRequirements(f *flows.Flow, e *edge, v *Verdict) (notSeen 
 			p.wrongApp(f, e, saw, frame, v)
 			return NoReason
 		case r.app:
-		case r.key == dissect.TLSClientCert && f.App == "tls":
+		case r.key == dissect.TLSClientCert && hasTLS(f.App):
 			s = p.judgeClientCert(f, s, saw, frame, v)
 			if s == unseen && f.Facts.Has(dissect.TLSResumed) && p.metBefore(f, e) {
 				s = holds
@@ -35,7 +35,7 @@ func (p *Policy) judgeRequirements(f *flows.Flow, e *edge, v *Verdict) (notSeen 
 			notSeen = RequirementNotObserved
 		}
 	}
-	if f.App == "tls" {
+	if hasTLS(f.App) {
 		p.judgeTLSOutcome(f, v)
 	}
 	if e.wantsToken && f.App == "tls" {
@@ -56,6 +56,9 @@ func (p *Policy) judgeRequirements(f *flows.Flow, e *edge, v *Verdict) (notSeen 
 	}
 	return notSeen
 }
+
+// hasTLS says whether a protocol is TLS or has its handshake inside.
+func hasTLS(app string) bool { return app == "tls" || app == "quic" || app == "dtls" }
 
 // metBefore says whether the two hosts were seen to meet the edge's
 // requirements in another connection: a resumed session rests on that.

@@ -307,6 +307,7 @@ func TestJudge(t *testing.T) {
 		{"agent to agent", flow(tAgent2, tAgent1, 9876, mutual()), Undocumented, "", "agent_to_agent"},
 		{"agent to agent on a dynamic port", flow(tAgent2, tAgent1, 50123), Undocumented, "", "agent_to_agent"},
 		{"udp to 7780", flow(tAgent1, tMS, 7780, udp), Undocumented, "", "udp_on_tcp_port"},
+		{"quic to the cloud", flow(tAgent1, tCloud, 443, udp, speaks("quic", "quic.version=0x00000001", "tls.sni=eu2-cloud.acronis.com", "tls.version=1.3")), Undocumented, "agent-cloud", "udp_on_tcp_port"},
 		{"udp elsewhere", flow(tAgent1, tMS, 5000, udp), Undocumented, "", "port_not_documented"},
 		{"smb over netbios", flow(tAgent1, tFS, 139, speaks("smb")), Undocumented, "", "port_not_documented"},
 		{"another name", flow(tAgent1, tCloud, 443, tls("tls.sni=cdn.example")), Undocumented, "agent-cloud", "unknown_sni"},
@@ -408,6 +409,44 @@ func TestConcerns(t *testing.T) {
 		}
 		if strings.Join(got, " ") != test.want || v.Kind != Documented {
 			t.Errorf("%d: %s %v, want documented [%s]", i, v.Kind, got, test.want)
+		}
+	}
+}
+
+// TestConcernsOfDatagrams holds QUIC and DTLS to what good practice says of TLS.
+func TestConcernsOfDatagrams(t *testing.T) {
+	p := testPolicy(t, tInventory)
+	p.Settle()
+	for app, version := range map[string]string{"dtls": "dtls1.0", "quic": "1.3"} {
+		var v Verdict
+		p.Judge(flow(tAgent1, tMS, 9877, udp, speaks(app, "tls.version="+version, "tls.cipher=0x0002")), &v)
+		var got []string
+		for _, c := range v.Concerns {
+			got = append(got, c.Reason.String())
+		}
+		want := "tls_cipher_null tls_cipher_no_forward_secrecy"
+		if app == "dtls" {
+			want = "tls_version_obsolete " + want
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: %v, want %s", app, got, want)
+		}
+		if len(v.Reasons) != 1 || v.Reasons[0].Reason != UDPOnTCPPort || v.Reasons[0].Saw != app {
+			t.Errorf("%s: reasons %v, want udp_on_tcp_port, saw %s", app, v.Reasons, app)
+		}
+	}
+}
+
+func TestCompareVersions(t *testing.T) {
+	for _, test := range []struct {
+		a, b string
+		want int
+	}{
+		{"1.3", "1.2", 1}, {"1.2", "1.2", 0}, {"1.0", "1.2", -1}, {"1.10", "1.9", 1}, {"ssl3", "1.0", -1},
+		{"dtls1.2", "1.2", 0}, {"dtls1.3", "1.2", 1}, {"dtls1.0", "1.2", -1},
+	} {
+		if got := compareVersions(test.a, test.b); got != test.want {
+			t.Errorf("%s against %s: %d, want %d", test.a, test.b, got, test.want)
 		}
 	}
 }

@@ -127,10 +127,10 @@ func (p *Policy) judgeStrangers(f *flows.Flow, s *service, client, server *end, 
 		v.why(r, f.Frame, "")
 		return
 	}
-	if e := p.otherTransport(f, s, server.roles); e != nil {
+	if e := p.otherTransport(f, s, client.roles, server.roles); e != nil {
 		v.Edge = e.Edge
 		if f.Proto == flows.ProtoUDP {
-			v.why(UDPOnTCPPort, f.Frame, "")
+			v.why(UDPOnTCPPort, f.Frame, f.App)
 		} else {
 			v.why(TCPOnUDPPort, f.Frame, "")
 		}
@@ -208,9 +208,10 @@ func (p *Policy) reversed(f *flows.Flow, client, server *end) (Reason, *Edge) {
 	return NoReason, nil
 }
 
-// otherTransport finds an edge to the same port over the other transport.
-func (p *Policy) otherTransport(f *flows.Flow, s *service, roles mask) *edge {
-	if e, _ := p.leadsTo(s, roles); e != nil {
+// otherTransport finds an edge to the same port over the other transport, one
+// of the client's own before those of others.
+func (p *Policy) otherTransport(f *flows.Flow, s *service, from, to mask) *edge {
+	if e, _ := p.leadsTo(s, to); e != nil {
 		return nil
 	}
 	var i uint16
@@ -223,7 +224,12 @@ func (p *Policy) otherTransport(f *flows.Flow, s *service, roles mask) *edge {
 	if i == 0 {
 		return nil
 	}
-	e, _ := p.leadsTo(p.services[i-1], roles)
+	for j := range p.services[i-1].edges {
+		if e := &p.services[i-1].edges[j]; e.from&from != 0 && e.to&to != 0 {
+			return e.edge
+		}
+	}
+	e, _ := p.leadsTo(p.services[i-1], to)
 	return e
 }
 

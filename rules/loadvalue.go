@@ -285,7 +285,7 @@ func factNamed(name string) (f knownFact, ok bool) {
 func factValues(k dissect.Key) (values []string, version bool) {
 	switch k {
 	case dissect.TLSVersion:
-		return []string{"1.3", "1.2", "1.1", "1.0", "ssl3", "ssl2"}, true
+		return []string{"1.3", "1.2", "1.1", "1.0", "ssl3", "ssl2", "dtls1.3", "dtls1.2", "dtls1.0"}, true
 	case dissect.TLSClientCert:
 		return []string{"present", "empty", "absent", "unknown"}, false
 	case dissect.TLSClientCertBasis:

@@ -292,7 +292,7 @@ func (c *candidate) grade(f *flows.Flow) (grade, pcaps.FrameID) {
 // protocols that have one.
 func handshakeDone(f *flows.Flow) bool {
 	switch f.App {
-	case "tls":
+	case "tls", "quic", "dtls":
 		return f.Facts.Text(dissect.TLSHandshake) == "complete" && f.Facts.Text(dissect.TLSRefused) == ""
 	case "zmtp":
 		return f.Facts.Text(dissect.ZMTPHandshake) == "complete"
