@@ -2,7 +2,6 @@ package dissect
 
 import (
 	"bytes"
-	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -150,7 +149,7 @@ func quicHellos(t testing.TB, client, server *tls.Config) (ch, sh []byte) {
 	ends := [2]*tls.QUICConn{tls.QUICClient(&tls.QUICConfig{TLSConfig: client}), tls.QUICServer(&tls.QUICConfig{TLSConfig: server})}
 	for _, end := range ends {
 		end.SetTransportParameters(nil)
-		if err := end.Start(context.Background()); err != nil {
+		if err := end.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		defer end.Close()
