@@ -96,6 +96,15 @@ func TestTable(t *testing.T) {
 			`> hello
 			< world`},
 
+		{"both sides of a device that renumbers: the client is where it speaks", `
+			0.000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.010 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=5000001
+			0.020 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
+			0.030 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 3/2 payload=5/0`,
+			`> hello`},
+
 		{"orientation by port: documented before well-known", `
 			0.0 10.0.0.1:443 > 10.0.0.2:7780 A seq=100 ack=900
 			0.1 10.0.0.4:7780 > 10.0.0.3:443 A seq=100 ack=900

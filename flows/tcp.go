@@ -276,14 +276,19 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 		}
 		c.stream[end] = c.next[end]
 	}
+	if !c.spoke[end] && end == r.client() {
+		// The client is nowhere near what a SYN-ACK said of its SYN: that one
+		// answered another connection of these ports, or the capture has both
+		// sides of a device that renumbers.
+		if far := int32(seq - c.next[end]); (far >= 1<<16 || far <= -1<<16) && t.extra(r).tcp.told {
+			c.next[end], c.stream[end] = seq, seq
+		}
+	}
 	if n > 0 && !c.spoke[end] {
 		d := &t.extra(r).tcp
 		c.spoke[end], c.dataSeq[end] = true, seq
 		d.dataFrame[end] = frame
-		// Where what came before is unknown anyway, reading begins here. So it
-		// does when the client is nowhere near what a SYN-ACK said of its SYN:
-		// that one answered another connection of these ports.
-		if c.late || d.told && end == r.client() && seq-c.next[end] >= 1<<16 {
+		if c.late { // what came before is unknown anyway: this is where reading begins
 			c.next[end], c.stream[end] = seq, seq
 		}
 	}
