@@ -210,9 +210,13 @@ func (p *dtlsParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 			p.sealed(dir, recordHandshake, facts)
 			break // likewise; the first one is the Finished
 		}
+		at := r.off
 		h := readDTLSRecord(r)
 		if r.err() != nil || !isDTLSVersion(h.version) || h.typ < recordCCS || h.typ > recordHeartbeat {
 			break
+		}
+		if facts.traced() {
+			h.traceRecord(dir, at, facts)
 		}
 		p.record(dir, &h, facts)
 		if p.records++; p.records >= maxDTLSRecords {
@@ -292,6 +296,9 @@ func (p *dtlsParser) fragment(dir Dir, m *dtlsMessage, body []byte, facts *Facts
 	if !s.begun {
 		switch m.typ {
 		case msgHelloVerifyRequest:
+			if facts.traced() {
+				facts.tell(dir, 1, "HelloVerifyRequest: the server asks for its cookie back")
+			}
 			return // what the server says behind it may begin at 0 or 1
 		case msgClientHello, msgServerHello:
 			s.begun = true
@@ -360,6 +367,9 @@ func (s *dtlsSide) take(sequence int) *dtlsWaiting {
 // whole reads a message.
 func (p *dtlsParser) whole(dir Dir, m *dtlsMessage, body []byte, facts *Facts) {
 	if !wanted(m.typ) {
+		if facts.traced() {
+			facts.tell(dir, 1, messageName(m.typ), Field{"length", bytesOf(m.size)})
+		}
 		p.tls.note(dir, m.typ, facts)
 		return
 	}

@@ -279,7 +279,7 @@ func (p *quicParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 			p.short(dir, rest, len(rest) == len(b), facts)
 			break
 		}
-		n := p.long(dir, rest, facts)
+		n := p.long(dir, rest, len(b)-len(rest), facts)
 		if n == 0 {
 			break
 		}
@@ -292,9 +292,9 @@ func (p *quicParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	return len(b), nil
 }
 
-// long reads the packet with a long header at the beginning of b and returns
-// its length, 0 where nothing can follow it.
-func (p *quicParser) long(dir Dir, b []byte, facts *Facts) (n int) {
+// long reads the packet with a long header at the beginning of b, which is byte
+// at of its datagram, and returns its length, 0 where nothing can follow it.
+func (p *quicParser) long(dir Dir, b []byte, at int, facts *Facts) (n int) {
 	if len(b) < 5 {
 		return 0
 	}
@@ -312,6 +312,9 @@ func (p *quicParser) long(dir Dir, b []byte, facts *Facts) (n int) {
 	}
 	p.speaks(version, facts)
 	p.source[dir].set(h.source)
+	if facts.traced() {
+		h.tracePacket(dir, at, min(h.end, len(b)), facts)
+	}
 	switch {
 	case h.typ == quicInitial && h.end <= len(b) && quicSalt(version) != nil:
 		p.initial(dir, &h, b[:h.end], facts)

@@ -231,3 +231,34 @@ func TestTraceTLS(t *testing.T) {
 		t.Errorf("not tried: %v", want)
 	}
 }
+
+func TestTraceDatagrams(t *testing.T) {
+	want := map[string]string{
+		"QUIC": `
+> QUIC Initial packet; version 0x00000001; to 8394c8f03e515708; length 1200 bytes
+>   ClientHello; versions 1.3; server name example.com; alpn alpn; cipher suites 2; signature algorithms 7; groups 3; session id 0 bytes
+< QUIC Initial packet; version 0x00000001; from f067a5502a4262b5; length 135 bytes
+<   ServerHello; version 1.3; cipher suite TLS_AES_128_GCM_SHA256 (0x1301)
+> = the handshake is complete
+> = client certificate: unknown`,
+		"DTLS": `
+> DTLS handshake record; version dtls1.0; length 91 bytes
+>   ClientHello; versions dtls1.3, dtls1.2; server name a.test; cipher suites 2; session id 0 bytes
+< DTLS handshake record; version dtls1.0; length 19 bytes
+<   HelloVerifyRequest: the server asks for its cookie back
+> DTLS handshake record; version dtls1.2; length 42 bytes
+> DTLS handshake record; version dtls1.2; length 61 bytes
+>   ClientHello; versions dtls1.3, dtls1.2; server name a.test; cipher suites 2; session id 0 bytes
+< DTLS handshake record; version dtls1.2; length 58 bytes
+<   ServerHello; version dtls1.3; cipher suite TLS_AES_128_GCM_SHA256 (0x1301)
+> = the handshake is complete
+> = client certificate: unknown`,
+	}
+	for i := range samples {
+		if s := &samples[i]; want[s.name] != "" {
+			l, c := overheard(t, s)
+			c.end()
+			l.tells(want[s.name])
+		}
+	}
+}
