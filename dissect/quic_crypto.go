@@ -82,9 +82,9 @@ func hmacSHA256(key, message []byte) [sha256.Size]byte {
 	return sha256.Sum256(b[:sha256.BlockSize+sha256.Size])
 }
 
-// expandLabel is HKDF-Expand-Label (RFC 8446 section 7.1) without a context, of
+// quicLabel is HKDF-Expand-Label (RFC 8446 section 7.1) without a context, of
 // at most 32 bytes: one round of HKDF-Expand, of which the first n bytes count.
-func expandLabel(secret []byte, label string, n int) [sha256.Size]byte {
+func quicLabel(secret []byte, label string, n int) [sha256.Size]byte {
 	const prefix = "tls13 "
 	var info [maxQUICInfo]byte
 	b := append(info[:0], 0, byte(n), byte(len(prefix)+len(label)))
@@ -112,7 +112,7 @@ func initialKeys(version uint32, id []byte, client bool) quicKeys {
 	if client {
 		label = "client in"
 	}
-	return quicKeys{secret: expandLabel(initial[:], label, sha256.Size), v2: version == quicV2}
+	return quicKeys{secret: quicLabel(initial[:], label, sha256.Size), v2: version == quicV2}
 }
 
 // label chooses between those of version 1 and 2.
@@ -125,7 +125,7 @@ func (k *quicKeys) label(v1, v2 string) string {
 
 // block makes a cipher of the key that label names.
 func (k *quicKeys) block(label string) cipher.Block {
-	key := expandLabel(k.secret[:], label, aesKeySize)
+	key := quicLabel(k.secret[:], label, aesKeySize)
 	b, err := aes.NewCipher(key[:aesKeySize])
 	if err != nil {
 		panic(err) // the key has the right size
@@ -171,7 +171,7 @@ func (k *quicKeys) open(c *Context, packet []byte, number int) (payload []byte, 
 		if err != nil {
 			panic(err) // AES has the block size that GCM wants
 		}
-		iv := expandLabel(k.secret[:], k.label("quic iv", "quicv2 iv"), gcmNonce)
+		iv := quicLabel(k.secret[:], k.label("quic iv", "quicv2 iv"), gcmNonce)
 		k.seal, k.iv = seal, [gcmNonce]byte(iv[:gcmNonce])
 	}
 	pn := packetNumber(k.next, truncated, size)
