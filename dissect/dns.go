@@ -4,10 +4,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"strconv"
-	"strings"
 	"unicode/utf8"
-
-	"golang.org/x/net/dns/dnsmessage"
 )
 
 // DNS, RFC 1035 section 4.1, multicast DNS, RFC 6762, and LLMNR, RFC 4795: one
@@ -26,6 +23,7 @@ import (
 const (
 	dnsHeaderSize = 12
 	maxDNSCount   = 256 // records that a believable message has in a section
+	maxDNSName    = 255 // bytes of a name (section 3.1)
 )
 
 var dns = Dissector{
@@ -94,49 +92,45 @@ func probeDNS(b []byte) Match {
 	if opcode > 6 || opcode == 3 {
 		return No
 	}
-	total := 0
+	total, absurd := 0, false
 	for at := 4; at < dnsHeaderSize; at += 2 {
 		n := int(binary.BigEndian.Uint16(b[at:]))
-		if n > maxDNSCount {
-			return No
-		}
+		absurd = absurd || n > maxDNSCount
 		total += n
 	}
 	questions := binary.BigEndian.Uint16(b[4:])
 	reply := flags&0x8000 != 0
-	if total == 0 && !reply || questions > 32 {
+	absurd = absurd || questions > 32
+	if total == 0 && !reply {
 		return No
 	}
-	var p dnsmessage.Parser
-	if _, err := p.Start(b); err != nil || questions == 0 {
+	var label [maxDNSName]byte
+	_, at := dnsName(label[:0], b, dnsHeaderSize)
+	if at+4 > len(b) || at < 0 || questions == 0 {
+		if absurd {
+			return No
+		}
 		return Weak
 	}
-	q, err := p.Question()
-	if err == nil && isNetBIOSName(q) {
+	t, class := binary.BigEndian.Uint16(b[at:]), binary.BigEndian.Uint16(b[at+2:])
+	if b[dnsHeaderSize] == netbiosNameSize-1 && (t == 32 || t == 33) {
 		return No // the NetBIOS name service, RFC 1002: the same header, other records
 	}
 	const zeroBit = 0x0040 // Z, RFC 1035: must be zero
-	if err != nil || flags&zeroBit != 0 || questions != 1 || !knownDNSType(q.Type) || !knownDNSClass(q.Class) {
+	if absurd || flags&zeroBit != 0 || questions != 1 || !knownDNSType(t) || !knownDNSClass(class) {
 		return Weak
 	}
 	return Yes
 }
 
-// isNetBIOSName says whether a question is one of NetBIOS: its types NB and
-// NBSTAT, and a name whose first label is of 32 letters (RFC 1002 section
-// 4.2.1.2).
-func isNetBIOSName(q dnsmessage.Question) bool {
-	label, _, _ := strings.Cut(q.Name.String(), ".")
-	return len(label) == 32 && (q.Type == 32 || q.Type == 33)
-}
-
-func knownDNSType(t dnsmessage.Type) bool {
+func knownDNSType(t uint16) bool {
 	return t >= 1 && t <= 65 || t == 99 || t >= 249 && t <= 257
 }
 
-func knownDNSClass(c dnsmessage.Class) bool {
+func knownDNSClass(c uint16) bool {
+	const internet, chaos, none, anything = 1, 3, 254, 255
 	c &^= 0x8000 // "unicast response wanted", RFC 6762 section 5.4
-	return c == dnsmessage.ClassINET || c == dnsmessage.ClassCHAOS || c == dnsmessage.ClassANY || c == 254
+	return c == internet || c == chaos || c == none || c == anything
 }
 
 type dnsParser struct {
@@ -165,50 +159,109 @@ func parseDNS(b []byte, facts *Facts) error {
 	if len(b) < dnsHeaderSize {
 		return &Malformed{"header", 0, "shorter than 12 bytes"}
 	}
-	var p dnsmessage.Parser
-	header, err := p.Start(b)
-	if err != nil {
-		return &Malformed{"header", 0, "not a header"}
+	flags := binary.BigEndian.Uint16(b[2:])
+	if flags&0x8000 != 0 {
+		facts.Add(DNSRCode, []byte(dnsRCode(int(flags&15))))
 	}
-	if header.Response {
-		facts.Add(DNSRCode, []byte(dnsRCode(header.RCode)))
+	const update = 5 // RFC 2136: a zone, prerequisites and updates stand in the sections
+	updates := flags>>11&15 == update
+	if updates {
+		facts.SetFlag(DNSUpdate, true)
 	}
-	for {
-		q, err := p.Question()
-		if err == dnsmessage.ErrSectionDone {
-			break
-		}
-		if err != nil {
-			// A label may hold what the library refuses, a dot for one.
-			if p.SkipQuestion() != nil {
-				return nil
+	at := dnsHeaderSize
+	for range binary.BigEndian.Uint16(b[4:]) {
+		var raw [maxDNSName]byte
+		name, next := dnsName(raw[:0], b, at)
+		if next < 0 {
+			if name != nil {
+				facts.AddText(DNSQName, unknownLabel)
 			}
-			continue
+			return nil
 		}
-		facts.Add(DNSQType, []byte(dnsType(q.Type)))
-		name := []byte("<Root>")
-		if q.Name.Length > 1 {
-			name = dnsName(q.Name.Data[:q.Name.Length-1])
+		if next+4 > len(b) {
+			return nil
 		}
-		facts.Add(DNSQName, name)
+		facts.Add(DNSQType, []byte(dnsType(binary.BigEndian.Uint16(b[next:]))))
+		if len(name) == 0 {
+			facts.AddText(DNSQName, "<Root>")
+		} else {
+			facts.Add(DNSQName, dnsText(name))
+		}
+		at = next + 4
 	}
-	answers := dnsSection{p.AnswerHeader, p.SkipAnswer}
-	additionals := dnsSection{p.AdditionalHeader, p.SkipAdditional}
-	if readAddresses(&p, answers, facts) && p.SkipAllAuthorities() == nil {
-		readAddresses(&p, additionals, facts)
-	}
+	answers, authorities, additionals := binary.BigEndian.Uint16(b[6:]), binary.BigEndian.Uint16(b[8:]), binary.BigEndian.Uint16(b[10:])
+	at = dnsRecords(b, at, answers, true, facts)
+	at = dnsRecords(b, at, authorities, updates, facts)
+	dnsRecords(b, at, additionals, true, facts)
 	return nil
 }
 
-// dnsName is a name as Wireshark prints it: what is not printable as a
-// backslash and three octal digits, what is not UTF-8 as U+FFFD.
-func dnsName(b []byte) []byte {
+// unknownLabel stands for a name with a label of a kind that nobody defined.
+const unknownLabel = "<Unknown extended label>"
+
+// dnsName appends to dst the labels of the name at b[at:], with a dot between
+// them, and returns where it ends in the message: -1 where it is broken or does
+// not end in b, and then nil for its text, unless a label's kind is what could
+// not be read. Pointers (section 4.1.4) must lead backwards, as compression
+// makes them, so that they come to an end.
+func dnsName(dst, b []byte, at int) (name []byte, next int) {
+	next = -1
+	for lowest := at; at >= 0 && at < len(b); {
+		n := int(b[at])
+		switch n >> 6 {
+		case 0:
+			if n == 0 {
+				if next < 0 {
+					next = at + 1
+				}
+				return dst, next
+			}
+			if at+1+n > len(b) || len(dst)+1+n > maxDNSName-2 { // without the first length and the root
+				return nil, -1
+			}
+			if len(dst) > 0 {
+				dst = append(dst, '.')
+			}
+			for _, c := range b[at+1 : at+1+n] {
+				if c == '.' {
+					dst = append(dst, '\\') // it is no dot between labels (RFC 4343 section 2.1)
+				}
+				dst = append(dst, c)
+			}
+			at += 1 + n
+		case 3:
+			if at+2 > len(b) {
+				return nil, -1
+			}
+			if next < 0 {
+				next = at + 2
+			}
+			at = int(binary.BigEndian.Uint16(b[at:]) & 0x3fff)
+			if at >= lowest {
+				return nil, -1
+			}
+			lowest = at
+		case 1:
+			return dst, -1
+		default:
+			return nil, -1
+		}
+	}
+	return nil, -1
+}
+
+// dnsText is a name as Wireshark prints it: what is not printable as in C or as
+// a backslash and three octal digits, what is not UTF-8 as U+FFFD.
+func dnsText(b []byte) []byte {
 	name := make([]byte, 0, len(b))
 	for len(b) > 0 {
 		r, n := utf8.DecodeRune(b)
-		if r < ' ' || r == 0x7f {
+		switch {
+		case r >= '\a' && r <= '\r':
+			name = append(name, '\\', "abtnvfr"[r-'\a'])
+		case r < ' ' || r == 0x7f:
 			name = append(name, '\\', '0'+b[0]>>6, '0'+b[0]>>3&7, '0'+b[0]&7)
-		} else {
+		default:
 			name = utf8.AppendRune(name, r)
 		}
 		b = b[n:]
@@ -216,45 +269,40 @@ func dnsName(b []byte) []byte {
 	return name
 }
 
-// dnsSection is how the records of one section are reached.
-type dnsSection struct {
-	header func() (dnsmessage.ResourceHeader, error)
-	skip   func() error
-}
-
-// readAddresses records the addresses of a section and says whether it came to
-// the section's end.
-func readAddresses(p *dnsmessage.Parser, section dnsSection, facts *Facts) bool {
-	for {
-		h, err := section.header()
-		if err == dnsmessage.ErrSectionDone {
-			return true
+// dnsRecords passes over the records of a section, from at, and records the
+// addresses in it where they are wanted. It returns where the section ends, -1
+// when it cannot be told.
+func dnsRecords(b []byte, at int, count uint16, wanted bool, facts *Facts) int {
+	const (
+		fixed    = 10 // type, class, TTL, length
+		typeA    = 1
+		typeAAAA = 28
+	)
+	for range count {
+		if at < 0 {
+			return -1
 		}
-		if err != nil {
-			if section.skip() != nil {
-				return false
-			}
-			continue
+		var raw [maxDNSName]byte
+		_, next := dnsName(raw[:0], b, at)
+		if next < 0 || next+fixed > len(b) {
+			return -1
 		}
+		kind, size := binary.BigEndian.Uint16(b[next:]), int(binary.BigEndian.Uint16(b[next+8:]))
+		at = next + fixed
+		if at+size > len(b) {
+			return -1
+		}
+		data := b[at : at+size]
+		at += size
 		switch {
-		case h.Type == dnsmessage.TypeA && h.Length == 4:
-			a, err := p.AResource()
-			if err != nil {
-				return false
-			}
-			addAddress(facts, netip.AddrFrom4(a.A))
-		case h.Type == dnsmessage.TypeAAAA && h.Length == 16:
-			a, err := p.AAAAResource()
-			if err != nil {
-				return false
-			}
-			addAddress(facts, netip.AddrFrom16(a.AAAA))
-		default:
-			if section.skip() != nil {
-				return false
-			}
+		case !wanted:
+		case kind == typeA && size == 4:
+			addAddress(facts, netip.AddrFrom4([4]byte(data)))
+		case kind == typeAAAA && size == 16:
+			addAddress(facts, netip.AddrFrom16([16]byte(data)))
 		}
 	}
+	return at
 }
 
 func addAddress(facts *Facts, a netip.Addr) {
@@ -281,7 +329,7 @@ func (p *dnsParser) Close(*Facts) {}
 
 // dnsType is the name of a type in the IANA registry of DNS parameters,
 // TYPEn (RFC 3597 section 5) where it is not worth a name here.
-func dnsType(t dnsmessage.Type) string {
+func dnsType(t uint16) string {
 	switch t {
 	case 1:
 		return "A"
@@ -344,11 +392,11 @@ func dnsType(t dnsmessage.Type) string {
 }
 
 // dnsRCode is the name of a response code in the same registry.
-func dnsRCode(c dnsmessage.RCode) string {
+func dnsRCode(c int) string {
 	names := [...]string{"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED",
 		"YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE", "DSOTYPENI"}
-	if int(c) < len(names) {
+	if c < len(names) {
 		return names[c]
 	}
-	return "RCODE" + strconv.Itoa(int(c))
+	return "RCODE" + strconv.Itoa(c)
 }

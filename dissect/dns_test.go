@@ -35,7 +35,16 @@ func TestDNSMessages(t *testing.T) {
 		{"odd names", []string{queryHeader + "05 61011b7fc3 04 c3a42062 00" + "0010 0001"},
 			"dns.qtype TXT\ndns.qname a\\001\\033\\177\uFFFD.ä b\n"},
 		{"a dot in a label", []string{"1234 0100 0002 0000 0000 0000" + "03 612e62 00 0001 0001" + wwwExample + "001c 0001"},
-			"dns.qtype AAAA\ndns.qname www.example\n"}, // one question is passed over
+			"dns.qtype A\ndns.qname a\\.b\ndns.qtype AAAA\ndns.qname www.example\n"},
+		{"line ends in a name", []string{queryHeader + "04 610d0a09 00" + "0010 0001"},
+			"dns.qtype TXT\ndns.qname a\\r\\n\\t\n"},
+		{"the root", []string{queryHeader + "00 0002 0001"}, "dns.qtype NS\ndns.qname <Root>\n"},
+		{"a label of another kind", []string{queryHeader + "0161 45 00 0001 0001"}, "dns.qname <Unknown extended label>\n"},
+		{"a label of yet another kind", []string{queryHeader + "0161 85 00 0001 0001"}, ""},
+		{"a pointer forwards", []string{queryHeader + "c012 0001 0001 0161 00"}, ""},
+		{"a name of 256 bytes", []string{queryHeader + strings.Repeat("3f"+strings.Repeat("61", 63), 4) + "00 0001 0001"}, ""},
+		{"more questions than bytes", []string{"1234 0100 8000 0000 0000 0000" + wwwExample + "0001 0001"},
+			"dns.qtype A\ndns.qname www.example\n"},
 		{"type without a name", []string{queryHeader + wwwExample + "ff55 0001"},
 			"dns.qtype TYPE65365\ndns.qname www.example\n"},
 		{"answer, authority and additional", []string{
@@ -55,7 +64,7 @@ func TestDNSMessages(t *testing.T) {
 		{"dynamic update", []string{
 			"1234 2800 0001 0000 0001 0000" + wwwExample + "0006 0001" + "c00c 0001 0001 0000003c 0004 c0000201",
 			"1234 a805 0001 0000 0000 0000" + wwwExample + "0006 0001"},
-			"dns.qtype SOA\ndns.qname www.example\ndns.rcode REFUSED\n"},
+			"dns.update true\ndns.qtype SOA\ndns.qname www.example\ndns.answer 192.0.2.1\ndns.rcode REFUSED\n"},
 		{"a pointer to itself", []string{queryHeader + "c00c 0001 0001"}, ""},
 		{"header alone", []string{"1234 8182 0000 0000 0000 0000"},
 			"dns.rcode SERVFAIL\n"},

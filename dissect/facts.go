@@ -97,6 +97,7 @@ const (
 
 	HTTPMethod
 	HTTPHost
+	HTTPHostCut
 	HTTPStatus
 	HTTPUserAgent
 	HTTPServer
@@ -135,6 +136,7 @@ const (
 	DNSQType
 	DNSAnswer
 	DNSRCode
+	DNSUpdate
 
 	ICMPType
 	ICMPRTT
@@ -219,6 +221,7 @@ var keys = [keyCount]KeyInfo{
 	HTTPRequests:        {"http.requests", Int, "requests"},
 	HTTPUnauthenticated: {"http.unauthenticated", Int, "requests with neither a token, a cookie nor an Authorization header that were answered with success; pages and what begins a session left out"},
 	HTTPUpgrade:         {"http.upgrade", List, "protocols that connections or streams went on with: websocket, h2c"},
+	HTTPHostCut:         {"http.host_cut", Flag, "the capture cut the first Host header: http.host is the beginning of one"},
 
 	SMBDialect:          {"smb.dialect", Text, "dialect that the server chose: 2.0.2, 2.1, 3.0, 3.0.2, 3.1.1, or an SMB1 name"},
 	SMBDialects:         {"smb.dialects", List, "dialects that the client offered; 2.??? is any of SMB2, left to a second negotiate"},
@@ -247,6 +250,7 @@ var keys = [keyCount]KeyInfo{
 	DNSQType:  {"dns.qtype", List, "types asked for"},
 	DNSAnswer: {"dns.answer", List, "A and AAAA addresses answered, additional ones included"},
 	DNSRCode:  {"dns.rcode", List, "response codes"},
+	DNSUpdate: {"dns.update", Flag, "a dynamic update (RFC 2136): qname is the zone, answer what a client registers"},
 
 	ICMPType: {"icmp.type", List, "type/code of both directions"},
 	ICMPRTT:  {"icmp.rtt_ms", Float, "least time from an echo request to its reply, milliseconds"},

@@ -577,9 +577,14 @@ func (p *httpParser) cutHeader(dir Dir, line []byte, whole bool, facts *Facts) {
 	if !ok {
 		return
 	}
-	// Half a host name is another host's. Where its port has begun it is
-	// whole, though the port may not be.
+	// Half a host name is another host's, and is said to be half. Where its
+	// port has begun it is whole, though the port may not be.
 	if colon := bytes.IndexByte(value, ':'); !whole && isHeader(name, "host") && (colon < 0 || colon == len(value)-1) {
+		value = bytes.TrimSpace(value)
+		if len(value) > 0 && colon < 0 && bytes.IndexByte(value, '@') < 0 && !facts.knows(HTTPHost) {
+			facts.SetFlag(HTTPHostCut, true)
+			facts.AddText(HTTPHost, printable(value))
+		}
 		return
 	}
 	// A scheme is whole where its value has begun.

@@ -197,8 +197,11 @@ func TestHTTPCutRequests(t *testing.T) {
 		{"GET /v1/items?token=" + plantedJWT, "http.token", "url"},
 		{"GET / HTTP/1.1\r\nAuthorization: Bearer " + plantedJWT, "http.auth_scheme", "bearer"},
 		{"GET / HTTP/1.1\r\nAuthorization: Bear", "http.auth_scheme", ""},
-		{"GET / HTTP/1.1\r\nHost: a.exam", "http.host", ""},
+		{"GET / HTTP/1.1\r\nHost: a.exam", "http.host", "a.exam"},
+		{"GET / HTTP/1.1\r\nHost: a.exam", "http.host_cut", "true"},
+		{"GET / HTTP/1.1\r\nHost: agent@a.exam", "http.host", ""},
 		{"GET / HTTP/1.1\r\nHost: a.example\r\n", "http.host", "a.example"},
+		{"GET / HTTP/1.1\r\nHost: a.example\r\n", "http.host_cut", ""},
 		{"GET / HTTP/1.1\r\nCookie: a=" + plantedCookie, "http.cookie", "true"},
 		{"DELETE /v1/ite", "http.method", "DELETE"},
 	} {

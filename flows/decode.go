@@ -79,10 +79,12 @@ const (
 	tagGTP
 	tagNSH
 	tagAH
+	tagTeredo
+	tagMACsec
 	tagKinds
 )
 
-var tagNames = [tagKinds]string{"", "vlan", "mpls", "pppoe", "cmd", "vntag", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "nsh", "ah"}
+var tagNames = [tagKinds]string{"", "vlan", "mpls", "pppoe", "cmd", "vntag", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "nsh", "ah", "teredo", "macsec"}
 
 func (t tag) String() string { return tagNames[t.kind] + ":" + strconv.FormatUint(uint64(t.id), 10) }
 
@@ -162,6 +164,7 @@ const (
 	etherERSPAN3 = 0x22eb
 	etherPPP     = 0x880b
 	etherNSH     = 0x894f
+	etherMACsec  = 0x88e5
 	etherARP     = 0x0806
 	etherRARP    = 0x8035
 	etherSlow    = 0x8809 // LACP and others
@@ -186,6 +189,8 @@ const (
 	portVXLANGPE   = 4790
 	portGENEVE     = 6081
 	portGTPU       = 2152
+	portGTP0       = 3386
+	portTeredo     = 3544
 
 	maxDepth = 10 // headers of encapsulation read of one frame: nesting bombs end here
 )
@@ -598,6 +603,28 @@ func (s *segment) network(t uint16, b []byte) Outcome {
 			t, b = binary.BigEndian.Uint16(b[4:]), b[6:]
 		case etherNSH:
 			return s.nsh(b)
+		case etherMACsec:
+			// IEEE 802.1AE section 9.3: flags and association, short length,
+			// packet number, channel identifier where the flags say so. Frames
+			// that are but authenticated go on with the Ethernet type.
+			const explicitSCI, encrypted = 0x20, 0x0c
+			n := 6
+			if len(b) < n {
+				return Truncated
+			}
+			if b[0]&encrypted != 0 {
+				return NotIP
+			}
+			if b[0]&explicitSCI != 0 {
+				n += 8
+			}
+			if len(b) < n+2 {
+				return Truncated
+			}
+			if !s.push(tagMACsec, uint32(b[0]&3)) {
+				return Malformed
+			}
+			t, b = binary.BigEndian.Uint16(b[n:]), b[n+2:]
 		default:
 			s.lan = t == etherARP || t == etherRARP || t == etherSlow || t == etherEAPOL || t == etherLLDP
 			return NotIP
@@ -821,6 +848,11 @@ func (s *segment) udp(b []byte, n int) Outcome {
 		return s.tunnel(ProtoUDP, b, n, (*segment).geneve)
 	case portGTPU:
 		return s.tunnel(ProtoUDP, b, n, (*segment).gtp)
+	case portGTP0:
+		return s.tunnel(ProtoUDP, b, n, (*segment).gtp0)
+	}
+	if s.dstPort == portTeredo || s.srcPort == portTeredo {
+		return s.tunnel(ProtoUDP, b, n, (*segment).teredo)
 	}
 	s.rest(b, n)
 	if s.ipID == 0 { // and the checksum may not be computed yet: datagrams of one size would look the same

@@ -419,6 +419,28 @@ var decodeCases = []decodeCase{
 	}, tcp4)), plain4 + " gtp:5"},
 	{"GTP-U echo", pcaps.LinkRaw, ipv4(17, udp(2152, 2152, []byte{0x32, 1, 0, 4, 0, 0, 0, 0, 0, 1, 0, 0})),
 		"decoded 10.0.0.1:2152 > 10.0.0.2:2152 proto=17 payload=12/12"},
+	{"GTP version 0", pcaps.LinkRaw, ipv4(17, udp(3386, 3386, []byte{
+		0x1e, 255, // version 0; a packet
+		0, 52, // length
+		0, 1, 0, 7, // sequence, flow label
+		0xff, 0xff, 0xff, 0xff, // LLC frame, padding
+		0x42, 0, 1, 0x21, 0x43, 0x65, 0x87, 9, // tunnel
+	}, tcp4)), plain4 + " gtp:7"},
+	{"GTP version 0, control", pcaps.LinkRaw, ipv4(17, udp(3386, 3386, make([]byte, 20))),
+		"decoded 10.0.0.1:3386 > 10.0.0.2:3386 proto=17 payload=20/20"},
+	{"Teredo", pcaps.LinkRaw, ipv4(17, udp(50000, 3544, []byte{
+		0, 1, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, // authentication: no parts, nonce, confirmation
+		0, 0, 0xcf, 0xff, 0x3f, 0xff, 0xfd, 0xfe, // origin
+	}, tcp6)), plain6 + " teredo:0"},
+	{"Teredo's bubble", pcaps.LinkRaw, ipv4(17, udp(3544, 50000, []byte("not IPv6"))),
+		"decoded 10.0.0.1:3544 > 10.0.0.2:50000 proto=17 payload=8/8"},
+	{"MACsec, authenticated", pcaps.LinkEthernet, join(ether, []byte{0x88, 0xe5,
+		0x21, 0, 0, 0, 0, 9, // channel identifier, association 1; packet 9
+		2, 0, 0, 0, 0, 1, 0, 1, // channel
+		0x08, 0x00}, tcp4, make([]byte, 16)), plain4 + " macsec:1"},
+	{"MACsec, encrypted", pcaps.LinkEthernet, join(ether, []byte{0x88, 0xe5, 0x0c, 0, 0, 0, 0, 9}, tcp4), "not IP"},
+	{"Cisco MetaData in GRE", pcaps.LinkRaw, ipv4(47, []byte{0x20, 0, 0x89, 0x09, 0, 0, 0, 0x28}, []byte{1, 1, 0, 1, 0, 5, 0x08, 0x00}, tcp4),
+		plain4 + " gre:40 cmd:5"},
 	{"VXLAN in a VLAN, ERSPAN in that", pcaps.LinkEthernet, join(ether, []byte{0x81, 0, 0, 20, 0x08, 0x00},
 		ipv4(17, udp(50000, 4789, []byte{8, 0, 0, 0, 0, 0, 42, 0}, ether, []byte{0x08, 0x00},
 			ipv4(47, []byte{0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 0, 0, 7, 0, 0, 0, 3}, ether, []byte{0x08, 0x00}, tcp4)))),

@@ -239,3 +239,45 @@ func (s *segment) gtp(b []byte) Outcome {
 	}
 	return s.rawIP(b[n:])
 }
+
+// gtp0 reads the header of GTP before it had versions of its own for control and
+// user (3GPP TS 09.60 section 6), where it carries a packet.
+func (s *segment) gtp0(b []byte) Outcome {
+	const tPDU, header = 255, 20
+	if len(b) < header {
+		return Truncated
+	}
+	if b[0]>>5 != 0 || b[0]&0x10 == 0 || b[1] != tPDU {
+		return NotIP
+	}
+	if !s.push(tagGTP, uint32(binary.BigEndian.Uint16(b[6:]))) { // flow label
+		return Malformed
+	}
+	return s.rawIP(b[header:])
+}
+
+// teredo reads what Teredo (RFC 4380 section 5.1.1) puts in front of an IPv6
+// packet: an authentication header (00 01, lengths of the two parts) and an
+// origin indication (00 00, port, address), either of which may be missing.
+func (s *segment) teredo(b []byte) Outcome {
+	if len(b) >= 4 && b[0] == 0 && b[1] == 1 {
+		n := 4 + int(b[2]) + int(b[3]) + 8 + 1 // nonce, confirmation
+		if len(b) < n {
+			return Truncated
+		}
+		b = b[n:]
+	}
+	if len(b) >= 8 && b[0] == 0 && b[1] == 0 {
+		b = b[8:]
+	}
+	if len(b) < 40 {
+		return Truncated
+	}
+	if b[0]>>4 != 6 {
+		return NotIP
+	}
+	if !s.push(tagTeredo, 0) {
+		return Malformed
+	}
+	return s.ipv6(b)
+}

@@ -72,6 +72,9 @@ func (b *nameBook) learn(f *flows.Flow) {
 		case dissect.TLSSNI:
 			b.add(server, fact.Str, bySNI, pcaps.FrameID(fact.Frame()))
 		case dissect.HTTPHost:
+			if f.Facts.Has(dissect.HTTPHostCut) {
+				continue // the beginning of a name is no name
+			}
 			b.add(server, hostOnly(fact.Str), byHost, pcaps.FrameID(fact.Frame()))
 		case dissect.TLSCertSAN, dissect.TLSCertCN:
 			b.add(server, fact.Str, byCert, pcaps.FrameID(fact.Frame()))
@@ -83,6 +86,9 @@ func (b *nameBook) learn(f *flows.Flow) {
 // which answer belongs to which; its addresses are then taken for each, so
 // that nothing is called a mismatch on that ground, and name no host.
 func (b *nameBook) learnDNS(f *flows.Flow) {
+	if f.Facts.Has(dissect.DNSUpdate) {
+		return // the name is a zone's
+	}
 	all := f.Facts.All()
 	names := 0
 	for i := range all {
@@ -198,7 +204,7 @@ func serverName(f *flows.Flow) (string, pcaps.FrameID) {
 		case dissect.TLSSNI:
 			return all[i].Str, pcaps.FrameID(all[i].Frame())
 		case dissect.HTTPHost:
-			if host.Str == "" {
+			if host.Str == "" && !f.Facts.Has(dissect.HTTPHostCut) {
 				host = all[i]
 			}
 		}
