@@ -128,3 +128,9 @@ func All() []Dissector {
 		dnsTCP, dns, mdns, llmnr, icmp,
 	}
 }
+
+// Refinements is every name that a Parser gives a flow in place of its
+// Dissector's.
+func Refinements() []string {
+	return []string{"nfs", "mount", "portmap", "smtp", "ftp", "imap", "pop3", "irc", "xmpp", "gnutella", "vmware-authd", "mysql", "postgresql"}
+}

@@ -108,6 +108,7 @@ const (
 	HTTPRequests
 	HTTPUnauthenticated
 	HTTPUpgrade
+	HTTPService
 
 	SMBDialect
 	SMBDialects
@@ -222,6 +223,7 @@ var keys = [keyCount]KeyInfo{
 	HTTPUnauthenticated: {"http.unauthenticated", Int, "requests with neither a token, a cookie nor an Authorization header that were answered with success; pages and what begins a session left out"},
 	HTTPUpgrade:         {"http.upgrade", List, "protocols that connections or streams went on with: websocket, h2c"},
 	HTTPHostCut:         {"http.host_cut", Flag, "the capture cut the first Host header: http.host is the beginning of one"},
+	HTTPService:         {"http.service", List, "what answers, by paths and headers: vsphere, winrm, elasticsearch"},
 
 	SMBDialect:          {"smb.dialect", Text, "dialect that the server chose: 2.0.2, 2.1, 3.0, 3.0.2, 3.1.1, or an SMB1 name"},
 	SMBDialects:         {"smb.dialects", List, "dialects that the client offered; 2.??? is any of SMB2, left to a second negotiate"},

@@ -300,10 +300,40 @@ func (p *httpParser) request(method, target []byte, facts *Facts) httpRequest {
 	p.requests++
 	facts.Add(HTTPMethod, method)
 	facts.Count(HTTPRequests, 1)
+	if service := httpService(target); service != "" {
+		facts.AddText(HTTPService, service)
+	}
 	if noteJWT(facts, target, "url") {
 		return httpCounted | httpProof
 	}
 	return httpCounted
+}
+
+// httpService names what a request is for by its path: vSphere's SOAP API and
+// that of Windows Remote Management (MS-WSMV section 2.1) have one path each, and
+// Elasticsearch has its own below names that begin with an underscore.
+func httpService(target []byte) string {
+	if len(target) < 4 || target[0] != '/' {
+		return ""
+	}
+	path, _, _ := bytes.Cut(target, []byte("?"))
+	switch target[1] {
+	case 's':
+		if string(path) == "/sdk" || bytes.HasPrefix(path, []byte("/sdk/")) {
+			return "vsphere"
+		}
+	case 'w':
+		if string(path) == "/wsman" || bytes.HasPrefix(path, []byte("/wsman/")) {
+			return "winrm"
+		}
+	case '_':
+		for _, api := range [...]string{"/_search", "/_msearch", "/_bulk", "/_cluster/", "/_cat/", "/_nodes"} {
+			if bytes.HasPrefix(path, []byte(api)) {
+				return "elasticsearch"
+			}
+		}
+	}
+	return ""
 }
 
 func (p *httpParser) statusLine(e *httpEnd, line []byte, facts *Facts) error {
@@ -379,6 +409,8 @@ func noteHTTPHeader(name, value []byte, request bool, facts *Facts) (said httpRe
 		if _, jwt := findJWT(value); len(value) > 0 && !jwt {
 			facts.AddText(HTTPServer, printable(value))
 		}
+	case isHeader(name, "x-elastic-product") && !request:
+		facts.AddText(HTTPService, "elasticsearch") // of every answer since 7.14
 	case (isHeader(name, "authorization") || isHeader(name, "proxy-authorization")) && request:
 		facts.Add(HTTPAuthScheme, []byte(authScheme(value)))
 		noteJWT(facts, value, "header")

@@ -232,3 +232,22 @@ func TestHTTPUpgrade(t *testing.T) {
 		t.Errorf("facts\n%s", facts)
 	}
 }
+
+func TestHTTPService(t *testing.T) {
+	for target, want := range map[string]string{
+		"/sdk": "vsphere", "/sdk/vimService?wsdl": "vsphere", "/sdkmanager": "",
+		"/wsman": "winrm", "/wsman?PSVersion=5.1": "winrm", "/wsm": "",
+		"/_search?q=a": "elasticsearch", "/_cluster/health": "elasticsearch", "/_next/static": "", "/": "", "*": "",
+	} {
+		facts, _ := web(t, "POST "+target+" HTTP/1.1\r\n\r\n")
+		if got := listed(facts, "http.service"); got != want {
+			t.Errorf("%s: service %q, want %q", target, got, want)
+		}
+	}
+	c := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 9200}})
+	c.say(ToServer, []byte("GET / HTTP/1.1\r\n\r\n"))
+	c.say(ToClient, []byte("HTTP/1.1 200 OK\r\nX-elastic-product: Elasticsearch\r\nContent-Length: 0\r\n\r\n"))
+	if got := listed(c.end(), "http.service"); got != "elasticsearch" {
+		t.Errorf("service %q by the answer's header", got)
+	}
+}

@@ -467,3 +467,17 @@ func TestLongConversationsEnd(t *testing.T) {
 		t.Error("a bind was seen where there is none")
 	}
 }
+
+// TestNamesAreListed holds the names that samples give their flows against what
+// the package says it gives.
+func TestNamesAreListed(t *testing.T) {
+	names := Refinements()
+	for _, d := range All() {
+		names = append(names, d.Name)
+	}
+	for _, s := range samples {
+		if !slices.Contains(names, s.protocol) {
+			t.Errorf("%s: %q is neither a dissector's name nor a refinement", s.name, s.protocol)
+		}
+	}
+}

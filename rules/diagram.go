@@ -218,7 +218,7 @@ func (r *Requirement) String() string {
 type Infrastructure struct {
 	ID, Title string
 	Over      []Service
-	App       string         // the protocol that it must be where that was recognised; "" for any
+	Apps      []string       // protocols of which it must be one where that was recognised; empty for any
 	To        []netip.Prefix // servers it is allowed to; empty for any
 	File      string
 	Line      int

@@ -320,6 +320,9 @@ func TestJudge(t *testing.T) {
 		// Neither
 		{"names", dnsSays("cloud.acronis.com", "203.0.113.10"), Ambient, "", ""},
 		{"echo inside", flow(tAgent1, tMS, 0, echo), Ambient, "", ""},
+		{"a directory", flow(tAgent1, tFS, 389, speaks("ldap")), Ambient, "", ""},
+		{"a directory in TLS", flow(tAgent1, tFS, 389, speaks("tls")), Ambient, "", ""},
+		{"a shell on a directory's port", flow(tAgent1, tFS, 389, speaks("ssh")), Undocumented, "", "port_not_documented"},
 		{"something else on 53", flow(tAgent1, tMS, 53, speaks("ssh")), Undocumented, "", "port_not_documented"},
 		{"strangers", flow(tRogue, netip.MustParseAddr("10.9.9.9"), 443, tls()), OutOfScope, "", ""},
 	}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"math/bits"
+	"slices"
 
 	"wirechart/flows"
 )
@@ -22,7 +23,7 @@ func (p *Policy) ambientFor(f *flows.Flow) *Infrastructure {
 		if !a.covers(f) {
 			continue
 		}
-		if a.App != "" && f.App != "" && f.App != a.App {
+		if len(a.Apps) > 0 && f.App != "" && !slices.Contains(a.Apps, f.App) {
 			continue
 		}
 		return a

@@ -263,11 +263,17 @@ func (x *draft) infrastructure(n *yaml.Node) {
 		field{"title", true, func(n *yaml.Node) { a.Title = x.sentence(n, "title of "+what) }},
 		field{"over", true, func(n *yaml.Node) { a.Over = x.services(n, "over of "+what) }},
 		field{"app", false, func(n *yaml.Node) {
-			if a.App = x.scalar(n, "app of "+what); a.App != "" {
-				if apps := appNames(); !slices.Contains(apps, a.App) {
-					x.unknown(n, fmt.Sprintf("app cannot be %q", shorten(a.App)), a.App, apps)
+			apps := appNames()
+			x.oneOrMore(n, "app of "+what, func(n *yaml.Node) {
+				app := x.scalar(n, "app of "+what)
+				switch {
+				case app == "":
+				case slices.Contains(apps, app):
+					a.Apps = append(a.Apps, app)
+				default:
+					x.unknown(n, fmt.Sprintf("app cannot be %q", shorten(app)), app, apps)
 				}
-			}
+			})
 		}},
 		field{"to", false, func(n *yaml.Node) {
 			x.oneOrMore(n, "to of "+what, func(n *yaml.Node) {

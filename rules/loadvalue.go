@@ -327,7 +327,7 @@ func factNames() []string {
 // appNames is every protocol that can be told from its bytes: those of the
 // dissectors, and what the one of ONC RPC says of programs that it knows.
 func appNames() []string {
-	names := []string{"nfs", "mount", "portmap"}
+	names := dissect.Refinements()
 	for _, d := range dissect.All() {
 		if !slices.Contains(names, d.Name) {
 			names = append(names, d.Name)
