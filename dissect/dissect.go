@@ -116,6 +116,7 @@ type Context struct {
 	inner        *Set                      // for what TLS carries; nil until it is decrypted
 	plain        []byte                    // of the record that was opened last
 	space        []byte                    // for the packet of QUIC being opened
+	sessions     sessionStore              // of TLS up to 1.2
 }
 
 // All is every protocol, in the order of preference.

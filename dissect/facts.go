@@ -1,5 +1,7 @@
 package dissect
 
+import "slices"
+
 // Key names a fact: a dotted name of the flow record.
 type Key uint8
 
@@ -54,6 +56,7 @@ const (
 	TLSJA4
 	TLSECH
 	TLSResumed
+	TLSRenegotiated
 	TLSHelloRetry
 	TLSCertRequest
 	TLSClientCert
@@ -169,6 +172,7 @@ var keys = [keyCount]KeyInfo{
 	TLSJA4:                 {"tls.ja4", Text, "JA4 of the ClientHello"},
 	TLSECH:                 {"tls.ech", Flag, "the client offered Encrypted Client Hello, GREASE included"},
 	TLSResumed:             {"tls.resumed", Flag, "an earlier session was resumed"},
+	TLSRenegotiated:        {"tls.renegotiated", Flag, "another handshake began within a sealed connection, up to TLS 1.2, before the server's first answer"},
 	TLSHelloRetry:          {"tls.hello_retry", Flag, "the server asked for a second ClientHello (RFC 8446 section 4.1.4)"},
 	TLSCertRequest:         {"tls.cert_request", Flag, "the server asked for a client certificate, where that is in clear or decrypted"},
 	TLSClientCert:          {"tls.client_cert", Text, "client certificate: present, empty, absent or unknown"},
@@ -394,6 +398,12 @@ func (f *Facts) add(x Fact) {
 	x.setFrame(f.Frame)
 	f.list = append(f.list, x)
 	f.present[x.Key/64] |= 1 << (x.Key % 64)
+}
+
+// drop forgets k.
+func (f *Facts) drop(k Key) {
+	f.list = slices.DeleteFunc(f.list, func(x Fact) bool { return x.Key == k })
+	f.present[k/64] &^= 1 << (k % 64)
 }
 
 // SetText records v for k, over what was there. v is kept: the caller copies

@@ -39,7 +39,7 @@ const (
 	maxMessage     = 64 << 10     // bytes of a handshake message that are joined; a longer one is passed over
 	maxRecords     = 4096         // records after which a handshake that gets nowhere is given up
 	maxUnexplained = 8            // sealed records of a flow without a hello before it is left alone
-	maxUnanswered  = 64           // records that the client sends behind its Finished before it counts as accepted
+	maxUnanswered  = 64           // records behind the client's Finished before it counts as accepted
 	maxResyncs     = 64           // segments looked at for a record header after one was lost
 )
 
@@ -247,6 +247,12 @@ type tlsParser struct {
 	earlyBefore     bool   // the client sealed something before the ServerHello came
 	sessionIDLength uint8
 	sessionID       [32]byte
+
+	// Up to TLS 1.2, see tls_session.go.
+	ticketShown bool         // the client showed a ticket
+	ticket      sessionKey   //
+	given       []sessionKey // by the server: a session ID, tickets
+	certificate *certificate // that the client showed
 
 	flight flight     // the client's sealed records, TLS 1.3
 	opener *tlsOpener // nil without a key log
@@ -471,12 +477,14 @@ func (p *tlsParser) message(dir Dir, typ int, b []byte, facts *Facts) error {
 		return p.readClientHello(dir, &body, facts)
 	case msgServerHello, msgHelloRetryRequest:
 		return p.readServerHello(dir, typ, &body, facts)
-	case msgCertificate:
-		return p.readCertificates(dir, &body, facts)
 	case msgNewSessionTicket:
 		if p.opener != nil && dir == p.server() {
-			p.opener.ticket(p, &body)
+			again := body
+			p.opener.ticket(p, &again)
 		}
+		return p.readSessionTicket(dir, &body)
+	case msgCertificate:
+		return p.readCertificates(dir, &body, facts)
 	case msgEncryptedExtensions:
 		if p.opened && dir == p.server() {
 			return p.readEncryptedExtensions(&body, facts)
@@ -552,6 +560,7 @@ func (p *tlsParser) opaque(dir Dir, typ, version, length int, facts *Facts) {
 	if s.sealed < maxRecords {
 		s.sealed++
 	}
+	again := typ == recordHandshake && s.sealedHandshake
 	s.sealedHandshake = s.sealedHandshake || typ == recordHandshake
 	if p.clientHello == helloMissing && p.serverHello == helloMissing {
 		if version < versionTLS12 && typ == recordApplication && p.version == 0 {
@@ -576,7 +585,18 @@ func (p *tlsParser) opaque12(dir Dir, typ int, facts *Facts) {
 	s := &p.sides[dir]
 	// Up to TLS 1.2: Finished is the first sealed record. Application data
 	// from the server means that all is done; the client may send some before
-	// the server's Finished (RFC 7918).
+	// the server's Finished (RFC 7918). Where no certificate was shown, the
+	// server may yet ask for one, until it answers.
+	if p.outcome == complete {
+		if again && s.ccs && !s.lost {
+			p.renegotiate(facts)
+		}
+		p.flight.behind++
+		if typ == recordApplication && dir == p.server() || p.flight.behind >= maxUnanswered {
+			p.settled = true
+		}
+		return
+	}
 	switch typ {
 	case recordHandshake:
 		s.finished = s.ccs
@@ -593,7 +613,7 @@ func (p *tlsParser) opaque12(dir Dir, typ int, facts *Facts) {
 	}
 	if p.sides[0].finished && p.sides[1].finished {
 		p.finish(complete, facts)
-		p.settled = true
+		p.settled = typ == recordApplication && dir == p.server() || facts.Text(TLSClientCert) == "present"
 	}
 }
 
@@ -609,6 +629,9 @@ func (p *tlsParser) refuse(dir Dir, facts *Facts) {
 func (p *tlsParser) finish(o outcome, facts *Facts) {
 	p.outcome = o
 	facts.SetText(TLSHandshake, [...]string{"incomplete", "complete", "failed"}[o])
+	if o == complete {
+		p.settleSession(facts)
+	}
 	if facts.traced() {
 		facts.conclude(p.client, "the handshake is "+[...]string{"incomplete", "complete", "broken off"}[o])
 	}

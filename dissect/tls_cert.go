@@ -86,6 +86,7 @@ func (p *tlsParser) readCertificates(dir Dir, r *reader, facts *Facts) error {
 		if later {
 			facts.SetText(TLSClientCertLater, "present")
 		} else {
+			p.certificate = c
 			p.sayClientCert(facts, "present", p.basis())
 		}
 		c.tell(facts, TLSClientCertSHA256, TLSClientCertCN, TLSClientCertSAN, TLSClientCertIssuer, TLSClientCertNotBefore, TLSClientCertNotAfter)

@@ -197,6 +197,9 @@ func (p *tlsParser) tookClientHello(dir Dir, h *clientHello, facts *Facts, whole
 	p.offersPSK, p.offersEarly, p.offersSettings = h.hasPSK, h.hasEarlyData, h.hasSettings
 	p.offersLater, p.offersECH = h.hasLater, h.hasECH
 	p.offered, p.offers13 = suites13(h.suites), offers13(h.versions)
+	if p.ticketShown = len(h.ticket) > 0; p.ticketShown {
+		p.ticket = ticketKey(h.ticket)
+	}
 	p.earlyBefore = false
 	p.flight = flight{}
 	if !first {
@@ -343,6 +346,9 @@ func (p *tlsParser) readServerHello(dir Dir, typ int, r *reader, facts *Facts) e
 		// (RFC 5246 section 7.4.1.3); in TLS 1.3 the echo means nothing.
 		n := int(p.sessionIDLength)
 		p.resumed = n > 0 && p.clientHello == helloRead && bytes.Equal(h.sessionID, p.sessionID[:n])
+		if k, ok := sessionIDKey(h.sessionID); ok && !p.resumed {
+			p.given = append(p.given, k)
+		}
 	}
 	if p.resumed {
 		p.sayResumed(true, facts)

@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"strings"
+
 	"wirechart/dissect"
 	"wirechart/flows"
 	"wirechart/pcaps"
@@ -19,7 +21,8 @@ func (p *Policy) judgeRequirements(f *flows.Flow, e *edge, v *Verdict) (notSeen 
 		case r.app:
 		case r.key == dissect.TLSClientCert && hasTLS(f.App):
 			s = p.judgeClientCert(f, s, saw, frame, v)
-			if s == unseen && f.Facts.Has(dissect.TLSResumed) && p.metBefore(f, e) {
+			if s == unseen && f.Facts.Has(dissect.TLSResumed) && !f.Facts.Has(dissect.TLSClientCertBasis) &&
+				!p.sessions.contradictory(f) && p.metBefore(f, e) {
 				s = holds
 			} else if s == unseen && f.Facts.Has(dissect.TLSResumed) && notSeen == NoReason {
 				notSeen = SessionResumed
@@ -176,6 +179,9 @@ func (p *Policy) judgeClientCert(f *flows.Flow, s state, saw string, frame pcaps
 			v.why(MTLSClientCertMissing, frame, saw)
 			v.why(RejectedByServer, at, f.Facts.Text(dissect.TLSAlert))
 		} else {
+			if serverClosedFirst(f) {
+				saw = emptyThenClosed
+			}
 			v.why(MTLSClientCertEmptyAccepted, frame, saw)
 		}
 	case "absent":
@@ -194,6 +200,15 @@ func (p *Policy) judgeClientCert(f *flows.Flow, s state, saw string, frame pcaps
 		v.why(RequirementContradicted, frame, saw)
 	}
 	return contradicted
+}
+
+// emptyThenClosed is said of servers that may have refused inside TLS.
+const emptyThenClosed = "empty; the server then closed first, and whether it refused in its own protocol (as HTTP's 400) cannot be told"
+
+// serverClosedFirst says that the first FIN was the server's.
+func serverClosedFirst(f *flows.Flow) bool {
+	i := strings.IndexAny(f.TCP.History, "Ff")
+	return i >= 0 && f.TCP.History[i] == 'f'
 }
 
 // tlsRefused says whether a TLS handshake was broken off, by whom and where.

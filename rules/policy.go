@@ -47,15 +47,17 @@ type Policy struct {
 		hosts []host
 		links []link
 	}
-	called  []call // of the host that is being judged; reused, like left
-	left    []call
-	barren  int // links of connections that were only tried
-	names   nameBook
-	probes  probeTable
-	full    Full
-	spoken  uint64  // flows that hosts were met in
-	trial   Verdict // of the edge that is being tried; reused
-	settled bool
+	called []call // of the host that is being judged; reused, like left
+	left   []call
+	barren int // links of connections that were only tried
+	names  nameBook
+	probes probeTable
+
+	sessions sessionBook
+	full     Full
+	spoken   uint64  // flows that hosts were met in
+	trial    Verdict // of the edge that is being tried; reused
+	settled  bool
 }
 
 // Full counts what was left out because a bound was reached.

@@ -56,9 +56,11 @@ func (r *requirement) check(f *flows.Flow) (state, string, pcaps.FrameID) {
 }
 
 // sureOfClientCert says that what is known of the client's certificate is enough
-// to judge by: what was inferred from less than both directions is not.
+// to judge by. What was inferred from less than both directions is not; what an
+// earlier handshake of the same ends showed speaks for a client, not against it.
 func sureOfClientCert(f *flows.Flow) bool {
-	return f.Facts.Text(dissect.TLSClientCertSure) != "medium" || f.Facts.Text(dissect.TLSClientCertBasis) != "inferred"
+	return f.Facts.Text(dissect.TLSClientCertSure) != "medium" ||
+		f.Facts.Text(dissect.TLSClientCertBasis) == "resumed" && f.Facts.Text(dissect.TLSClientCert) == "present"
 }
 
 // checkApp compares the protocol that f speaks. A flow whose bytes were read

@@ -117,6 +117,7 @@ func (p *Policy) Observe(f *flows.Flow) {
 		return
 	}
 	p.names.learn(f)
+	p.sessions.learn(f)
 	if s != nil && s.port == 0 && s.proto != flows.ProtoTCP && s.proto != flows.ProtoUDP && !isOutside(f.Server.Addr()) {
 		return // echo inside the site tells nobody's part
 	}
