@@ -63,7 +63,8 @@ package dissect
 // A server that refuses the client afterwards sends an alert (2+o bytes), and
 // no other record behind its own Finished: no session ticket, no data. One that
 // refuses in its application protocol, inside TLS, looks like one that answers
-// and closes.
+// and closes; and an alert before the client's part may be an answer to a client
+// that hung up.
 const (
 	alertLength            = 2 // level and description
 	emptyCertificateLength = 8 // header 4, context 1, list 3
@@ -553,7 +554,13 @@ func (p *tlsParser) closeFlight(facts *Facts) {
 	whole := p.clientHello != helloMissing && !p.sides[0].lost && !p.sides[1].lost
 	if f.serverAlert && whole && p.outcome != failed {
 		facts.Frame = f.alertFrame
-		p.refuse(p.server(), facts)
+		if f.n > 0 {
+			p.refuse(p.server(), facts)
+		} else {
+			// A client that hangs up without its part is answered by an alert,
+			// too: Chromium does so to ask its user for a certificate.
+			p.finish(failed, facts)
+		}
 	}
 	facts.Frame = f.frame
 	switch {

@@ -292,7 +292,7 @@ def score(directory, binary):
                 # asked for a certificate, to begin anew once it has chosen one.
                 if t.get("resumed"):
                     want = "resumed"
-                elif t.get("refused") == "client":
+                elif t.get("handshake") == "failed" and said == "unknown":
                     counts["broken off by Chromium"] += 1
                     continue
             if want is None:
