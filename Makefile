@@ -7,6 +7,7 @@ export DEBIAN_FRONTEND := noninteractive
 GO       ?= go
 FUZZTIME ?= 30s
 SHARED   ?= ../shared
+MATRIX   ?= /tmp/mtls-matrix
 SAMPLE   ?= pcaps/samples/site-violations.pcapng
 
 # A checkout without git, or a git that refuses to speak, still builds.
@@ -16,7 +17,7 @@ BUILD    := -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
 LINT_VERSION := v2.15.0
 LINT         := $(shell $(GO) env GOPATH 2>/dev/null)/bin/golangci-lint
 
-.PHONY: help setup build demo test race static lint fuzz bench bench-record pgo golden samples score identical check clean
+.PHONY: help setup build demo test race static lint fuzz bench bench-record pgo golden samples mtls-matrix score identical check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +66,10 @@ golden: build ## rewrite the expected report of every sample, and README's; revi
 samples: ## record the site samples again, in network namespaces (needs root)
 	pcaps/samples/gen/site.sh
 	$(GO) run ./pcaps/samples/gen
+
+mtls-matrix: build ## try client authentication between the TLS stacks installed (needs root, 20 minutes)
+	python3 pcaps/samples/gen/mtls/matrix.py record $(MATRIX)
+	python3 pcaps/samples/gen/mtls/matrix.py score $(MATRIX) --bin bin/wirechart
 
 score: build ## hold the program against the labelled captures in SHARED, where present
 	@.ci/score $(SHARED)

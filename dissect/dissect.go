@@ -16,6 +16,11 @@
 // (bytes that will never come, told by the caller), malformed (the sender's
 // own lengths or values contradict each other) and not this protocol.
 //
+// One thing is inferred rather than read: whether a client showed a certificate
+// in TLS 1.3, from the sizes of sealed records. tls_auth.go has the method, its
+// limits and how often it was wrong; such facts say that they are inferred, and
+// how surely.
+//
 // The package imports nothing of this program. It never sees the clock:
 // times are those of packets.
 package dissect

@@ -65,6 +65,10 @@ package dissect
 // refuses in its application protocol, inside TLS, looks like one that answers
 // and closes; and an alert before the client's part may be an answer to a client
 // that hung up.
+//
+// Held against what the ends reported, with eight TLS libraries: 986 of 986 full
+// handshakes answered, none wrongly; 12 of 56 open where a client pads to blocks.
+// docs/client-authentication.md has the matrix, and what loss does to it.
 const (
 	alertLength            = 2 // level and description
 	emptyCertificateLength = 8 // header 4, context 1, list 3
