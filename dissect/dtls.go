@@ -251,7 +251,7 @@ func (p *dtlsParser) sealed(dir Dir, typ int, facts *Facts) {
 		return
 	}
 	s.ccs = true // it came before, and may be on its way
-	p.tls.opaque12(dir, typ, facts)
+	p.tls.opaque12(dir, typ, false, facts)
 }
 
 // record reads one record.

@@ -576,12 +576,12 @@ func (p *tlsParser) opaque(dir Dir, typ, version, length int, facts *Facts) {
 		p.opaque13(dir, typ, length, facts)
 		return
 	}
-	p.opaque12(dir, typ, facts)
+	p.opaque12(dir, typ, again, facts)
 }
 
 // opaque12 takes in a sealed record where a version up to TLS 1.2 was
-// negotiated.
-func (p *tlsParser) opaque12(dir Dir, typ int, facts *Facts) {
+// negotiated. again says that it is of a handshake, behind one that was sealed.
+func (p *tlsParser) opaque12(dir Dir, typ int, again bool, facts *Facts) {
 	s := &p.sides[dir]
 	// Up to TLS 1.2: Finished is the first sealed record. Application data
 	// from the server means that all is done; the client may send some before

@@ -122,6 +122,9 @@ func (p *Policy) titles(m mask) string {
 	return strings.Join(ids, " or ")
 }
 
+// inferenceTrials is how the inference fared where the truth was known; docs/client-authentication.md has the trials.
+const inferenceTrials = "In trials with eight TLS libraries that answered all of 986 full handshakes, none wrongly; 12 of 56 more stayed open, whose client pads its records to blocks."
+
 // notes is what the reader should know about the method and its limits. What
 // the captures lack is not among them: the Coverage has it.
 func (t *Tally) notes(cov *Coverage) []string {
@@ -129,6 +132,13 @@ func (t *Tally) notes(cov *Coverage) []string {
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	if t.p.inv == nil {
 		note("Roles were inferred from the traffic alone; an inventory settles them.")
+	}
+	if t.inferred > 0 {
+		unsure := ""
+		if t.lessSure > 0 {
+			unsure = fmt.Sprintf(", less surely for %d of them, on which no verdict rests", t.lessSure)
+		}
+		note("Client certificates in TLS 1.3 were inferred from record sizes for %d connections%s. %s", t.inferred, unsure, inferenceTrials)
 	}
 	for _, h := range t.p.order {
 		if r, ok := h.learnedRange(); ok && h.roles != 0 {

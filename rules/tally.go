@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"wirechart/dissect"
 	"wirechart/flows"
 	"wirechart/pcaps"
 )
@@ -26,6 +27,7 @@ type Tally struct {
 
 	flows, oneSided, lateStart, tcp uint64
 	missed, payload                 uint64
+	inferred, lessSure              uint64 // connections whose client certificate was told from record sizes
 }
 
 type edgeCount struct {
@@ -91,6 +93,12 @@ func (t *Tally) Add(f *flows.Flow, v *Verdict) {
 		}
 		if late(f) {
 			t.lateStart++
+		}
+		if f.Facts.Text(dissect.TLSClientCertBasis) == "inferred" {
+			t.inferred++
+			if !sureOfClientCert(f) {
+				t.lessSure++
+			}
 		}
 		t.missed += f.Missed.Sum()
 		t.payload += f.Payload.Sum()
