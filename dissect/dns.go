@@ -137,8 +137,11 @@ type dnsParser struct {
 	stream bool
 }
 
-func (p *dnsParser) Parse(_ Dir, b []byte, facts *Facts) (int, error) {
+func (p *dnsParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	if !p.stream {
+		if facts.traced() {
+			facts.open(dir, 0, len(b))
+		}
 		return len(b), parseDNS(b, facts)
 	}
 	r := newReader(b)
@@ -148,6 +151,9 @@ func (p *dnsParser) Parse(_ Dir, b []byte, facts *Facts) (int, error) {
 	}
 	if err := parseDNS(message, facts); err != nil {
 		return 0, err
+	}
+	if facts.traced() {
+		facts.open(dir, 0, r.off)
 	}
 	return r.off, nil
 }

@@ -58,6 +58,10 @@ func (p *icmpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	if r.err() != nil {
 		return 0, r.err()
 	}
+	if facts.traced() {
+		facts.open(dir, 0, min(len(b), 8)) // what an echo carries is its sender's
+		facts.trace.told = true            // type and code are the header's to tell
+	}
 	var text [8]byte
 	t := strconv.AppendUint(text[:0], uint64(kind), 10)
 	t = append(t, '/')
@@ -71,6 +75,10 @@ func (p *icmpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	}
 	if len(b) < 8 {
 		return 0, ErrShort
+	}
+	if facts.traced() {
+		facts.tell(dir, 0, "ICMP echo", Field{"identifier", strconv.Itoa(int(binary.BigEndian.Uint16(b[4:])))},
+			Field{"sequence", strconv.Itoa(int(binary.BigEndian.Uint16(b[6:])))})
 	}
 	id, seq := binary.BigEndian.Uint16(b[4:]), binary.BigEndian.Uint16(b[6:])
 	if kind == icmpEchoRequest || kind == icmpv6EchoRequest {

@@ -170,6 +170,10 @@ func (p *rpcParser) message(b []byte, facts *Facts) error {
 		return &Malformed{"RPC version", 8, "not 2"}
 	}
 	p.calls++
+	if facts.traced() {
+		facts.name(ToServer, "RPC call", Field{"program", strconv.Itoa(int(program))}, Field{"version", strconv.Itoa(int(version))},
+			Field{"procedure", strconv.Itoa(int(procedure))}, Field{"credential flavour", strconv.Itoa(int(flavor))})
+	}
 
 	var text [24]byte
 	v := strconv.AppendUint(text[:0], uint64(program), 10)

@@ -131,7 +131,7 @@ type smbParser struct {
 	encrypted bool
 }
 
-func (p *smbParser) Parse(_ Dir, b []byte, facts *Facts) (int, error) {
+func (p *smbParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	r := newReader(b)
 	kind := r.u8("session message type")
 	size := r.be24("session message length")
@@ -165,6 +165,9 @@ func (p *smbParser) Parse(_ Dir, b []byte, facts *Facts) (int, error) {
 	}
 	if string(protocol[1:]) != "SMB" || protocol[0] < 0xfc {
 		return 0, &Malformed{"protocol", 4, "not SMB"}
+	}
+	if facts.traced() && protocol[0] != 0xff {
+		facts.open(dir, 0, min(4+smb2HeaderSize, whole)) // what the commands carry is user data, or proves who sends it
 	}
 	var err error
 	switch protocol[0] {

@@ -86,6 +86,9 @@ func (p *smbParser) read2(b []byte, facts *Facts) {
 	flags := le.Uint32(b[16:])
 	next := le.Uint32(b[20:])
 	response := flags&smb2Response != 0
+	if facts.traced() {
+		traceSMB2(int(command), status, flags, facts)
+	}
 	if next >= smb2HeaderSize && uint64(next) <= uint64(len(b)) {
 		b = b[:next] // others follow in the same message, for the same session
 	}

@@ -105,6 +105,9 @@ func (p *sshParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	}
 	facts.SetText(key, printable(bytes.TrimRight(line[:end], "\r")))
 	p.seen[dir] = true
+	if facts.traced() {
+		facts.open(dir, 0, at+end+1)
+	}
 	if p.seen[dir.Other()] {
 		return at + end + 1, ErrDone
 	}

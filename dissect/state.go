@@ -109,6 +109,9 @@ func (s *Set) OnPort(t Transport, port uint16) string {
 	return ""
 }
 
+// Context is what the parsers share, for another Set to begin with.
+func (s *Set) Context() Context { return *s.context }
+
 type phase uint8
 
 const (
@@ -361,6 +364,9 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 			s.traceParse(set, dir, len(b))
 		}
 		n, err := s.parser.Parse(dir, b, &s.Facts)
+		if s.trace != nil {
+			s.traceParsed(dir)
+		}
 		if err == ErrDone {
 			s.finish(set)
 			return

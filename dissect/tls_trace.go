@@ -54,6 +54,8 @@ func (p *tlsParser) mayHold(dir Dir, typ, length int) string {
 	if dir == p.client && !p.flight.over {
 		suite.settings = p.offersSettings
 		switch {
+		case p.flight.n > 0 && suite.finished(n):
+			may = append(may, "Finished")
 		case suite.finishes(n, 0):
 			may = append(may, "Finished alone: no certificate")
 		case suite.finishes(n, emptyCertificateLength):

@@ -1,6 +1,9 @@
 package dissect
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Tracer is told what the parsers of a run read, as they read it: what a
 // person wants to see of a few flows, and what a program that judges all flows
@@ -31,6 +34,7 @@ type Message struct {
 	// Concludes marks what follows from the messages so far rather than being
 	// one itself: the handshake is complete, no certificate was shown.
 	Concludes bool
+	Data      bool   // user data rather than what leads to it
 	Text      string // "ClientHello"
 	Fields    []Field
 }
@@ -44,6 +48,10 @@ type trace struct {
 	protocol  string
 	delivered [2]uint64 // bytes of each direction's stream, lost ones included
 	base      [2]uint64 // where in its stream what the Parser was given begins
+
+	told   bool // in this call, the Parser has said what it read
+	named  bool // it has only named it
+	before int  // facts there were before
 }
 
 // traced says whether somebody wants to be told. Parsers ask it before they
@@ -60,7 +68,15 @@ func (f *Facts) conclude(dir Dir, text string) {
 	f.hand(Message{Dir: dir, Concludes: true, Text: text})
 }
 
+// name hands over what a message is: what is learned of it will be told behind.
+func (f *Facts) name(dir Dir, text string, fields ...Field) {
+	told := f.trace.told
+	f.tell(dir, 0, text, fields...)
+	f.trace.told, f.trace.named = told, true
+}
+
 func (f *Facts) hand(m Message) {
+	f.trace.told = true
 	m.Frame, m.Protocol = f.Frame, f.trace.protocol
 	kept := m.Fields[:0:0]
 	for _, x := range m.Fields {
@@ -95,6 +111,44 @@ func (s *State) traceData(set *Set, dir Dir, b []byte) {
 func (s *State) traceParse(set *Set, dir Dir, n int) {
 	s.trace.protocol = set.list[s.reading-1].Name
 	s.trace.base[dir] = s.trace.delivered[dir] - uint64(n)
+	s.trace.told, s.trace.named, s.trace.before = false, false, len(s.list)
+}
+
+// traceParsed tells what a Parser that does not tell by itself has learned: its
+// new facts.
+func (s *State) traceParsed(dir Dir) {
+	if s.trace.told || len(s.list) == s.trace.before {
+		return
+	}
+	var fields []Field
+	for i := s.trace.before; i < len(s.list); i++ {
+		x := &s.list[i]
+		name := x.Key.String()
+		name = strings.ReplaceAll(name[strings.IndexByte(name, '.')+1:], "_", " ")
+		value := ""
+		switch x.Key.Info().Kind {
+		case Text, List:
+			value = printable(clipBytes([]byte(x.Str)))
+		case Flag:
+			value = strconv.FormatBool(x.Num != 0)
+		case Int, Ints:
+			value = strconv.FormatInt(x.Num, 10)
+		default:
+			continue // counts
+		}
+		if n := len(fields); n > 0 && fields[n-1].Name == name {
+			fields[n-1].Value += ", " + value
+		} else {
+			fields = append(fields, Field{name, value})
+		}
+	}
+	level := 0
+	if s.trace.named {
+		level = 1
+	}
+	if len(fields) > 0 {
+		s.tell(dir, level, strings.ToUpper(s.trace.protocol), fields...)
+	}
 }
 
 // bytesOf is a number of bytes in words.

@@ -188,7 +188,7 @@ func (p *zmtpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 		greeting := e.state != zmtpFrames
 		switch e.state {
 		case zmtpStart:
-			n, err = p.start(e, r)
+			n, err = p.start(dir, r, facts)
 			if e.known {
 				p.agree(facts)
 			}
@@ -219,7 +219,8 @@ func (p *zmtpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	return at, err
 }
 
-func (p *zmtpParser) start(e *zmtpEnd, r *reader) (int, error) {
+func (p *zmtpParser) start(dir Dir, r *reader, facts *Facts) (int, error) {
+	e := &p.end[dir]
 	// An end that begins with neither a greeting nor a frame of 1.0 is read
 	// from the first frame on, as its peer is.
 	if p.midway || probeZMTP1(r.b) == No && probeZMTPMidway(r.b) == Yes {
@@ -246,6 +247,9 @@ func (p *zmtpParser) start(e *zmtpEnd, r *reader) (int, error) {
 		e.idSize = int(size) - 1
 	}
 	e.state = zmtpVersion
+	if facts.traced() && r.left() <= 1 {
+		facts.tell(dir, 0, "ZMTP greeting begins")
+	}
 	return r.off, nil
 }
 
@@ -456,7 +460,7 @@ func (p *zmtpParser) frame(dir Dir, r *reader, at int, facts *Facts, messages, h
 			*messages++
 		}
 		if facts.traced() {
-			facts.tell(dir, 0, "ZMTP message", Field{"length", bytesOf(int(size))})
+			facts.hand(Message{Dir: dir, Data: true, Text: "ZMTP message", Fields: []Field{{"length", bytesOf(int(size))}}})
 		}
 		return whole, nil
 	}

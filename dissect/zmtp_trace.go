@@ -41,7 +41,7 @@ func (p *zmtpParser) traceCommand(dir Dir, name string, data reader, at, head, w
 		fields = append(fields, Field{"odd", "CURVE has " + bytesOf(size) + " here"})
 	}
 	facts.open(dir, at, show)
-	facts.tell(dir, 0, "ZMTP "+printable([]byte(name)), fields...)
+	facts.hand(Message{Dir: dir, Data: show == 0, Text: "ZMTP " + printable([]byte(name)), Fields: fields})
 }
 
 // curveSizes are the lengths of CURVE's commands that do not vary (rfc 26).
