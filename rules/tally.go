@@ -22,6 +22,7 @@ type Tally struct {
 	edges    []edgeCount
 	groups   map[groupKey]*group
 	order    []*group
+	counted  []*group         // that the last flow was counted in
 	crowds   map[groupKey]int // strangers kept apart, by their group without the stranger
 	overflow uint64           // flows of findings that found no room
 
@@ -85,6 +86,7 @@ func NewTally(p *Policy) *Tally {
 func (t *Tally) Add(f *flows.Flow, v *Verdict) {
 	bytes := f.Bytes.Sum()
 	t.flows++
+	t.counted = t.counted[:0]
 	t.verdicts[v.Kind].add(bytes)
 	if f.Proto == flows.ProtoTCP {
 		t.tcp++
@@ -205,6 +207,7 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 	}
 	g.count.add(bytes)
 	g.first, g.last = min(g.first, f.Start), max(g.last, f.End)
+	t.counted = append(t.counted, g)
 	g.clients = list(g.clients, f.Client.Addr())
 	g.servers = list(g.servers, f.Server.Addr())
 }
