@@ -21,6 +21,8 @@ var jsonFormat = Format{
 		return writeJSON(w, &hostsDoc{HostsSchema, hostDocs(hosts, o)})
 	},
 	Flows: func(w io.Writer, o *Options) FlowWriter { return &jsonFlows{w: w, r: newRecorder(o)} },
+
+	Explain: explainJSON,
 }
 
 // writeJSON writes a document with escapes for what does something to a

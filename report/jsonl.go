@@ -47,6 +47,8 @@ var jsonlFormat = Format{
 		return nil
 	},
 	Flows: func(w io.Writer, o *Options) FlowWriter { return &jsonlFlows{w: w, r: newRecorder(o)} },
+
+	Explain: explainLine,
 }
 
 // The lines of an audit: what is one array in the document is a line for each

@@ -20,6 +20,16 @@ var markdown = Format{
 		return m.err
 	},
 	Flows: func(w io.Writer, o *Options) FlowWriter { return &markdownFlows{m: markdownPage{page{w: w, o: o}}} },
+
+	// A tree is told best as it stands.
+	Explain: func(w io.Writer, e *Explanation, o *Options) error {
+		var text strings.Builder
+		if err := explainTable(&text, e, &Options{Width: 100, Files: o.Files, Parts: o.Parts}); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, "```\n"+strings.ReplaceAll(text.String(), "```", "\"\"\"")+"```\n")
+		return err
+	},
 }
 
 // markdownPage writes GitHub's Markdown, tables included.

@@ -69,13 +69,16 @@ type FlowWriter interface {
 	Close() error
 }
 
-// Format is one way to write results. Every format has all three.
+// Format is one way to write results. Every format has the first three.
 type Format struct {
 	Name  string
 	Doc   string // one line for the help text
 	Audit func(w io.Writer, a *rules.Audit, o *Options) error
 	Hosts func(w io.Writer, hosts []rules.Host, o *Options) error
 	Flows func(w io.Writer, o *Options) FlowWriter
+
+	// Explain writes an Explanation; nil where the format has no room for one.
+	Explain func(w io.Writer, e *Explanation, o *Options) error
 }
 
 // All is every format, the default first.

@@ -9,7 +9,7 @@ import (
 )
 
 // Schema is the JSON Schema (draft 2020-12) of what the JSON formats write:
-// "flow", "audit" and "hosts" are the kinds. They are made from what writes the
+// "flow", "audit", "hosts" and "explain" are the kinds. They are made from what writes the
 // documents: the keys of facts, and the document types of json.go.
 func Schema(kind string) ([]byte, bool) {
 	var s schema
@@ -20,6 +20,8 @@ func Schema(kind string) ([]byte, bool) {
 		s = documentSchema(AuditSchema, "An audit", auditDoc{})
 	case "hosts":
 		s = documentSchema(HostsSchema, "Hosts and the parts they play", hostsDoc{})
+	case "explain":
+		s = documentSchema(ExplainSchema, "An explanation of a finding, an edge, a flow or a frame", explainDoc{})
 	default:
 		return nil, false
 	}
@@ -183,6 +185,9 @@ func documentSchema(id, title string, doc any) schema {
 }
 
 func typeSchema(t reflect.Type) schema {
+	if t == reflect.TypeFor[json.RawMessage]() {
+		return schema{"type": "object"} // a document of another schema
+	}
 	switch t.Kind() {
 	case reflect.Pointer:
 		return typeSchema(t.Elem())

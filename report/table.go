@@ -19,6 +19,8 @@ var table = Format{
 	Audit: func(w io.Writer, a *rules.Audit, o *Options) error { return writeAudit(w, a, o, short) },
 	Hosts: func(w io.Writer, hosts []rules.Host, o *Options) error { return writeHosts(w, hosts, o, short) },
 	Flows: func(w io.Writer, o *Options) FlowWriter { return newFlowTable(w, o, short) },
+
+	Explain: explainTable,
 }
 
 var wide = Format{
@@ -27,6 +29,8 @@ var wide = Format{
 	Audit: func(w io.Writer, a *rules.Audit, o *Options) error { return writeAudit(w, a, o, full) },
 	Hosts: func(w io.Writer, hosts []rules.Host, o *Options) error { return writeHosts(w, hosts, o, full) },
 	Flows: func(w io.Writer, o *Options) FlowWriter { return newFlowTable(w, o, full) },
+
+	Explain: explainTable,
 }
 
 // extent is how many of a kind are shown before the rest is only counted.
@@ -729,7 +733,7 @@ func (p *page) next(a *rules.Audit, x extent) {
 		capture = p.o.Files[0]
 	}
 	if len(a.Findings) > 0 {
-		steps = append(steps, "Look at a finding's proof: frame numbers are Wireshark's.",
+		steps = append(steps, "See a finding's proof, frame by frame: wirechart explain "+capture+" --finding 1",
 			"See every flow with its verdict: wirechart flows "+capture)
 	}
 	inferred := false

@@ -21,7 +21,7 @@ import (
 var version string
 
 // schemaKinds are the documents that have a JSON Schema.
-var schemaKinds = []string{"flow", "audit", "hosts", "diagram", "inventory"}
+var schemaKinds = []string{"flow", "audit", "hosts", "explain", "diagram", "inventory"}
 
 func schemaCommand() *cobra.Command {
 	return &cobra.Command{

@@ -101,6 +101,7 @@ flow that no edge of the diagram allows, each with the frame that proves it.
   wirechart audit -o json site.pcapng      the audit, for programs
   wirechart flows -o jsonl site.pcapng     one record per flow
   wirechart hosts site.pcapng              who plays which part, and why
+  wirechart explain site.pcapng --finding 1   the proof, frame by frame
 
 Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 3 done, but the captures could not decide it.`,
@@ -125,7 +126,7 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 		return err
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(auditCommand(status), flowsCommand(), hostsCommand(),
+	root.AddCommand(auditCommand(status), flowsCommand(), hostsCommand(), explainCommand(),
 		diagramCommand(), schemaCommand(), versionCommand(), manCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
 	return root

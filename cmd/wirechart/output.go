@@ -56,21 +56,42 @@ func newOutput(stdout io.Writer, name, color string, format report.Format) (*out
 		return nil, fmt.Errorf("--color %s: one of auto, always, never", color)
 	}
 	if o.name != "" {
-		if info, err := os.Stat(o.name); err == nil && !info.Mode().IsRegular() {
-			return nil, fmt.Errorf("--output %s: not a regular file", o.name)
-		}
 		var err error
-		o.temp, err = os.CreateTemp(filepath.Dir(o.name), "."+filepath.Base(o.name)+".*")
-		if err != nil {
-			// Not the temporary name: nobody asked for that.
-			if path := (*fs.PathError)(nil); errors.As(err, &path) {
-				err = path.Err
-			}
-			return nil, fmt.Errorf("--output %s: %w", o.name, err)
+		if o.temp, err = createBeside("--output", o.name); err != nil {
+			return nil, err
 		}
 		o.to = o.temp
 	}
 	return o, nil
+}
+
+// createBeside begins a file that is to be named name when all of it is there;
+// flag is the option that named it.
+func createBeside(flag, name string) (*os.File, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s %s: not a regular file", flag, name)
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		// Not the temporary name: nobody asked for that.
+		if path := (*fs.PathError)(nil); errors.As(err, &path) {
+			err = path.Err
+		}
+		return nil, fmt.Errorf("%s %s: %w", flag, name, err)
+	}
+	return f, nil
+}
+
+// putInPlace gives a file that was begun by createBeside its name. A temporary
+// file is private; a result is as readable as others made here.
+func putInPlace(f *os.File, name string) error {
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
 }
 
 type writerFunc func([]byte) (int, error)
@@ -100,14 +121,7 @@ func (o *output) finish(err error) error {
 	if err != nil || o.temp == nil {
 		return err
 	}
-	// A temporary file is private; a result is as readable as others made here.
-	if err := o.temp.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := o.temp.Close(); err != nil {
-		return err
-	}
-	if err := os.Rename(o.temp.Name(), o.name); err != nil {
+	if err := putInPlace(o.temp, o.name); err != nil {
 		return err
 	}
 	o.temp = nil

@@ -38,6 +38,12 @@ type job struct {
 	keys         *dissect.KeyLog // never printed
 	warned       map[string]bool // places of malformed lines in key logs
 
+	// packet sees every packet before the table does; nil as a rule. What the
+	// table and the dissection were made of is there for who reads again.
+	packet func(p *pcaps.Packet)
+	config flows.Config
+	set    *dissect.Set
+
 	// begin is told the names of the captures before the first flow comes.
 	begin func(files []string)
 	// each takes a flow and its verdict, nil without a policy, and is nil
@@ -86,25 +92,18 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 		}
 	})
 
-	batch := make([]pcaps.Packet, batchSize)
-	var packets uint64
-	for failed == nil && ctx.Err() == nil {
-		want := batch
-		if c := j.options.count; c > 0 {
-			if packets == c {
-				break
+	j.config, j.set = cfg, set
+	packets, err := j.read(ctx, src, func(batch []pcaps.Packet) bool {
+		if j.packet != nil {
+			for i := range batch {
+				j.packet(&batch[i])
 			}
-			want = batch[:min(batchSize, c-packets)]
 		}
-		n, err := src.Read(want)
-		table.Add(want[:n])
-		packets += uint64(n)
-		j.progress(packets)
-		if errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return cov, err
-		}
+		table.Add(batch)
+		return failed == nil
+	})
+	if err != nil {
+		return cov, err
 	}
 	table.Finish()
 	cov.Captures, cov.Decoded, cov.Keys = src.Stats(), table.Stats(), j.keys.Stats()
@@ -126,6 +125,31 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 		j.warn(fmt.Sprintf("interrupted after %d frames: the results are of these only", packets))
 	}
 	return cov, failed
+}
+
+// read hands the packets of src to take, up to --count of them, until it
+// declines or the run is interrupted, and returns how many there were.
+func (j *job) read(ctx context.Context, src pcaps.Source, take func([]pcaps.Packet) bool) (packets uint64, err error) {
+	batch := make([]pcaps.Packet, batchSize)
+	for ctx.Err() == nil {
+		want := batch
+		if c := j.options.count; c > 0 {
+			if packets == c {
+				break
+			}
+			want = batch[:min(batchSize, c-packets)]
+		}
+		n, err := src.Read(want)
+		more := take(want[:n])
+		packets += uint64(n)
+		j.progress(packets)
+		if errors.Is(err, io.EOF) || !more {
+			break
+		} else if err != nil {
+			return packets, err
+		}
+	}
+	return packets, nil
 }
 
 // settle takes flows that have ended: all of them at the end of the captures,

@@ -64,11 +64,18 @@ func TestSamples(t *testing.T) {
 func golden(t *testing.T, path string, args ...string) string {
 	t.Helper()
 	got := written(args...)
+	holds(t, path, got)
+	return got
+}
+
+// holds compares what the program writes with a file.
+func holds(t *testing.T, path, got string) {
+	t.Helper()
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		return got
+		return
 	}
 	want, err := os.ReadFile(path)
 	if err != nil {
@@ -77,7 +84,6 @@ func golden(t *testing.T, path string, args ...string) string {
 	if got != string(want) {
 		t.Errorf("%s is not what the program writes now (make golden, and review the diff):\n%s", path, firstDifference(string(want), got))
 	}
-	return got
 }
 
 // written is what a command line writes to standard output.
