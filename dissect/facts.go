@@ -104,6 +104,7 @@ const (
 	HTTPStatus
 	HTTPUserAgent
 	HTTPServer
+	HTTPAPI
 	HTTPAuthScheme
 	HTTPToken
 	HTTPTokenAlg
@@ -133,8 +134,25 @@ const (
 	SMBNetBIOSError
 
 	RPCProgram
+	RPCMapped
+	RPCUnregistered
+	RPCError
+	RPCTLS
 	NFSVersion
 	NFSAuth
+	NFSGSSService
+	NFSExport
+	NFSMountStatus
+
+	ISCSIInitiator
+	ISCSITarget
+	ISCSIDiscovery
+	ISCSIAuth
+	ISCSIMutual
+	ISCSIUser
+	ISCSIDigest
+	ISCSIHandshake
+	ISCSIStatus
 
 	DNSQName
 	DNSQType
@@ -248,9 +266,28 @@ var keys = [keyCount]KeyInfo{
 	SMBTreeStatus:       {"smb.tree_status", Text, "status of a refused connection to a share"},
 	SMBNetBIOSError:     {"smb.netbios_error", Text, "why the NetBIOS session service refused the session"},
 
-	RPCProgram: {"rpc.program", List, "ONC RPC programs called, as program/version"},
-	NFSVersion: {"nfs.version", List, "NFS versions"},
-	NFSAuth:    {"nfs.auth", List, "credential flavours of the calls that do something: none, sys, gss"},
+	RPCProgram:      {"rpc.program", List, "ONC RPC programs called, as program/version"},
+	RPCMapped:       {"rpc.mapped", List, "where the port mapper said that programs listen, as program/version tcp/port"},
+	RPCUnregistered: {"rpc.unregistered", List, "programs that the port mapper did not know, as program/version tcp"},
+	RPCError:        {"rpc.error", List, "why calls were refused, by the names of RFC 5531: auth_tooweak, prog_unavail ..."},
+	RPCTLS:          {"rpc.tls", Flag, "the server agreed to go on under TLS (RFC 9289); false: it was asked and did not"},
+	NFSVersion:      {"nfs.version", List, "NFS versions"},
+	NFSAuth:         {"nfs.auth", List, "credential flavours of the calls that do something: none, sys, gss"},
+	NFSGSSService:   {"nfs.gss_service", List, "what RPCSEC_GSS protects: authentication, integrity or privacy"},
+	NFSExport:       {"nfs.export", List, "paths that the client asked MOUNT for"},
+	NFSMountStatus:  {"nfs.mount_status", Text, "why MOUNT refused: access, noent ..."},
+
+	ISCSIInitiator: {"iscsi.initiator", Text, "name of the initiator"},
+	ISCSITarget:    {"iscsi.target", Text, "name of the target asked for"},
+	ISCSIDiscovery: {"iscsi.discovery", Flag, "the session only asks which targets there are"},
+	ISCSIAuth:      {"iscsi.auth", Text, "authentication that the target chose: chap, none, kerberos, srp, reject or other"},
+	ISCSIMutual:    {"iscsi.mutual", Flag, "the initiator challenged the target as well"},
+	ISCSIUser:      {"iscsi.user", List, "who the initiator said to be; only where it was asked for"},
+	ISCSIDigest:    {"iscsi.digest", List, "what is protected by checksums: header, data"},
+	ISCSIHandshake: {"iscsi.handshake", Text, "complete, failed or incomplete"},
+	ISCSIStatus:    {"iscsi.status", Text, "why the login failed"},
+
+	HTTPAPI: {"http.api", List, "known interfaces that are spoken over it: s3"},
 
 	DNSQName:  {"dns.qname", List, "names asked for"},
 	DNSQType:  {"dns.qtype", List, "types asked for"},

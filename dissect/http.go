@@ -367,6 +367,7 @@ func (p *httpParser) header(dir Dir, line []byte, facts *Facts) {
 	name = bytes.TrimRight(name, " \t")
 	value = bytes.TrimSpace(value)
 	request := dir == ToServer
+	noteS3(name, value, request, facts)
 	switch {
 	case isHeader(name, "content-length"):
 		if n, ok := httpNumber(value, 10); ok && e.length < 0 {

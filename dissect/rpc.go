@@ -12,27 +12,40 @@ import (
 //	verifier:   flavor, length, body
 //	arguments
 //
-// and a reply begins with xid, 1, and 0 (accepted) or 1 (denied). Over UDP a
-// datagram is one message; over TCP (section 11) a message is a record of one
-// or more fragments, each behind
+// and a reply
+//
+//	xid  1 reply  0 accepted   verifier: flavor, length, body  status  results
+//	xid  1 reply  1 denied     0 versions, or 1 credential refused: why
+//
+// Over UDP a datagram is one message; over TCP (section 11) a message is a
+// record of one or more fragments, each behind
 //
 //	last fragment (1 bit)  length (31 bits)
 //
-// Programs are named by number. NFS is 100003, versions 2 (RFC 1094), 3 (RFC
-// 1813) and 4 (RFC 7530, RFC 8881); version 4 begins its arguments with a tag
-// and the minor version. Arguments and results, the file data among them, are
-// passed over unseen.
+// Programs are named by number. The port mapper, which tells where the others
+// listen, is in rpc_portmap.go, NFS and MOUNT are in nfs.go. Of all others the
+// number is what is told. File data is passed over unseen.
+//
+// A client that wants TLS calls the null procedure with the flavor AUTH_TLS; a
+// server that agrees puts STARTTLS into its verifier, and both go on with a
+// handshake (RFC 9289 section 4.1).
 
 const (
-	rpcPortmap = 100000
-	rpcNFS     = 100003
-	rpcMount   = 100005
-
 	rpcCallHeader  = 24 // through the procedure
+	rpcReplyHeader = 12 // through accepted or denied
 	maxRPCOpaque   = 400
-	maxRPCCall     = rpcCallHeader + 2*(8+maxRPCOpaque) + 4 + 1024 + 4
+	maxRPCCall     = rpcCallHeader + 2*(8+maxRPCOpaque) + maxRPCArguments
+	maxRPCReply    = 16 << 10 // bytes of a reply that is asked for more than its status
 	maxRPCFragment = 16 << 20 // a longer first fragment is not believed
 	rpcCallsEnough = 64       // calls after which a stream is not read any more
+	rpcCallsOpen   = 8        // calls of which the reply is waited for, the latest ones
+
+	// maxRPCArguments covers the longest path of MOUNT, and a tag of NFS 4.
+	maxRPCArguments = 4 + 1024 + 8
+
+	authTLS      = 7
+	authGSS      = 6
+	authStartTLS = "STARTTLS"
 )
 
 var rpc = Dissector{
@@ -111,9 +124,34 @@ func probeRPC(b []byte, size int) Match {
 type rpcParser struct {
 	stream bool
 	inside [2]bool // the next fragment goes on with a record
+	joined []byte  // the beginning of a record of several fragments
 	calls  int
+	open   [rpcCallsOpen]rpcCall
+	next   int    // of open, the one to be overwritten
 	null   uint32 // NFS version of a call of the null procedure
 }
+
+// rpcCall is a call whose reply says more than that it was accepted.
+type rpcCall struct {
+	kind    rpcKind
+	xid     uint32
+	program uint32 // asked of the port mapper
+	version uint32
+	proto   string // "tcp" or "udp", likewise
+}
+
+// rpcKind says what the reply to a call holds.
+type rpcKind uint8
+
+const (
+	noCall      rpcKind = iota
+	getPort             // portmap 2: a port
+	getAddress          // rpcbind 3 and 4: a universal address
+	dumpPorts           // portmap 2: a list of mappings
+	dumpAddress         // rpcbind 3 and 4: likewise
+	mount               // a status, 0 for success
+	startTLS            // nothing, but for the verifier
+)
 
 func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	if !p.stream {
@@ -126,20 +164,12 @@ func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	}
 	size := int(mark &^ (1 << 31))
 	if !p.inside[dir] {
-		head := r.bytes("message", min(size, 12))
-		if r.err() != nil {
-			return 0, r.err()
+		err := p.record(b, facts)
+		if err != nil && err != ErrHandOver {
+			return 0, err
 		}
-		if len(head) >= 12 && binary.BigEndian.Uint32(head[4:]) == 0 {
-			want := min(size, maxRPCCall)
-			if len(b)-4 < want {
-				return 0, ErrShort
-			}
-			if err := p.message(b[4:4+want], facts); err != nil {
-				return 0, err
-			}
-		} else if len(head) >= 8 && binary.BigEndian.Uint32(head[4:]) > 1 {
-			return 0, &Malformed{"message type", 8, "neither call nor reply"}
+		if err == ErrHandOver && mark>>31 != 0 {
+			return 4 + size, err
 		}
 	}
 	p.inside[dir] = mark>>31 == 0
@@ -149,15 +179,85 @@ func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	return 4 + size, nil
 }
 
+// record reads the record that b begins with, as far as it is of interest.
+func (p *rpcParser) record(b []byte, facts *Facts) error {
+	head, whole := p.join(b, rpcReplyHeader)
+	if len(head) < 8 {
+		if whole {
+			return nil // too short for anything
+		}
+		return ErrShort
+	}
+	var want int
+	switch be := binary.BigEndian; be.Uint32(head[4:]) {
+	case 0:
+		want = maxRPCCall
+	case 1:
+		want = rpcReplyHeader + 4 + 4 + maxRPCOpaque + 4 + 4
+		if p.asked(be.Uint32(head)) != nil {
+			want = maxRPCReply
+		}
+	default:
+		return &Malformed{"message type", 8, "neither call nor reply"}
+	}
+	message, whole := p.join(b, want)
+	if !whole {
+		return ErrShort
+	}
+	return p.message(message, facts)
+}
+
+// join returns the first want bytes of the record that b begins with, or all of
+// it when it is shorter; whole says that they are there.
+func (p *rpcParser) join(b []byte, want int) (message []byte, whole bool) {
+	p.joined = p.joined[:0]
+	for at := 0; ; {
+		if len(b)-at < 4 {
+			return p.joined, false
+		}
+		mark := binary.BigEndian.Uint32(b[at:])
+		size, last := int(mark&^(1<<31)), mark>>31 != 0
+		part := b[at+4:]
+		n := min(size, want-len(p.joined))
+		if len(part) < n {
+			if at == 0 {
+				return part, false
+			}
+			return append(p.joined, part...), false
+		}
+		if at == 0 && (last || n == want) {
+			return part[:n], true // nearly every record is one fragment
+		}
+		p.joined = append(p.joined, part[:n]...)
+		if last || len(p.joined) >= want {
+			return p.joined, true
+		}
+		at += 4 + size
+	}
+}
+
 // message reads b, the beginning of a message, as far as it goes.
 func (p *rpcParser) message(b []byte, facts *Facts) error {
 	outer := newReader(b)
 	r := outer.within("message", len(b))
-	r.be32("xid")
+	xid := r.be32("xid")
 	kind := r.be32("message type")
-	if kind != 0 {
+	if r.err() != nil {
 		return r.err()
 	}
+	if kind != 0 {
+		return p.reply(&r, xid, facts)
+	}
+	return p.call(&r, xid, facts)
+}
+
+// rpcCredential is who a call comes from.
+type rpcCredential struct {
+	flavor  uint32
+	service uint32 // of RPCSEC_GSS: 1 none, 2 integrity, 3 privacy
+}
+
+func (p *rpcParser) call(r *reader, xid uint32, facts *Facts) error {
 	rpcVersion := r.be32("RPC version")
 	program := r.be32("program")
 	version := r.be32("version")
@@ -176,67 +276,161 @@ func (p *rpcParser) message(b []byte, facts *Facts) error {
 	}
 
 	var text [24]byte
-	v := strconv.AppendUint(text[:0], uint64(program), 10)
-	v = append(v, '/')
-	v = strconv.AppendUint(v, uint64(version), 10)
-	facts.Add(RPCProgram, v)
+	facts.Add(RPCProgram, appendProgram(text[:0], program, version))
 	switch program {
 	case rpcNFS:
 		facts.Refine("nfs")
 	case rpcPortmap:
 		facts.Refine("portmap")
-		return nil
 	case rpcMount:
 		facts.Refine("mount")
-		return nil
-	default:
-		return nil
+	}
+	if program == rpcNFS {
+		p.nfsFlavor(version, procedure, flavor, facts)
 	}
 
-	if procedure == 0 {
-		p.null = version // does nothing, and needs no credential
-		return nil
+	// What follows may be cut: it is read as far as it goes.
+	credential := rpcCredential{flavor: flavor}
+	body := rpcOpaque(r, "credential", maxRPCOpaque)
+	if flavor == authGSS && len(body) >= 16 { // version, what it is for, sequence number, service
+		credential.service = binary.BigEndian.Uint32(body[12:])
 	}
-	auth := "other"
-	switch flavor {
-	case 0:
-		auth = "none"
-	case 1:
-		auth = "sys"
-	case 2:
-		auth = "short" // a token that the server gave for a sys credential
-	case 3:
-		auth = "dh"
-	case 6:
-		auth = "gss"
+	r.be32("verifier flavor")
+	rpcOpaque(r, "verifier", maxRPCOpaque)
+	switch {
+	case flavor == authTLS && procedure == 0:
+		p.expect(rpcCall{kind: startTLS, xid: xid})
+	case program == rpcNFS:
+		p.nfsCall(r, version, procedure, credential, facts)
+	case program == rpcMount:
+		p.mountCall(r, xid, version, procedure, facts)
+	case program == rpcPortmap:
+		p.portmapCall(r, xid, version, procedure)
 	}
-	facts.Add(NFSAuth, []byte(auth))
-	v = strconv.AppendUint(text[:0], uint64(version), 10)
-	if version == 4 {
-		rpcOpaque(&r, "credential")
-		r.be32("verifier flavor")
-		rpcOpaque(&r, "verifier")
-		rpcOpaqueOf(&r, "tag", 1024)
-		minor := r.be32("minor version")
-		if r.err() == nil && flavor != 6 && minor > 0 && minor < 10 {
-			v = append(v, '.')
-			v = strconv.AppendUint(v, uint64(minor), 10)
-		}
-	}
-	facts.Add(NFSVersion, v)
 	return nil
 }
 
-// rpcOpaque passes over a length and as many bytes, padded to four.
-func rpcOpaque(r *reader, field string) { rpcOpaqueOf(r, field, maxRPCOpaque) }
+func appendProgram(b []byte, program, version uint32) []byte {
+	b = strconv.AppendUint(b, uint64(program), 10)
+	b = append(b, '/')
+	return strconv.AppendUint(b, uint64(version), 10)
+}
 
-func rpcOpaqueOf(r *reader, field string, most uint32) {
+// rpcOpaque reads a length and as many bytes, padded to four.
+func rpcOpaque(r *reader, field string, most uint32) []byte {
 	n := r.be32(field)
 	if n > most {
 		r.malformed(field, "longer than "+strconv.Itoa(int(most))+" bytes")
-		return
+		return nil
 	}
-	r.bytes(field, int(n+3)&^3)
+	b := r.bytes(field, int(n))
+	r.bytes("padding", -int(n)&3)
+	return b
+}
+
+// expect keeps a call whose reply is wanted, in the place of the oldest one.
+func (p *rpcParser) expect(c rpcCall) {
+	p.open[p.next] = c
+	p.next = (p.next + 1) % rpcCallsOpen
+}
+
+// asked finds the call that a reply belongs to, or nil.
+func (p *rpcParser) asked(xid uint32) *rpcCall {
+	for i := range p.open {
+		if p.open[i].kind != noCall && p.open[i].xid == xid {
+			return &p.open[i]
+		}
+	}
+	return nil
+}
+
+// reply reads a reply behind its type.
+func (p *rpcParser) reply(r *reader, xid uint32, facts *Facts) error {
+	if denied := r.be32("accepted or denied"); denied != 0 {
+		if why := r.be32("why denied"); r.err() == nil {
+			if why == 0 {
+				facts.AddText(RPCError, "rpc_mismatch")
+			} else if status := r.be32("authentication status"); r.err() == nil {
+				facts.AddText(RPCError, rpcAuthStatus(status))
+			}
+		}
+		return nil
+	}
+	r.be32("verifier flavor")
+	verifier := rpcOpaque(r, "verifier", maxRPCOpaque)
+	status := r.be32("status")
+	if r.err() != nil {
+		return nil // cut
+	}
+	if status != 0 {
+		facts.AddText(RPCError, rpcAcceptStatus(status))
+	}
+	asked := p.asked(xid)
+	if asked == nil {
+		return nil
+	}
+	call := *asked
+	asked.kind = noCall
+	switch call.kind {
+	case startTLS:
+		agreed := string(verifier) == authStartTLS
+		facts.SetFlag(RPCTLS, agreed)
+		if agreed && p.stream {
+			return ErrHandOver
+		}
+	case mount:
+		if status == 0 {
+			p.mounted(r, facts)
+		}
+	default:
+		if status == 0 {
+			p.mapped(r, &call, facts)
+		}
+	}
+	return nil
+}
+
+// rpcAcceptStatus names why a call was accepted and not carried out (RFC 5531
+// section 9).
+func rpcAcceptStatus(code uint32) string {
+	switch code {
+	case 1:
+		return "prog_unavail"
+	case 2:
+		return "prog_mismatch"
+	case 3:
+		return "proc_unavail"
+	case 4:
+		return "garbage_args"
+	case 5:
+		return "system_err"
+	}
+	return "status " + strconv.Itoa(int(code))
+}
+
+// rpcAuthStatus names why a credential was refused.
+func rpcAuthStatus(code uint32) string {
+	switch code {
+	case 1:
+		return "auth_badcred"
+	case 2:
+		return "auth_rejectedcred"
+	case 3:
+		return "auth_badverf"
+	case 4:
+		return "auth_rejectedverf"
+	case 5:
+		return "auth_tooweak"
+	case 6:
+		return "auth_invalidresp"
+	case 7:
+		return "auth_failed"
+	case 13:
+		return "rpcsec_gss_credproblem"
+	case 14:
+		return "rpcsec_gss_ctxproblem"
+	}
+	return "auth " + strconv.Itoa(int(code))
 }
 
 // Gap goes on behind a fragment whose length is known.
@@ -244,21 +438,22 @@ func (p *rpcParser) Gap(dir Dir, held []byte, n uint64, facts *Facts) (uint64, b
 	if !p.stream || len(held) < 4 {
 		return 0, false
 	}
-	if !p.inside[dir] {
-		_ = p.message(held[4:], facts) // as far as it is there: that it is cut is known
-	}
 	mark := binary.BigEndian.Uint32(held)
-	end := 4 + uint64(mark&^(1<<31))
+	size := uint64(mark &^ (1 << 31))
+	if !p.inside[dir] {
+		// As far as it is there: that it is cut is known.
+		_ = p.message(held[4:4+min(size, uint64(len(held)-4))], facts)
+	}
 	lost := uint64(len(held)) + n
-	if lost > end {
+	if lost > 4+size {
 		return 0, false
 	}
 	p.inside[dir] = mark>>31 == 0
-	return end - lost, true
+	return 4 + size - lost, true
 }
 
 func (p *rpcParser) Close(facts *Facts) {
 	if p.null > 0 && !facts.Has(NFSVersion) {
-		facts.Add(NFSVersion, strconv.AppendUint(nil, uint64(p.null), 10))
+		facts.AddText(NFSVersion, nfsVersion(p.null, 0))
 	}
 }

@@ -195,7 +195,40 @@ nfs.version 2
 		},
 		facts: `
 rpc.program 100000/2
+rpc.mapped 100003/3 tcp/2049
 `,
+	},
+	{
+		name:     "rpcbind over TCP",
+		protocol: "portmap", over: TCP, ports: [2]uint16{703, 111},
+		says: []message{
+			{ToServer, fragment(true, call(rpcPortmap, 4, 4, 0, ""))}, // DUMP
+			{ToClient, append(fragment(false, unhex("00000001 00000001 00000000 00000000 00000000 00000000 00000001 0001")), // in two fragments
+				fragment(true, unhex("86a5 00000003 00000003 74637000 0000000d 302e302e302e302e37382e3830000000 00000004 726f6f74"+ // MOUNT 3, tcp, 0.0.0.0.78.80, root
+					"00000001 000186a3 00000004 00000004 75647036 00000006 3a3a2e382e310000 00000004 726f6f74"+ // NFS 4, udp6, ::.8.1
+					"00000001 000186b8 00000001 00000005 6c6f63616c000000 00000009 2f72756e2f736f636b000000 00000000"+ // local
+					"00000000"))...)},
+		},
+		facts: `
+rpc.program 100000/4
+rpc.mapped 100005/3 tcp/20048
+rpc.mapped 100003/4 udp/2049
+`,
+	},
+	{
+		name:     "NFS under TLS",
+		protocol: "nfs", over: TCP, ports: [2]uint16{704, 2049},
+		says: []message{
+			{ToServer, fragment(true, unhex("00000009 00000000 00000002 000186a3 00000004 00000000 00000007 00000000 00000000 00000000"))},
+			{ToClient, fragment(true, unhex("00000009 00000001 00000000 00000000 00000008 5354415254544c53 00000000"))},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: `
+rpc.program 100003/4
+rpc.tls true
+nfs.version 4
+` + strings.TrimLeft(refusedFacts, "\n"),
 	},
 	{
 		name:     "mount",
@@ -715,6 +748,26 @@ smb.signed false
 		},
 		facts: `
 smb.smb1 true
+`,
+	},
+	{
+		name:     "iSCSI",
+		protocol: "iscsi", over: TCP, ports: [2]uint16{50326, 3260},
+		says: []message{
+			{ToServer, loginPDU(iscsiLogin, 0x81, 0, 0, initiatorSays)},
+			{ToClient, loginPDU(iscsiAnswer, 0x00, 0, 0, "TargetPortalGroupTag=1 AuthMethod=CHAP")},
+			{ToServer, loginPDU(iscsiLogin, 0x00, 0, 0, "CHAP_A=5")},
+			{ToClient, loginPDU(iscsiAnswer, 0x00, 0, 0, "CHAP_A=5 CHAP_I=1 CHAP_C=0xabcd")},
+			{ToServer, loginPDU(iscsiLogin, 0x81, 0, 0, "CHAP_N=anna CHAP_R=0x"+plantedPassword+" CHAP_I=2 CHAP_C=0xef01")},
+			{ToClient, loginPDU(iscsiAnswer, 0x81, 0, 0, "CHAP_N=target CHAP_R=0x"+plantedPassword)},
+			{ToServer, loginPDU(iscsiLogin, 0x87, 0, 0, "HeaderDigest=None,CRC32C DataDigest=CRC32C")},
+			{ToClient, loginPDU(iscsiAnswer, 0x87, 0, 0, "HeaderDigest=None DataDigest=CRC32C")},
+			{ToServer, append([]byte{0x01, 0x80}, make([]byte, 46)...)}, // a command
+		},
+		facts: iscsiNames + `iscsi.auth chap
+iscsi.mutual true
+iscsi.digest data
+iscsi.handshake complete
 `,
 	},
 	{
