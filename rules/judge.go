@@ -105,7 +105,7 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 	best := -1
 	for i := range s.edges {
 		e := &s.edges[i]
-		if !e.fits(f) {
+		if !p.fits(e, f) {
 			continue
 		}
 		from := e.from&client.roles != 0 || len(e.From) == 0

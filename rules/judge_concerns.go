@@ -183,7 +183,11 @@ func (p *Policy) smbConcerns(f *flows.Flow, v *Verdict) {
 				v.concern(NTLMv1, fact.Frame(), "")
 			}
 		case dissect.SMBStatus:
-			v.concern(SMBAuthFailed, fact.Frame(), fact.Str)
+			saw := fact.Str
+			if user := f.Facts.Text(dissect.SMBUser); user != "" { // known only where users may be named
+				saw += " for " + user
+			}
+			v.concern(SMBAuthFailed, fact.Frame(), saw)
 		case dissect.SMBSigned:
 			signed, known = *fact, true
 		case dissect.SMBEncrypted:

@@ -30,6 +30,9 @@ type Policy struct {
 	anyPort  []*service // known by what they speak, on whatever port
 	portless []*service // ICMP and other protocols without ports
 
+	// Where programs of ONC RPC listen, as port mappers said.
+	mapped map[mappedPort][]string
+
 	// One bit for each port of TCP and UDP that the diagram calls ambient.
 	ambientPorts [2][1 << 10]uint64
 	dynamic      []PortRange
@@ -352,9 +355,9 @@ func (p *Policy) service(f *flows.Flow) *service {
 	if i := table[f.Server.Port()]; i > 0 {
 		return p.services[i-1]
 	}
-	if f.App != "" {
+	if f.App != "" || len(p.mapped) > 0 {
 		for _, s := range p.anyPort {
-			if s.proto == f.Proto && s.edges[0].fits(f) {
+			if s.proto == f.Proto && p.fits(&s.edges[0], f) {
 				return s
 			}
 		}

@@ -116,6 +116,9 @@ func (p *Policy) Observe(f *flows.Flow) {
 	if s == nil && f.App == "" {
 		return
 	}
+	if f.App == "portmap" {
+		p.learnMappings(f)
+	}
 	p.names.learn(f)
 	p.sessions.learn(f)
 	if s != nil && s.port == 0 && s.proto != flows.ProtoTCP && s.proto != flows.ProtoUDP && !isOutside(f.Server.Addr()) {

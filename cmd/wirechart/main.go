@@ -82,6 +82,7 @@ type options struct {
 	inventory string
 	keylogs   []string
 	noJudge   bool
+	showUsers bool
 	failOn    []string
 	exitZero  bool
 	color     string
@@ -157,6 +158,7 @@ func flowsCommand() *cobra.Command {
 	}
 	inputFlags(cmd.Flags(), o)
 	diagramFlags(cmd.Flags(), o)
+	usersFlag(cmd.Flags(), o)
 	cmd.Flags().BoolVar(&o.noJudge, "no-judge", false, "leave out parts, names and verdicts; no diagram is read")
 	return cmd
 }
@@ -196,8 +198,14 @@ func diagramFlags(fs *pflag.FlagSet, o *options) {
 	fs.StringVar(&o.inventory, "inventory", "", "`FILE` that says which hosts play which parts")
 }
 
+// usersFlag is that of the commands whose results may name users.
+func usersFlag(fs *pflag.FlagSet, o *options) {
+	fs.BoolVar(&o.showUsers, "show-users", false, "tell the names of users where they cross in clear (SMB, iSCSI); left out otherwise")
+}
+
 func auditFlags(fs *pflag.FlagSet, o *options) {
 	diagramFlags(fs, o)
+	usersFlag(fs, o)
 	fs.StringSliceVar(&o.failOn, "fail-on", []string{"violation", "undocumented", "blocked"},
 		"exit with 1 when there is one of these `VERDICTS`, or a concern of a severity: concern:high")
 	fs.BoolVar(&o.exitZero, "exit-zero", false, "exit with 0 whatever was found")

@@ -58,7 +58,7 @@ type job struct {
 func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 	var cov rules.Coverage
 	// Keys that a capture brings with it may come behind its first frames.
-	shared := &dissect.Context{Fingerprints: j.fingerprints}
+	shared := &dissect.Context{Fingerprints: j.fingerprints, ShowUsers: j.options.showUsers}
 	if len(j.options.keylogs) > 0 {
 		shared.Keys = j.keys
 	}
