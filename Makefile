@@ -65,6 +65,7 @@ golden: build ## rewrite the expected report of every sample, and README's; revi
 
 samples: ## record the site samples again, in network namespaces (needs root)
 	pcaps/samples/gen/site.sh
+	pcaps/samples/gen/files.sh
 	$(GO) run ./pcaps/samples/gen
 
 mtls-matrix: build ## try client authentication between the TLS stacks installed (needs root, 20 minutes)

@@ -237,6 +237,7 @@ var keys = [keyCount]KeyInfo{
 	HTTPStatus:          {"http.status", Ints, "status codes"},
 	HTTPUserAgent:       {"http.user_agent", List, "User-Agent headers"},
 	HTTPServer:          {"http.server", List, "Server headers"},
+	HTTPAPI:             {"http.api", List, "known interfaces that are spoken over it: s3"},
 	HTTPAuthScheme:      {"http.auth_scheme", List, "schemes of Authorization headers, never their values"},
 	HTTPToken:           {"http.token", List, "where a JWT was: header, cookie or url"},
 	HTTPTokenAlg:        {"http.token_alg", List, "alg of the JWTs' headers"},
@@ -286,8 +287,6 @@ var keys = [keyCount]KeyInfo{
 	ISCSIDigest:    {"iscsi.digest", List, "what is protected by checksums: header, data"},
 	ISCSIHandshake: {"iscsi.handshake", Text, "complete, failed or incomplete"},
 	ISCSIStatus:    {"iscsi.status", Text, "why the login failed"},
-
-	HTTPAPI: {"http.api", List, "known interfaces that are spoken over it: s3"},
 
 	DNSQName:  {"dns.qname", List, "names asked for"},
 	DNSQType:  {"dns.qtype", List, "types asked for"},

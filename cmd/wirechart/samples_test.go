@@ -60,6 +60,18 @@ func TestSamples(t *testing.T) {
 	}
 }
 
+// TestShowUsers looks for the user of the sample's SMB sessions: told when asked
+// for, and at no other time.
+func TestShowUsers(t *testing.T) {
+	const capture, user = "../../pcaps/samples/files.pcapng", `LAB\\backup` // as JSON writes it
+	if plain := written("flows", "-o", "jsonl", capture); plain == "" || strings.Contains(plain, user) {
+		t.Error("a user is named unasked, or nothing is said at all")
+	}
+	if asked := written("flows", "-o", "jsonl", "--show-users", capture); !strings.Contains(asked, user) {
+		t.Errorf("no %s:\n%s", user, asked)
+	}
+}
+
 // golden holds what a command line writes against a file, and returns it.
 func golden(t *testing.T, path string, args ...string) string {
 	t.Helper()
