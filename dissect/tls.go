@@ -387,7 +387,8 @@ func (p *tlsParser) readable(s *tlsSide, dir Dir, typ, length int) bool {
 		return length == 2 // sealed ones have at least a MAC or tag on top
 	case recordHandshake:
 		if p.serverHello == helloRead && p.tls13() {
-			return false
+			// A ClientHello may come late: captures are not always in order.
+			return dir == p.client && p.clientHello == helloMissing
 		}
 		// Around a HelloRetryRequest both ends send their ChangeCipherSpec
 		// before their second hello, and a client with early data does.

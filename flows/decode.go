@@ -107,6 +107,7 @@ type segment struct {
 	echo     echoKind // ICMP
 	seq, ack uint32   // TCP; seq also of ICMP echoes, and elsewhere a digest of the payload
 	window   uint16   // TCP, unscaled
+	sack     uint32   // TCP: the shortest run of bytes that a bare acknowledgement reports behind a hole; 0 for none
 	checksum uint16   // of the transport header, as captured
 	ipID     uint32   // 0 when there is none, as in IPv6 without fragments
 
@@ -235,6 +236,10 @@ func (s *segment) plain(p *pcaps.Packet) bool {
 	s.wireLen, s.cut, s.room = uint32(p.WireLen), max(p.WireLen-len(b), 0), 0
 	s.parts, s.partBytes = 0, 0
 	s.payload, s.payloadLen = b[tcp+off:min(14+total, len(b))], uint32(total-20-off)
+	s.sack = 0
+	if off > 20 && s.payloadLen == 0 {
+		s.sack = shortestSACK(b[tcp+20:tcp+off], s.ack)
+	}
 	s.srcMAC = MAC(b[6:12])
 	s.isError, s.lan = false, false
 	if s.depth > 0 {
@@ -823,8 +828,46 @@ func (s *segment) tcp(b []byte, n int) Outcome {
 	if off < 20 || off > n {
 		return Malformed
 	}
+	s.sack = 0
+	if off > 20 && off == n {
+		s.sack = shortestSACK(b[20:min(off, len(b))], s.ack)
+	}
 	s.rest(b[min(off, len(b)):], n-off)
 	return Decoded
+}
+
+// TCP options (RFC 9293 section 3.1, RFC 2018 section 3).
+const (
+	optionEnd  = 0
+	optionNop  = 1
+	optionSACK = 5
+)
+
+// shortestSACK is the length of the shortest block that the options report as
+// received behind the acknowledged bytes, 0 when there is none. Blocks before
+// the acknowledgement only say that something came twice (RFC 2883).
+func shortestSACK(b []byte, ack uint32) uint32 {
+	shortest := uint32(0)
+	for len(b) > 1 && b[0] != optionEnd {
+		if b[0] == optionNop {
+			b = b[1:]
+			continue
+		}
+		n := int(b[1])
+		if n < 2 || n > len(b) {
+			return shortest
+		}
+		if b[0] == optionSACK {
+			for block := b[2:n]; len(block) >= 8; block = block[8:] {
+				left, right := binary.BigEndian.Uint32(block), binary.BigEndian.Uint32(block[4:])
+				if length := right - left; int32(left-ack) > 0 && int32(length) > 0 && (shortest == 0 || length < shortest) {
+					shortest = length
+				}
+			}
+		}
+		b = b[n:]
+	}
+	return shortest
 }
 
 // udp reads a UDP header (RFC 768) and the tunnels known by port.

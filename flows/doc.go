@@ -6,4 +6,12 @@
 // A Table belongs to one goroutine and has no lock. Its time is the latest
 // packet time seen, so that a year-old capture behaves as a live one, and the
 // same packets give the same flows every time.
+//
+// Captures are not tidy. Of bytes that come twice, in segments or in fragments,
+// the first copy counts: what was delivered is not taken back, and of what is
+// held until a hole before it closes, a later copy fills only what is missing
+// (the letter I or i in the history where it has other bytes). A host may have
+// kept the other copy; passively that cannot be known. IPv6 datagrams whose
+// fragments overlap are dropped, as hosts do (RFC 5722). A frame that a mirror
+// delivered twice is counted, and is nothing else.
 package flows

@@ -118,8 +118,12 @@ type TCP struct {
 	Acked         bool   // the client acknowledged the SYN-ACK
 	RTT           int64  // nanoseconds from SYN to the ACK of the SYN-ACK; 0 when unknown
 
+	// TTL or hop limit of the first packets of each direction, resets left out;
+	// 0 when there are none, or nothing but SYNs.
+	TTL      [2]uint8
 	ResetBy  ResetBy
 	ResetTTL uint8 // TTL or hop limit of the first RST
+	ResetOdd bool  // its numbers are not those that the end would have given it
 
 	SYNACKFrame pcaps.FrameID
 	ResetFrame  pcaps.FrameID
@@ -133,11 +137,24 @@ type TCP struct {
 	// the connection was given up, and the frame of its first retransmission.
 	Stalled      [2]uint32
 	StalledFrame [2]pcaps.FrameID
+	// LargeLost says that the segment sent again in that run is longer than
+	// what the other end reported to have received behind it: it is not the
+	// direction that is closed.
+	LargeLost [2]bool
 
 	AckedData [2]bool // the other end acknowledged payload of this direction
+	Unseen    [2]bool // it acknowledged bytes at the end of this direction that the capture lacks
+
+	// The longest time in which the sender of this direction said that it could
+	// take nothing more (nanoseconds, as far as packets tell), the frame where
+	// that began, and whether it lasted to the end of the flow.
+	ZeroWindow      [2]int64
+	ZeroWindowFrame [2]pcaps.FrameID
+	StillShut       [2]bool
 
 	// The longest silence between two packets, after payload had flowed both
-	// ways: how long (nanoseconds), and the frame that ended it.
+	// ways and been acknowledged: how long (nanoseconds), and the frame that
+	// ended it.
 	LongestIdle      int64
 	LongestIdleFrame pcaps.FrameID
 }

@@ -58,6 +58,7 @@ type datagram struct {
 	wire    uint32
 	first   segment // the headers of the fragment at offset 0, or of the first one seen
 	headed  bool    // first is that at offset 0
+	spoilt  bool    // fragments of IPv6 overlap: the datagram is dropped
 	frame   pcaps.FrameID
 	time    int64
 	removed bool
@@ -96,7 +97,7 @@ func (t *Table) part(p *pcaps.Packet, s *segment) bool {
 	}
 	at := int(s.fragment.offset)
 	n := int(s.payloadLen)
-	if at == 0 && !d.headed {
+	if at == 0 && !d.headed && !d.spoilt {
 		d.first, d.headed = *s, true
 		d.first.payload = nil
 	}
@@ -105,13 +106,7 @@ func (t *Table) part(p *pcaps.Packet, s *segment) bool {
 	if !s.fragment.more {
 		d.total = at + n
 	}
-	if len(d.parts) < maxParts {
-		i, found := slices.BinarySearchFunc(d.parts, at, func(p fragmentPart, at int) int { return p.offset - at })
-		if !found {
-			d.parts = slices.Insert(d.parts, i, fragmentPart{at, n, slices.Clone(s.payload)})
-			f.bytes += len(s.payload)
-		}
-	}
+	f.bytes += d.place(fragmentPart{at, n, s.payload})
 	if d.total == 0 || !d.whole() {
 		return false
 	}
@@ -127,8 +122,46 @@ func (t *Table) part(p *pcaps.Packet, s *segment) bool {
 	return true
 }
 
+// place keeps the bytes of p that no fragment before it had, and returns how
+// many bytes that takes: the first copy of a byte counts. An IPv6 datagram with
+// fragments that overlap, other than one that came twice, is spoilt (RFC 5722,
+// RFC 8200 section 4.5).
+func (d *datagram) place(p fragmentPart) (kept int) {
+	i, _ := slices.BinarySearchFunc(d.parts, p.offset, func(q fragmentPart, at int) int {
+		if q.offset+q.n <= at {
+			return -1
+		}
+		return 1
+	})
+	if d.key.v6 && i < len(d.parts) && d.parts[i].offset < p.offset+p.n {
+		if q := &d.parts[i]; q.offset != p.offset || q.n != p.n {
+			d.spoilt, d.headed = true, false
+		}
+		return 0
+	}
+	for p.n > 0 && len(d.parts) < maxParts {
+		fresh := p.n
+		if i < len(d.parts) {
+			fresh = min(fresh, max(0, d.parts[i].offset-p.offset))
+		}
+		if fresh > 0 {
+			d.parts = slices.Insert(d.parts, i, fragmentPart{p.offset, fresh, slices.Clone(p.data[:min(fresh, len(p.data))])})
+			kept += len(d.parts[i].data)
+		} else {
+			fresh = d.parts[i].offset + d.parts[i].n - p.offset
+		}
+		i++
+		fresh = min(fresh, p.n)
+		p = fragmentPart{p.offset + fresh, p.n - fresh, p.data[min(fresh, len(p.data)):]}
+	}
+	return kept
+}
+
 // whole says whether the fragments cover the datagram.
 func (d *datagram) whole() bool {
+	if d.spoilt {
+		return false
+	}
 	end := 0
 	for _, p := range d.parts {
 		if p.offset > end {

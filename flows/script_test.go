@@ -25,7 +25,8 @@ const epoch = int64(1_700_000_000 * 1e9)
 // What stands behind the ends is TCP flags (SAFRP, "." for none), "udp",
 // "icmp:3/4" or "ip:89". seq and ack are those of the header. "data" is
 // payload, "len" so many bytes of it that tell their place in the stream, "cut"
-// how many bytes the snap length took from the end. Every packet has an IP
+// how many bytes the snap length took from the end, "sack=110-130" that these
+// bytes were received behind a hole. Every packet has an IP
 // identification of its own; "id" sets it, and a line with "copy" is the frame
 // before with another hop limit. "frag=8+16" keeps 16 bytes of the IP payload
 // from 8 on; "more" says that more follow. "quote" puts the n-th line's IP
@@ -88,6 +89,9 @@ func frames(t testing.TB, script string) []pcaps.Packet {
 					h.window = uint16(n)
 				case "vlan":
 					h.vlan = uint16(n)
+				case "sack":
+					_, err := fmt.Sscanf(value, "%d-%d", &h.sackLow, &h.sackHigh)
+					bad(err)
 				case "echo":
 					h.echo = uint16(n)
 				case "cut":
@@ -129,6 +133,8 @@ type header struct {
 	seq, ack     uint32
 	size         int
 	data         []byte
+	sackLow      uint32
+	sackHigh     uint32
 	id           uint16
 	ttl          uint8
 	window       uint16
@@ -192,6 +198,12 @@ func (h *header) frame() []byte {
 		b = append(b, 5<<4, flags)
 		b = binary.BigEndian.AppendUint16(b, h.window)
 		b = append(b, 0, 0, 0, 0)
+		if h.sackHigh != 0 {
+			b[12] += 3 << 4
+			b = append(b, 1, 1, 5, 10)
+			b = binary.BigEndian.AppendUint32(b, h.sackLow)
+			b = binary.BigEndian.AppendUint32(b, h.sackHigh)
+		}
 		b = append(b, data...)
 		binary.BigEndian.PutUint16(b[16:], checksum(h, proto, b))
 	}
@@ -390,6 +402,36 @@ func text(f *Flow) string {
 	for d := range 2 {
 		if n := f.TCP.Unanswered[d]; n > 0 {
 			fmt.Fprintf(&b, " unanswered%c%d", "><"[d], n)
+		}
+	}
+	if f.TCP.ResetOdd {
+		b.WriteString(" odd")
+	}
+	for d := range 2 {
+		arrow := "><"[d]
+		if n := f.TCP.Stalled[d]; n > 0 && n != f.TCP.Unanswered[d] {
+			fmt.Fprintf(&b, " stalled%c%d", arrow, n)
+		}
+		if f.TCP.LargeLost[d] {
+			fmt.Fprintf(&b, " large%c", arrow)
+		}
+		if f.TCP.Unseen[d] {
+			fmt.Fprintf(&b, " unseen%c", arrow)
+		}
+		if f.TCP.ZeroWindowFrame[d] != 0 {
+			fmt.Fprintf(&b, " shut%c%s@%d", arrow, time.Duration(f.TCP.ZeroWindow[d]), f.TCP.ZeroWindowFrame[d].Number())
+			if f.TCP.StillShut[d] {
+				b.WriteString("+")
+			}
+		}
+	}
+	if f.TCP.LongestIdle > 0 {
+		fmt.Fprintf(&b, " idle=%s@%d", time.Duration(f.TCP.LongestIdle), f.TCP.LongestIdleFrame.Number())
+	}
+	for _, ttl := range f.TCP.TTL {
+		if ttl != 0 && ttl != 64 {
+			fmt.Fprintf(&b, " ttl=%d/%d", f.TCP.TTL[0], f.TCP.TTL[1])
+			break
 		}
 	}
 	for _, e := range f.ICMP {

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"bytes"
 	"slices"
 	"time"
 
@@ -15,6 +16,13 @@ type pending struct {
 	data  []byte // captured of them
 	frame pcaps.FrameID
 	time  int64
+}
+
+// part is n bytes of p from its byte at on.
+func (p pending) part(at, n uint32) pending {
+	p.data = p.data[min(int(at), len(p.data)):min(int(at+n), len(p.data))]
+	p.seq, p.n = p.seq+at, n
+	return p
 }
 
 // How much is kept of one direction while something before it is missing. When
@@ -37,7 +45,11 @@ func (t *Table) deliver(r *record, c *tcpTrack, s *segment, seq uint32, end int,
 		t.hold(r, x, s, seq, end, frame, now)
 		return
 	}
-	t.feed(r, x, end, pending{seq, s.payloadLen, s.payload, frame, now})
+	if len(x.seldom().held[end]) == 0 {
+		t.feed(r, x, end, pending{seq, s.payloadLen, s.payload, frame, now})
+		return
+	}
+	t.hold(r, x, s, seq, end, frame, now) // for what of it came before
 	t.release(r, x, end, false)
 }
 
@@ -100,21 +112,48 @@ func (t *Table) newState() *dissect.State {
 	return s
 }
 
-// hold keeps s until what is before it arrives.
+// hold keeps s until what is before it arrives, those of its bytes that are not
+// held yet: the first copy of a byte counts. Where a later one has other bytes,
+// the history says so.
 func (t *Table) hold(r *record, x *extra, s *segment, seq uint32, end int, frame pcaps.FrameID, now int64) {
 	odd := x.rarely()
 	held := odd.held[end]
-	at, found := slices.BinarySearchFunc(held, seq, func(p pending, seq uint32) int { return int(int32(p.seq - seq)) })
-	if found && held[at].n >= s.payloadLen {
-		return
+	at, _ := slices.BinarySearchFunc(held, seq, func(p pending, seq uint32) int {
+		if int32(p.seq+p.n-seq) <= 0 {
+			return -1
+		}
+		return 1
+	})
+	rest := pending{seq, s.payloadLen, s.payload, frame, now}
+	for rest.n > 0 {
+		fresh := rest.n
+		if at < len(held) {
+			fresh = min(fresh, uint32(max(0, int32(held[at].seq-rest.seq))))
+		}
+		if fresh > 0 {
+			piece := rest.part(0, fresh)
+			piece.data = slices.Clone(piece.data)
+			held = slices.Insert(held, at, piece)
+			t.buffered += len(piece.data)
+			at++
+		} else {
+			p := &held[at]
+			had := rest.seq - p.seq
+			again := min(rest.n, p.n-had)
+			if was, is := p.part(had, again).data, rest.part(0, again).data; !bytes.Equal(was[:min(len(was), len(is))], is[:min(len(was), len(is))]) {
+				t.write(r, t.track(r), end, histInconsistent)
+			}
+			fresh = again
+			at++
+		}
+		rest = rest.part(fresh, rest.n-fresh)
 	}
-	bytes := len(s.payload)
+	odd.held[end] = held
+	kept := 0
 	for i := range held {
-		bytes += len(held[i].data)
+		kept += len(held[i].data)
 	}
-	odd.held[end] = slices.Insert(held, at, pending{seq, s.payloadLen, slices.Clone(s.payload), frame, now})
-	t.buffered += len(s.payload)
-	if len(odd.held[end]) > maxHeld || bytes > maxHeldBytes || t.buffered+t.set.Held() > t.config.MaxBuffered {
+	if len(held) > maxHeld || kept > maxHeldBytes || t.buffered+t.set.Held() > t.config.MaxBuffered {
 		t.release(r, x, end, true)
 	}
 }

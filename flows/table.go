@@ -85,7 +85,8 @@ type record struct {
 	tags       uint16 // index into Table.tagSets
 	resetAfter uint32 // frames from the first one to the first RST
 	resetTTL   uint8
-	quiet      uint8 // ends, as bits, whose payload nobody waits for any more
+	quiet      uint8  // ends, as bits, whose payload nobody waits for any more
+	opening    uint16 // the lower half of the sequence number behind the last SYN that was not followed, less one
 }
 
 // The bits of a record.
@@ -96,6 +97,7 @@ const (
 	bitEcho    // ICMP echo: the ports are the identifier
 	bitIndexed // found by new packets; clear when the flow is over for good
 	bitUsed
+	bitOddReset // the first RST does not fit the connection
 )
 
 // client is the end that opened the flow: 0 for a, 1 for b.
@@ -124,7 +126,8 @@ type extra struct {
 	mac     [2]MAC
 	tags    uint16 // of the first packet of the other direction
 	hasTags bool
-	next    uint32 // free list: 1 + index
+	ttl     [2]uint8 // or hop limit, of the first packets of each end that are no RST
+	next    uint32   // free list: 1 + index
 	tcp     tcpDetail
 }
 
@@ -145,7 +148,22 @@ type rare struct {
 	unansweredFrame [2]pcaps.FrameID
 	stalled         [2]uint32 // the most that tcpTrack.unanswered was
 	stalledFrame    [2]pcaps.FrameID
+	back            [2]uint32 // the lowest place that was sent again in the run at hand
+	stalledAt       [2]hole   // what was sent again last in that run
+	sacked          [2]uint32 // shortest run of bytes that the other end had behind sackedFrom
+	sackedFrom      [2]uint32 // the acknowledgement that said so
+	shut            [2]window // each end's closed window
+	shutBefore      [2]window // the longest that was opened again
 }
+
+// window is a time in which an end could take nothing more.
+type window struct {
+	frame pcaps.FrameID // that closed it; 0 for none
+	since int64
+	until int64 // when it was opened, or last said to be closed
+}
+
+func (w *window) length() int64 { return w.until - w.since }
 
 // rarely returns what is rare about the flow, to be changed.
 func (x *extra) rarely() *rare {
@@ -384,7 +402,7 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment, guess uint32) 
 	} else {
 		r = t.record(n - 1)
 		idle := now-r.last > t.shortest && now-r.last > int64(t.timeout(r))
-		if idle || s.proto == ProtoTCP && s.flags&(flagSYN|flagACK) == flagSYN && t.reuses(r, s, end) {
+		if idle || s.proto == ProtoTCP && s.flags&(flagSYN|flagACK) == flagSYN && t.reuses(r, s, end, now) {
 			old := n
 			if idle && r.ended == CaptureEnd {
 				r.ended = Idle
@@ -482,7 +500,10 @@ func (t *Table) tagSet(s *segment) uint16 {
 
 // reuses says whether the SYN s opens a new connection between ports that r
 // has used before.
-func (t *Table) reuses(r *record, s *segment, end int) bool {
+func (t *Table) reuses(r *record, s *segment, end int, now int64) bool {
+	if r.extra == 0 && r.flags[end] == 0 && r.flags[1-end] == flagRST|flagACK && uint16(s.seq) == r.opening && now-r.last < grace {
+		return false // it was refused before it came
+	}
 	if r.extra == 0 || t.track(r).seen == 0 { // a SYN, perhaps the RST that refused it, perhaps a copy of either
 		return r.ended != CaptureEnd && r.signature[end] != s.signature()
 	}

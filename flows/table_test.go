@@ -52,6 +52,83 @@ func TestTable(t *testing.T) {
 			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=101 ttl=55`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 1/1 reset=server@2,ttl=55`, ``},
+		{"a reset of the host has the host's TTL and fits", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.050 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=106 ttl=126
+			0.060 10.0.0.2:80 > 10.0.0.1:4000 R seq=501 ttl=126`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTR ShADar syn reset 3/3 payload=5/0 rtt=30ms reset=server@6,ttl=126 ttl=64/126`,
+			`> hello`},
+		{"a reset that does not fit the stream", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.060 10.0.0.2:80 > 10.0.0.1:4000 R seq=90000501 ttl=61`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTR ShADr syn reset 3/2 payload=5/0 rtt=30ms reset=server@5,ttl=61 odd`,
+			`> hello`},
+		{"a reset that acknowledges another SYN", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=7101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 1/1 reset=server@2,ttl=64 odd`, ``},
+		{"a reset that acknowledges nothing", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.1 10.0.0.2:80 > 10.0.0.1:4000 R seq=0`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 1/1 reset=server@2,ttl=64 odd`, ``},
+		{"a large segment is lost, the small one behind it arrives", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=1400
+			0.041 10.0.0.1:4000 > 10.0.0.2:80 PA seq=1501 ack=501 len=20
+			0.050 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=101 sack=1501-1521
+			0.250 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=1400
+			0.750 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=1400`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADaT syn capture_end 6/2 payload=4220/0 again=2/0 rtt=30ms unanswered>2 large>`, ``},
+		{"as much arrives behind the lost segment: its size is no reason", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=1400
+			0.041 10.0.0.1:4000 > 10.0.0.2:80 PA seq=1501 ack=501 len=1400
+			0.050 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=101 sack=1501-2901
+			0.250 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=1400`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADaT syn capture_end 5/2 payload=4200/0 again=1/0 rtt=30ms unanswered>1`, ``},
+		{"a closed window, probed and opened again", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=30
+			0.050 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=131 win=0
+			0.300 10.0.0.1:4000 > 10.0.0.2:80 A seq=131 ack=501 len=1
+			0.300 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=131 win=0
+			0.700 10.0.0.1:4000 > 10.0.0.2:80 A seq=131 ack=501 len=1
+			0.700 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=131 win=0
+			1.550 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=131 win=9000`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADaw syn capture_end 5/5 payload=32/0 rtt=30ms shut<1.5s@5`, ``},
+		{"a closed window that stays so", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=30
+			0.050 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=131 win=0
+			4.050 10.0.0.1:4000 > 10.0.0.2:80 A seq=131 ack=501 len=1`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADaw syn capture_end 4/2 payload=31/0 rtt=30ms shut<4s@5+`, ``},
+		{"waiting for an answer is no idleness", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.050 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=106 data=world
+			0.060 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=506
+			7.060 10.0.0.1:4000 > 10.0.0.2:80 PA seq=106 ack=506 data=again
+			19.060 10.0.0.1:4000 > 10.0.0.2:80 PA seq=106 ack=506 data=again`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADdT syn capture_end 6/2 payload=15/5 again=1/0 rtt=30ms unanswered>1 idle=7s@7`, ``},
+		{"FIN and RST at once contradict each other", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 FRA seq=101 ack=501`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTO ShARI syn reset 3/1 rtt=30ms reset=client@4,ttl=64`, ``},
+		{"the end of what the server sent is missing", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.090 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=901`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 4/1 payload=5/0 rtt=30ms unseen<`, ``},
+		{"refused before the SYN came, in a capture out of order", `
+			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=101 ttl=55
+			0.1 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 1/1 reset=server@1,ttl=55`, ``},
+		{"a SYN behind a reset of another connection", `
+			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=901
+			0.1 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH r port reset 0/1 reset=server@1,ttl=64
+			10.0.0.1:4000 > 10.0.0.2:80 tcp S0 S syn capture_end 1/0`, ``},
+		{"many segments sent again at once are one attempt", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=4
+			0.041 10.0.0.1:4000 > 10.0.0.2:80 A seq=105 ack=501 len=4
+			0.042 10.0.0.1:4000 > 10.0.0.2:80 A seq=109 ack=501 len=4
+			0.300 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=4
+			0.301 10.0.0.1:4000 > 10.0.0.2:80 A seq=105 ack=501 len=4
+			0.302 10.0.0.1:4000 > 10.0.0.2:80 A seq=109 ack=501 len=4`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADT syn capture_end 8/1 payload=24/0 again=3/0 rtt=30ms unanswered>1`, ``},
 		{"S2: the client closed", handshake + `
 			1.0 10.0.0.1:4000 > 10.0.0.2:80 FA seq=101 ack=501
 			1.1 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=102`,
@@ -102,7 +179,7 @@ func TestTable(t *testing.T) {
 			0.020 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
 			0.030 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501
 			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 3/2 payload=5/0`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 3/2 payload=5/0 unseen>`,
 			`> hello`},
 
 		{"orientation by port: documented before well-known", `
@@ -177,7 +254,7 @@ func TestTable(t *testing.T) {
 			0.1 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
 			0.4 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
 			0.5 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=106`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADTa syn capture_end 4/2 payload=10/0 again=1/0 rtt=30ms`, `> hello`},
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADTa syn capture_end 4/2 payload=10/0 again=1/0 rtt=30ms stalled>1`, `> hello`},
 		{"sent into nothing", handshake + `
 			0.1 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
 			0.4 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
@@ -210,14 +287,18 @@ func TestTable(t *testing.T) {
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 6/1 payload=65/0 late=2/0 rtt=30ms`,
 			`> xyzabcdefg
 			> hijklmnopq
-			> rstuvwxyzabcdefghijklmnopqrstu`},
+			> rstuvwxyza
+			> bcdefghijk
+			> lmnopqrstu`},
 		{"a segment that repeats, fills a hole and goes on", handshake + `
 			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=5
 			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=110 ack=501 len=5
 			0.12 10.0.0.1:4000 > 10.0.0.2:80 A seq=103 ack=501 len=20`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 5/1 payload=30/0 rtt=30ms`,
 			`> xyzab
-			> cdefghijklmnopqrs`},
+			> cdef
+			> ghijk
+			> lmnopqrs`},
 		{"keep-alives are no retransmissions", handshake + `
 			1.0 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello
 			1.1 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=106
@@ -261,7 +342,8 @@ func TestTable(t *testing.T) {
 			0.12 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=5`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 5/1 payload=19/0 late=1/0 rtt=30ms`,
 			`> xyzab
-			> cdefghijk`},
+			> cdefg
+			> hijk`},
 		{"the dissector has had enough", handshake + `
 			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=501 len=5
 			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=STOP!
@@ -436,6 +518,34 @@ func TestTable(t *testing.T) {
 			`10.0.0.9:3000 > 10.0.0.8:4000 udp first_packet capture_end 1/0 payload=1/0
 			10.0.0.1:4000 > 10.0.0.2:53 udp port idle 1/0 payload=40/0 parts=1/0`,
 			`> abcdefghijklmnopqrstuvwxyzabcdefghijklmn`},
+		{"segments that overlap with other bytes: the first copy counts", handshake + `
+			0.04 10.0.0.1:4000 > 10.0.0.2:80 A seq=105 ack=501 data=EFGH
+			0.05 10.0.0.1:4000 > 10.0.0.2:80 A seq=103 ack=501 data=cdxx
+			0.06 10.0.0.1:4000 > 10.0.0.2:80 A seq=107 ack=501 data=yyij
+			0.07 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=abzzzz`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADI syn capture_end 6/1 payload=18/0 late=2/0 rtt=30ms`,
+			`> ab
+			> cd
+			> EFGH
+			> ij`},
+		{"a longer copy with the same bytes is not inconsistent", handshake + `
+			0.04 10.0.0.1:4000 > 10.0.0.2:80 A seq=105 ack=501 data=ef
+			0.05 10.0.0.1:4000 > 10.0.0.2:80 A seq=103 ack=501 data=cdefgh
+			0.06 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=ab`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 5/1 payload=10/0 late=1/0 rtt=30ms`,
+			`> ab
+			> cd
+			> ef
+			> gh`},
+		{"fragments that overlap with other bytes: the first copy counts", `
+			0.00 10.0.0.1:4000 > 10.0.0.2:53 udp data=AAAAAAAAaaaaaaaabbbbbbbb id=1 frag=16+16
+			0.01 10.0.0.1:4000 > 10.0.0.2:53 udp data=CCCCCCCCccccccccdddddddd id=1 frag=0+24 more`,
+			`10.0.0.1:4000 > 10.0.0.2:53 udp port capture_end 1/0 payload=24/0 parts=1/0`,
+			`> CCCCCCCCaaaaaaaabbbbbbbb`},
+		{"overlapping fragments of IPv6 are incomplete", `
+			0.00 [fd00::1]:4000 > [fd00::2]:53 udp data=AAAAAAAAaaaaaaaabbbbbbbb id=1 frag=16+16
+			0.01 [fd00::1]:4000 > [fd00::2]:53 udp data=CCCCCCCCccccccccdddddddd id=1 frag=0+24 more`,
+			``, ``},
 		{"fragments of IPv6", `
 			0.00 [fd00::1]:4000 > [fd00::2]:80 PA len=40 seq=0 id=1 frag=40+20
 			0.01 [fd00::1]:4000 > [fd00::2]:80 PA len=40 seq=0 id=1 frag=0+40 more`,

@@ -14,7 +14,7 @@ type tcpTrack struct {
 	acked      [2]uint32 // highest acknowledgement sent by this end
 	dataSeq    [2]uint32 // where its payload began
 	stream     [2]uint32 // sequence number that the dissection waits for
-	unanswered [2]uint32 // retransmissions since the other end acknowledged something new
+	unanswered [2]uint32 // how often it sent from the same place again since the other end acknowledged something new
 	seen       uint32    // packets followed
 	idle       uint32    // longest silence since payload flowed both ways, milliseconds
 	written    [2]uint16 // letters that are in the history
@@ -25,7 +25,7 @@ type tcpTrack struct {
 	shook      bool      // the client acknowledged the SYN-ACK
 	late       bool      // the first packet was neither SYN nor SYN-ACK
 	copied     bool      // a mirror copied packets of this flow
-	_          [1]byte
+	shut       uint8     // ends, as bits, whose window is closed
 }
 
 // tcpDetail is the rest, which few packets touch.
@@ -100,10 +100,25 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 		} else if r.extra != 0 { // in another file
 			t.extra(r).tcp.resetFrame = frame
 		}
+		if t.oddReset(r, s, end) {
+			r.bits |= bitOddReset
+		}
 	}
 	simple := flags == flagSYN && s.payloadLen == 0 || flags&flagRST != 0
 	if r.extra == 0 && (simple || t.tracked >= t.config.MaxTracked) {
 		r.flags[end] |= flags
+		switch {
+		case flags == flagSYN:
+			r.opening = uint16(s.seq + s.payloadLen)
+			if r.oriented != BySYN { // its refusal came first: captures are not always in order
+				if end != r.client() {
+					r.swap(BySYN)
+				}
+				r.oriented = BySYN
+			}
+		case flags == flagRST|flagACK && r.flags[1-end] == 0:
+			r.opening = uint16(s.ack - 1)
+		}
 		t.ending(r, end, flags)
 		return
 	}
@@ -119,6 +134,9 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 		x := t.extra(r)
 		x.tcp.early[end][n-1] = s.signature()
 		x.mac[end] = s.srcMAC
+		if flags&flagRST == 0 {
+			x.ttl[end] = s.ttl
+		}
 	}
 
 	switch {
@@ -129,6 +147,11 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 	}
 	r.flags[end] |= flags
 
+	// A silence while something waits for its acknowledgement is no idleness.
+	if idle := now - r.last; idle > max(int64(c.idle)*1e6, leastIdle) && c.spoke[0] && c.spoke[1] && !c.waits(0) && !c.waits(1) {
+		c.idle = uint32(min(idle/1e6, 1<<32-1))
+		t.extra(r).tcp.idleFrame = frame
+	}
 	// What was acknowledged.
 	if flags&(flagACK|flagRST) == flagACK {
 		other := 1 - end
@@ -140,9 +163,14 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 			c.answered[other] = true
 		}
 	}
-	if idle := now - r.last; idle > max(int64(c.idle)*1e6, leastIdle) && c.spoke[0] && c.spoke[1] {
-		c.idle = uint32(min(idle/1e6, 1<<32-1))
-		t.extra(r).tcp.idleFrame = frame
+	if s.sack != 0 {
+		d := t.extra(r).rarely()
+		if other := 1 - end; d.sacked[other] == 0 || d.sackedFrom[other] != s.ack || s.sack < d.sacked[other] {
+			d.sacked[other], d.sackedFrom[other] = s.sack, s.ack
+		}
+	}
+	if c.shut != 0 {
+		t.shut(r, c, s, end, now)
 	}
 	// Most packets add no letter: data or an acknowledgement, again.
 	plain := uint16(1 << histACK)
@@ -151,6 +179,10 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 	}
 	if flags != flagACK || s.window == 0 || c.written[end]&plain == 0 {
 		t.letter(r, c, s, flags, end)
+		if s.window == 0 && flags&(flagSYN|flagRST) == 0 && c.shut&(1<<end) == 0 {
+			c.shut |= 1 << end
+			t.extra(r).rarely().shut[end] = window{frame, now, now}
+		}
 	}
 	if flags&flagRST == 0 {
 		t.sequence(r, c, s, end, flags, frame, now)
@@ -158,6 +190,49 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 	if flags&(flagFIN|flagRST) != 0 {
 		t.ending(r, end, flags)
 	}
+}
+
+// waits says whether bytes of end are known to be on their way: sent, and not
+// acknowledged.
+func (c *tcpTrack) waits(end int) bool {
+	return c.acking[1-end] && c.known[end] && int32(c.next[end]-c.acked[1-end]) > 0
+}
+
+// oddReset says whether the first RST, sent by end, has numbers that the end
+// would not have given it (RFC 9293 section 3.10.7.1): in answer to a SYN an
+// acknowledgement of that SYN, later a place in the stream that is being sent.
+// Whoever makes up a reset on the way often guesses.
+func (t *Table) oddReset(r *record, s *segment, end int) bool {
+	other := 1 - end
+	if r.extra == 0 || t.track(r).seen == 0 {
+		return r.flags[other]&(flagSYN|flagACK) == flagSYN && (s.flags&flagACK == 0 || uint16(s.ack-1) != r.opening)
+	}
+	c := t.track(r)
+	far := func(a, b uint32) bool { d := int32(a - b); return d > oddDistance || d < -oddDistance }
+	return c.known[end] && far(s.seq, c.next[end]) && (!c.acking[other] || far(s.seq, c.acked[other])) ||
+		s.flags&flagACK != 0 && c.known[other] && far(s.ack, c.next[other])
+}
+
+// oddDistance is how far from the stream a reset's numbers are beyond doubt:
+// more than is lost from a capture between two packets.
+const oddDistance = 1 << 20
+
+// shut follows a closed window of either end.
+func (t *Table) shut(r *record, c *tcpTrack, s *segment, end int, now int64) {
+	if c.shut&(1<<end) == 0 || s.flags&(flagSYN|flagRST) != 0 {
+		return
+	}
+	d := t.extra(r).rarely()
+	w := &d.shut[end]
+	w.until = max(w.until, now)
+	if s.window == 0 {
+		return
+	}
+	c.shut &^= 1 << end
+	if before := &d.shutBefore[end]; before.frame == 0 || w.length() > before.length() {
+		*before = *w
+	}
+	*w = window{}
 }
 
 // start takes over what the record knows of packets that were not followed.
@@ -243,6 +318,9 @@ func (t *Table) letter(r *record, c *tcpTrack, s *segment, flags uint8, end int)
 	if s.window == 0 && flags&(flagSYN|flagRST) == 0 {
 		t.write(r, c, end, histZeroWindow)
 	}
+	if flags&(flagFIN|flagRST) == flagFIN|flagRST {
+		t.write(r, c, end, histInconsistent)
+	}
 }
 
 // ending notes FIN and RST.
@@ -324,12 +402,22 @@ func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.Fram
 	}
 	d.retransmitted[end]++
 	t.write(r, c, end, histRetransmission)
+	if c.shut&(1<<(1-end)) != 0 {
+		return // a probe of a closed window, which is answered by saying so again
+	}
 	if c.unanswered[end] == 0 {
 		d.unansweredFrame[end] = frame
 	}
+	// What counts is how often the sender went back to the same place: many
+	// segments behind it may be sent again in one go.
+	if c.unanswered[end] > 0 && int32(h.low-d.back[end]) > 0 {
+		return
+	}
+	d.back[end] = h.low
 	c.unanswered[end]++
 	if c.unanswered[end] > d.stalled[end] {
 		d.stalled[end], d.stalledFrame[end] = c.unanswered[end], d.unansweredFrame[end]
+		d.stalledAt[end] = h
 	}
 }
 
@@ -522,7 +610,7 @@ func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
 		if r.resetEnd(x) == client {
 			c.ResetBy = ResetByClient
 		}
-		c.ResetTTL = r.resetTTL
+		c.ResetTTL, c.ResetOdd = r.resetTTL, r.bits&bitOddReset != 0
 		switch {
 		case r.resetAfter != resetFar:
 			c.ResetFrame = r.frame + pcaps.FrameID(r.resetAfter)
@@ -554,7 +642,19 @@ func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
 		if k.unanswered[end] > 0 && (c.UnansweredFrame == 0 || odd.unansweredFrame[end] < c.UnansweredFrame) {
 			c.UnansweredFrame = odd.unansweredFrame[end]
 		}
+		c.TTL[dir] = x.ttl[end]
 		c.Stalled[dir], c.StalledFrame[dir] = odd.stalled[end], odd.stalledFrame[end]
+		stuck := odd.stalledAt[end]
+		c.LargeLost[dir] = odd.sacked[end] > 0 && odd.sackedFrom[end] == stuck.low && odd.sacked[end] < stuck.high-stuck.low
+		c.Unseen[dir] = k.acking[1-end] && k.known[end] && int32(k.acked[1-end]-k.next[end]) > 0
+		shut := &odd.shut[end]
+		if before := &odd.shutBefore[end]; before.length() > shut.length() {
+			shut = before
+		} else if shut.frame != 0 {
+			shut = &window{shut.frame, shut.since, r.last}
+			c.StillShut[dir] = true
+		}
+		c.ZeroWindow[dir], c.ZeroWindowFrame[dir] = shut.length(), shut.frame
 		f.Missed[dir] = odd.gaps(end)
 		f.Retransmitted[dir] = uint64(odd.retransmitted[end])
 		f.OutOfOrder[dir] = uint64(odd.outOfOrder[end])

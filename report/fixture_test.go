@@ -118,6 +118,16 @@ func testAudit(t *testing.T) (*rules.Audit, *Options) {
 		rules.Undocumented: {Flows: 24, Bytes: 24_000}, rules.Blocked: {Flows: 1, Bytes: 240},
 		rules.Indeterminate: {Flows: 2, Bytes: 500}, rules.Ambient: {Flows: 38, Bytes: 12_000}, rules.OutOfScope: {Flows: 3, Bytes: 400},
 	}
+	a.Choices = []rules.Choice{{
+		Client: netip.MustParseAddr("10.20.30.22"), Name: "agent1", Edge: d.Edge("data-centre-ping"),
+		Pinged: []rules.Pinged{
+			{Server: netip.MustParseAddr("203.0.113.12"), Name: "eu2", RTT: 9_000_000, Sent: 3, Frame: pcaps.MakeFrameID(0, 51)},
+			{Server: netip.MustParseAddr("203.0.113.10"), RTT: 40_250_000, Sent: 3, Frame: pcaps.MakeFrameID(0, 50)},
+			{Server: netip.MustParseAddr("203.0.113.11"), Sent: 3, Frame: pcaps.MakeFrameID(0, 52)},
+		},
+		Used: netip.MustParseAddr("203.0.113.10"), Called: "us5-cloud.acronis.com", Frame: pcaps.MakeFrameID(1, 60), Bytes: 71_000,
+		Known: true, Behind: 31_250_000,
+	}}
 	a.Notes = []string{"Two hosts share the MAC address of the router 10.20.30.1: names were used to tell them apart."}
 	return a, o
 }
@@ -148,6 +158,7 @@ func hostileAudit(t *testing.T) (*rules.Audit, *Options) {
 	for i := range a.Edges {
 		a.Edges[i].Why = hostileText
 	}
+	a.Choices[0].Name, a.Choices[0].Called, a.Choices[0].Pinged[0].Name = hostileText, hostileText, hostileText
 	a.Notes = []string{hostileText}
 	return a, o
 }

@@ -98,6 +98,7 @@ type auditDoc struct {
 	Findings []findingDoc        `json:"findings" doc:"most serious first"`
 	Concerns []findingDoc        `json:"concerns" doc:"good practice of which the diagram does not speak, most serious first"`
 	Edges    []edgeDoc           `json:"edges" doc:"every edge of the diagram, in its order"`
+	Choices  []choiceDoc         `json:"choices,omitempty" doc:"clients that pinged several servers, and the one that each then used"`
 	Hosts    []hostDoc           `json:"hosts" doc:"hosts that play a part, or that a finding speaks of"`
 	Notes    []string            `json:"notes" doc:"what to know about the method or the limits met"`
 }
@@ -233,6 +234,9 @@ type findingDoc struct {
 	Example  exampleDoc `json:"example"`
 	Title    string     `json:"title" doc:"what was found"`
 	Do       string     `json:"do,omitempty" doc:"what to do next"`
+
+	IdleKilled float64 `json:"idle_killed_s,omitempty" doc:"of connections killed for being idle: the shortest silence that one was killed after, seconds"`
+	IdleLived  float64 `json:"idle_lived_s,omitempty" doc:"the longest silence that one of the same edge lived through, seconds: the timeout lies between"`
 }
 
 type hostDoc struct {
@@ -281,6 +285,9 @@ func newAuditDoc(a *rules.Audit, o *Options) *auditDoc {
 	}
 	for i := range a.Edges {
 		doc.Edges = append(doc.Edges, newEdgeDoc(&a.Edges[i], o))
+	}
+	for i := range a.Choices {
+		doc.Choices = append(doc.Choices, newChoiceDoc(&a.Choices[i], o))
 	}
 	return doc
 }
@@ -422,7 +429,7 @@ func findingDocs(list []rules.Finding, o *Options) []findingDoc {
 			From: f.From, To: f.To, Service: f.Service, Flows: f.Flows, Bytes: f.Bytes,
 			First: optionalTime(f.First), Last: optionalTime(f.Last), Clients: texts(f.Clients), Servers: texts(f.Servers),
 			Example: exampleDoc{Client: end(f.Example.Client), Server: end(f.Example.Server), Says: f.Example.Says},
-			Title:   f.Title, Do: f.Do,
+			Title:   f.Title, Do: f.Do, IdleKilled: float64(f.IdleKilled) / 1e9, IdleLived: float64(f.IdleLived) / 1e9,
 		}
 		if f.Example.Frame.Number() > 0 {
 			doc.Example.File, doc.Example.Frame = o.file(f.Example.Frame), f.Example.Frame.Number()

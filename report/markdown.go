@@ -126,6 +126,7 @@ func auditMarkdown(w io.Writer, a *rules.Audit, o *Options) error {
 	}
 	m.print("\n## Components\n\n")
 	m.hosts(a.Hosts)
+	m.choices(a)
 	if len(a.Concerns) > 0 {
 		m.print("\n## Concerns\n\nGood practice of which the diagram does not speak.\n\n")
 		m.head("severity", "concern", "flows", "example")

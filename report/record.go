@@ -160,6 +160,16 @@ func (r *recorder) tcp(b []byte, f *flows.Flow) []byte {
 			b = strconv.AppendUint(append(b, `,"reset_ttl":`...), uint64(t.ResetTTL), 10)
 		}
 	}
+	if t.TTL != [2]uint8{} {
+		b = appendPair(append(b, `,"ttl":`...), flows.Pair{uint64(t.TTL[0]), uint64(t.TTL[1])})
+	}
+	if t.LongestIdle > 0 {
+		b = appendDecimal(append(b, `,"idle_ms":`...), t.LongestIdle, 6)
+	}
+	if t.ZeroWindow != [2]int64{} {
+		b = appendDecimal(append(b, `,"zero_window_ms":[`...), t.ZeroWindow[0], 6)
+		b = append(appendDecimal(append(b, ','), t.ZeroWindow[1], 6), ']')
+	}
 	if len(f.ICMP) > 0 {
 		b = appendICMP(append(b, `,"icmp":`...), f.ICMP[0])
 	}
@@ -280,9 +290,9 @@ func says(f *flows.Flow, why rules.Because) string {
 	if why.Saw != "" {
 		return s + ": " + why.Saw
 	}
-	for _, e := range f.ICMP {
-		if why.Frame != 0 && e.Frame == why.Frame && e.From.IsValid() {
-			return s + ": " + e.From.String()
+	for i := range f.ICMP {
+		if e := &f.ICMP[i]; why.Frame != 0 && e.Frame == why.Frame && e.From.IsValid() {
+			return s + ": " + rules.Answered(f, e)
 		}
 	}
 	return s

@@ -35,15 +35,15 @@ var wide = Format{
 
 // extent is how many of a kind are shown before the rest is only counted.
 type extent struct {
-	captures, hosts, concerns, evidence int
+	captures, hosts, choices, concerns, evidence int
 
 	findings int // written out, each as a paragraph
 	listed   int // behind them, each as a line
 }
 
 var (
-	short = extent{captures: 8, hosts: 4, findings: 6, listed: 40, concerns: 10, evidence: 1}
-	full  = extent{captures: 1 << 30, hosts: 1 << 30, findings: 1 << 30, concerns: 1 << 30, evidence: 8}
+	short = extent{captures: 8, hosts: 4, choices: 6, findings: 6, listed: 40, concerns: 10, evidence: 1}
+	full  = extent{captures: 1 << 30, hosts: 1 << 30, choices: 1 << 30, findings: 1 << 30, concerns: 1 << 30, evidence: 8}
 )
 
 // page is a report for people while it is written: the first error stays and
@@ -113,6 +113,7 @@ func writeAudit(w io.Writer, a *rules.Audit, o *Options, x extent) error {
 	p.findings(a, x)
 	p.edges(a, x)
 	p.components(a, x)
+	p.choices(a, x)
 	p.concerns(a, x)
 	p.totals(a)
 	p.next(a, x)

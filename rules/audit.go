@@ -18,6 +18,7 @@ type Audit struct {
 	Edges    []EdgeState // in the order of the diagram
 	Findings []Finding   // most serious first
 	Concerns []Finding   // good practice, likewise
+	Choices  []Choice    // of servers by ping, in the order in which the clients were met
 	Verdicts [kinds]Count
 	Notes    []string // what the reader should know about the method or the limits met, each a sentence
 }
@@ -117,6 +118,11 @@ type Finding struct {
 	Example  Example
 	Title    string // one sentence: what was found
 	Do       string // one sentence: what to do next
+
+	// Of connections killed for being idle, nanoseconds of silence: the shortest
+	// that one was killed after, and the longest that one of the edge lived
+	// through. The timeout of the device lies between. 0 for none.
+	IdleKilled, IdleLived int64
 }
 
 // Example is the flow that proves a Finding.

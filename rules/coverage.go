@@ -105,6 +105,29 @@ func (t *Tally) hub() *host {
 	return most
 }
 
+// unheard names the servers that were spoken with and never heard, and those
+// that were heard in some connections only.
+func (p *Policy) unheard() (mute, half []string) {
+	for _, h := range p.order {
+		switch {
+		case !h.unheard || h.roles == 0:
+		case h.heard == 0:
+			mute = append(mute, p.Name(h.addr))
+		default:
+			half = append(half, p.Name(h.addr))
+		}
+	}
+	return mute, half
+}
+
+// some is the first few of a list of names.
+func some(names []string) string {
+	if n := len(names) - maxListed; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), n)
+	}
+	return strings.Join(names, ", ")
+}
+
 func (p *Policy) fullHouse() bool { return p.full != Full{} }
 
 // titles names the components of m: "storage-node or catalog".
@@ -145,6 +168,13 @@ func (t *Tally) notes(cov *Coverage) []string {
 			note("%s takes its source ports from %d-%d most of the time: taken for its own range.", t.p.Name(h.addr), r.Low, r.High)
 		}
 	}
+	mute, half := t.p.unheard()
+	if len(mute) > 0 {
+		note("Others spoke with %s, and nothing sent from there in TCP was captured: the mirror lacks a port, or the answers take another way (asymmetric routing). Capture there.", some(mute))
+	}
+	if len(half) > 0 {
+		note("Some connections of %s were captured in one direction only, and others in both: routing that differs from one to the other looks like this (asymmetric routing, several links). Capture where all of them pass.", some(half))
+	}
 	if full := t.p.full; full.Hosts+full.Links > 0 {
 		note("There were more hosts than are followed; %d flows were not used for finding roles.", full.Hosts+full.Links)
 	}
@@ -157,6 +187,9 @@ func (t *Tally) notes(cov *Coverage) []string {
 	}
 	if k := cov.Keys; k.Ignored > 0 {
 		note("There were secrets of more TLS connections than are kept; %d lines were not used.", k.Ignored)
+	}
+	if t.unchosen {
+		note("More clients or servers took part in choices by ping than are kept (%d, %d of each); the later ones are left out.", maxChoosers, maxChoice)
 	}
 	if t.overflow > 0 {
 		note("There were more findings than are kept; %d flows are in none.", t.overflow)

@@ -1,8 +1,10 @@
 package rules
 
 import (
+	"strconv"
 	"strings"
 
+	"wirechart/dissect"
 	"wirechart/flows"
 	"wirechart/pcaps"
 )
@@ -12,90 +14,268 @@ import (
 // after minutes; capture excerpts show shorter ones.
 const idleLimit = 2_000_000_000
 
-// diagnose says why a connection did not work: a reason, the frame that shows
-// it, and whether it never came to carry anything. NoReason means that nothing
-// is known to have gone wrong on the way.
-func (p *Policy) diagnose(f *flows.Flow, tls bool) (r Reason, frame pcaps.FrameID, before bool) {
-	switch f.Proto {
-	case flows.ProtoTCP:
-		return diagnoseTCP(f, tls)
-	case flows.ProtoICMP, flows.ProtoICMPv6:
-		if f.Packets[1] > 0 {
-			return NoReason, 0, false
-		}
-		if r, frame := icmpReason(f); r != NoReason {
-			return r, frame, true
-		}
-		return EchoUnanswered, f.Frame, true
-	case flows.ProtoUDP:
-		if f.Packets[1] > 0 {
-			return NoReason, 0, false
-		}
-		if r, frame := icmpReason(f); r != NoReason {
-			return r, frame, true
-		}
-		return DatagramUnanswered, f.Frame, true
-	}
-	return NoReason, 0, false
+// silentLimit is how long a server that took the client's first bytes must
+// have said nothing, nanoseconds, where the client did not give up before.
+const silentLimit = 5_000_000_000
+
+// retryTime is how long a client waits for an answer before it asks again (RFC
+// 6298 section 2: a second for the first SYN), nanoseconds. Where the capture
+// ends sooner after the only question, nothing is known of the answer.
+const retryTime = 1_000_000_000
+
+// cutShort says whether the captures end before the answer to f, which consists
+// of one packet, was due.
+func (p *Policy) cutShort(f *flows.Flow) bool {
+	return f.Packets[0] == 1 && p.last != 0 && p.last-f.End < retryTime
 }
 
-func diagnoseTCP(f *flows.Flow, tls bool) (r Reason, frame pcaps.FrameID, before bool) {
+// diagnosis says why a connection did not work: the zero value that nothing is
+// known to have gone wrong on the way.
+type diagnosis struct {
+	Because
+	before bool    // it never came to carry anything
+	more   Because // what else the capture tells of the cause: who sent a reset, whether the server is there
+}
+
+// into adds what d says to the reasons of v.
+func (d *diagnosis) into(v *Verdict) {
+	v.why(d.Reason, d.Frame, d.Saw)
+	if d.more.Reason != NoReason {
+		v.why(d.more.Reason, d.more.Frame, d.more.Saw)
+	}
+}
+
+// What is sent again and again, in the words of the evidence.
+const (
+	clientAgain = "the client's data, sent again and again"
+	serverAgain = "the server's data, sent again and again"
+	bothAgain   = "the data of both, sent again and again"
+)
+
+// diagnose says why a connection did not work.
+func (p *Policy) diagnose(f *flows.Flow, tls bool) diagnosis {
+	switch f.Proto {
+	case flows.ProtoTCP:
+		return p.diagnoseTCP(f, tls)
+	case flows.ProtoICMP, flows.ProtoICMPv6, flows.ProtoUDP:
+		if f.Packets[1] > 0 {
+			return diagnosis{}
+		}
+		if r, frame := icmpReason(f); r != NoReason {
+			return diagnosis{Because: Because{Reason: r, Frame: frame}, before: true}
+		}
+		if p.cutShort(f) {
+			return diagnosis{}
+		}
+		r := EchoUnanswered
+		if f.Proto == flows.ProtoUDP {
+			r = DatagramUnanswered
+		}
+		return diagnosis{Because: Because{Reason: r, Frame: f.Frame}, before: true, more: p.heard(f)}
+	}
+	return diagnosis{}
+}
+
+// diagnoseTCP goes through what can happen to a connection in the order of its
+// life.
+func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 	t := &f.TCP
+	found := func(r Reason, frame pcaps.FrameID) diagnosis {
+		return diagnosis{Because: Because{Reason: r, Frame: frame}}
+	}
 	spoke := [2]bool{f.Payload[0] > 0, f.Payload[1] > 0}
 	switch {
 	case t.SYNs == 0 && t.SYNACKs == 0: // the start was not captured
 	case t.SYNACKs == 0 && !t.Acked && !spoke[0] && !spoke[1]:
+		d := diagnosis{before: true}
 		switch r, frame := icmpReason(f); {
 		case r != NoReason:
-			return r, frame, true
+			d.Reason, d.Frame = r, frame
 		case t.ResetBy == flows.ResetByServer:
-			return RSTToSYN, t.ResetFrame, true
-		case f.Packets[1] == 0:
-			return SYNUnanswered, f.Frame, true
+			d.Reason, d.Frame, d.more = RSTToSYN, t.ResetFrame, p.resetter(f)
+		case f.Packets[1] == 0 && (t.SYNs > 1 || !p.mute(f) && !p.cutShort(f)):
+			d.Reason, d.Frame, d.more = SYNUnanswered, f.Frame, p.heard(f)
+		default:
+			return diagnosis{}
 		}
-		return NoReason, 0, false
+		return d
 	case t.SYNACKs > 0 && !t.Acked && f.Packets[0] > 0:
+		d := found(SYNACKDroppedBeforeClient, t.SYNACKFrame)
+		d.before = true
 		if t.SYNs > 1 {
-			return SYNACKDroppedBeforeClient, t.SYNACKFrame, true
+			return d
 		}
 		if !spoke[0] && !spoke[1] {
-			return HalfOpen, t.SYNACKFrame, true
+			d.Reason = HalfOpen
+			return d
 		}
 	case t.SYNACKs > 2 && t.Acked && f.Retransmitted[0] > 1:
 		// The client believes in the connection, and the server repeats its
 		// SYN-ACK: nothing of the client's reaches it.
-		return HalfOpen, t.SYNACKFrame, true
+		d := found(HalfOpen, t.SYNACKFrame)
+		d.before = true
+		return d
 	}
 	if f.OneSided() {
-		return NoReason, 0, false // the silence may be the capture's
+		return diagnosis{} // the silence may be the capture's
 	}
 	stalled, stalledFrame := stalls(f)
+	lost := stalled[0] || stalled[1]
+	icmp, icmpFrame := icmpReason(f)
+	switch {
+	case lost && icmp == ICMPFragmentationNeeded:
+		return found(icmp, icmpFrame)
+	case stalled[0] && t.LargeLost[0]:
+		d := found(LargeSegmentsLost, t.StalledFrame[0])
+		d.Saw = clientAgain
+		return d
+	case stalled[1] && t.LargeLost[1]:
+		d := found(LargeSegmentsLost, t.StalledFrame[1])
+		d.Saw = serverAgain
+		return d
+	}
 	if t.SYNs > 0 && spoke[0] {
 		switch {
 		case tls && f.App == "tls" && !spoke[1] && t.ResetBy == flows.ResetByServer:
-			return RSTOnClientHello, t.ResetFrame, false
+			d := found(RSTOnClientHello, t.ResetFrame)
+			d.more = p.resetter(f)
+			return d
 		case stalled[0] && (!spoke[1] || t.DataFrame[1] > t.StalledFrame[0]) && t.StalledFrame[0] > t.DataFrame[0]:
-			return ClientHelloDropped, t.DataFrame[0], false
+			d := found(ClientHelloDropped, t.DataFrame[0])
+			d.more = Because{Reason: icmp, Frame: icmpFrame}
+			return d
+		case !spoke[1] && saidNothing(f):
+			return found(ServerSaidNothing, t.DataFrame[0])
 		case !spoke[1]:
-			return NoReason, 0, false
+			return diagnosis{}
 		}
 	}
-	lost := stalled[0] || stalled[1]
 	idle := t.LongestIdle >= idleLimit
 	// A host resets like this what it knows nothing of; one that closes by a
 	// reset, without a FIN, has at least been spoken to before.
 	strange := t.ResetBy == flows.ResetByServer && spoke[0] && spoke[1] && !strings.Contains(t.History, "f") && handshakeDone(f)
+	var d diagnosis
 	switch {
-	case lost && idle && stalledFrame >= t.LongestIdleFrame:
-		return IdleConnectionKilled, stalledFrame, false
 	case lost:
-		return EstablishedThenDropped, stalledFrame, false
-	case strange && idle && t.ResetFrame >= t.LongestIdleFrame:
-		return IdleConnectionKilled, t.ResetFrame, false
+		d = found(EstablishedThenDropped, stalledFrame)
+		d.more = Because{Reason: icmp, Frame: icmpFrame}
+		d.Saw = clientAgain
+		if stalled[1] {
+			d.Saw = serverAgain
+		}
+		if stalled[0] && stalled[1] {
+			d.Saw = bothAgain
+		}
 	case strange:
-		return EstablishedThenDropped, t.ResetFrame, false
+		d = found(EstablishedThenDropped, t.ResetFrame)
+		d.more = p.resetter(f)
+	default:
+		return d
 	}
-	return NoReason, 0, false
+	if idle && d.Frame >= t.LongestIdleFrame {
+		d.Reason = IdleConnectionKilled
+	}
+	return d
+}
+
+// saidNothing says whether the server took the client's first bytes, was given
+// time or was given up, and never said a word.
+func saidNothing(f *flows.Flow) bool {
+	t := &f.TCP
+	if !t.AckedData[0] || t.Unseen[1] || f.Dissect.Lost || f.Missed.Sum() > 0 {
+		return false
+	}
+	return f.Ended == flows.Closed || f.Ended == flows.Reset || f.End-f.Start >= silentLimit
+}
+
+// resetter says who sent the first reset, as far as its header tells. A host
+// sends all that it sends with one TTL or hop limit, and whoever answers in its
+// name from elsewhere on the path has another number of hops behind it.
+func (p *Policy) resetter(f *flows.Flow) Because {
+	t := &f.TCP
+	from, addr := flows.ToClient, f.Server.Addr()
+	if t.ResetBy == flows.ResetByClient {
+		from, addr = flows.ToServer, f.Client.Addr()
+	}
+	because := Because{Reason: ResetByDevice, Frame: t.ResetFrame}
+	if t.ResetOdd {
+		because.Saw = "sequence or acknowledgement numbers that the host would not use"
+		return because
+	}
+	var known []uint8
+	if h := p.host(addr); h != nil {
+		known = h.ttls[:h.ttlCount]
+	}
+	own := t.TTL[from]
+	if own == 0 && len(known) > 0 {
+		own = known[0]
+	}
+	if own == 0 || t.ResetTTL == 0 {
+		return Because{}
+	}
+	for _, ttl := range known {
+		if ttl == t.ResetTTL {
+			own = ttl
+		}
+	}
+	if own == t.ResetTTL {
+		because.Reason = ResetByHost
+	}
+	because.Saw = p.hops(t.ResetTTL, own)
+	return because
+}
+
+// hops compares the TTL of a reset with that of a host's own packets, in words
+// that are made once.
+func (p *Policy) hops(reset, own uint8) string {
+	k := [2]uint8{reset, own}
+	s, ok := p.ttlWords[k]
+	if !ok {
+		if p.ttlWords == nil {
+			p.ttlWords = make(map[[2]uint8]string)
+		}
+		s = "TTL " + strconv.Itoa(int(reset)) + ", the host's own packets " + strconv.Itoa(int(own))
+		p.ttlWords[k] = s
+	}
+	return s
+}
+
+// heard says whether the server of a connection that nobody answered was heard
+// in others: then it is there, and the way to it is not closed altogether.
+func (p *Policy) heard(f *flows.Flow) Because {
+	if h := p.host(f.Server.Addr()); h != nil && h.heard != 0 {
+		return Because{Reason: ServerHeardElsewhere, Frame: h.heard}
+	}
+	return Because{Reason: ServerNeverHeard}
+}
+
+// mute says whether the captures lack what the server of f sends: others spoke
+// with it, and nothing of what it said is there.
+func (p *Policy) mute(f *flows.Flow) bool {
+	h := p.host(f.Server.Addr())
+	return h != nil && h.heard == 0 && h.unheard
+}
+
+// listen notes whether the ends of f were heard, and the TTL of what they sent
+// themselves.
+func (h *host) listen(f *flows.Flow, from dissect.Dir) {
+	switch {
+	case f.Packets[from] > 0 && h.heard == 0:
+		h.heard = f.Frame
+	case f.Packets[from] == 0 && f.OneSided():
+		h.unheard = true
+	}
+	ttl := f.TCP.TTL[from]
+	if ttl == 0 || int(h.ttlCount) == len(h.ttls) {
+		return
+	}
+	for _, known := range h.ttls[:h.ttlCount] {
+		if known == ttl {
+			return
+		}
+	}
+	h.ttls[h.ttlCount] = ttl
+	h.ttlCount++
 }
 
 // stalls says in which directions data was sent again and again without any

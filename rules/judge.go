@@ -120,7 +120,7 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 		p.judgeEdge(f, e.edge, server, t)
 		switch {
 		case from && to:
-		case t.Kind == Blocked:
+		case t.Kind == Blocked, t.Kind == Indeterminate && f.Packets[1] == 0 && p.cutShort(f):
 			// Where the connection never came to be, nothing could tell who
 			// the other end is.
 		case maybeTo && e.outside != 0 && server.outside:
@@ -183,14 +183,14 @@ func (p *Policy) judgeEdge(f *flows.Flow, e *edge, server *end, v *Verdict) {
 		}
 	}
 	p.judgeSourcePort(f, e, v)
-	cut, cutFrame, before := p.diagnose(f, e.wantsTLS)
-	if cut != NoReason && before {
+	cut := p.diagnose(f, e.wantsTLS)
+	if cut.before {
 		if len(v.Reasons) > 0 {
 			v.Kind = Violation
 		} else {
 			v.Kind = Blocked
 		}
-		v.why(cut, cutFrame, "")
+		cut.into(v)
 		return
 	}
 	unseen := p.judgeRequirements(f, e, v)
@@ -198,22 +198,27 @@ func (p *Policy) judgeEdge(f *flows.Flow, e *edge, server *end, v *Verdict) {
 		v.Kind = Violation
 		return
 	}
-	if cut != NoReason {
+	if cut.Reason != NoReason {
 		v.Kind = Blocked
-		v.why(cut, cutFrame, "")
+		if cut.Reason == LargeSegmentsLost && unseen != NoReason {
+			// The other end is there and takes what is small: the connection
+			// is open, and stuck before it could show what it is.
+			v.Kind = Indeterminate
+		}
+		cut.into(v)
 		return
 	}
 	switch oneSided := f.OneSided(); {
-	case unseen != NoReason, oneSided && f.Packets[1] == 0:
+	case unseen != NoReason, oneSided && f.Packets[1] == 0, f.Packets[1] == 0 && p.cutShort(f):
 		v.Kind = Indeterminate
-		r, frame := missing(f)
+		r, frame := p.missing(f)
 		if r == RequirementNotObserved && unseen != NoReason {
 			r = unseen
 		}
 		v.why(r, frame, "")
 	case unnamed && f.Proto == flows.ProtoTCP:
 		v.Kind = Indeterminate
-		r, frame := missing(f)
+		r, frame := p.missing(f)
 		if r == RequirementNotObserved {
 			r = NoServerName
 			if f.App == "tls" { // the frame of the ClientHello that lacks it
@@ -266,10 +271,12 @@ func late(f *flows.Flow) bool {
 }
 
 // missing says why what would decide was not seen.
-func missing(f *flows.Flow) (Reason, pcaps.FrameID) {
+func (p *Policy) missing(f *flows.Flow) (Reason, pcaps.FrameID) {
 	switch {
-	case f.OneSided():
+	case f.OneSided(), f.Proto == flows.ProtoTCP && f.Packets[1] == 0 && p.mute(f):
 		return OneDirectionCaptured, f.Frame
+	case f.Packets[1] == 0 && p.cutShort(f):
+		return CaptureEnded, f.Frame
 	case late(f):
 		return StartNotCaptured, f.Frame
 	case f.Proto == flows.ProtoTCP && f.Payload[0] == 0:

@@ -10,9 +10,18 @@ import (
 	"wirechart/pcaps"
 )
 
+// shutLimit is how long a closed window holds a transfer up noticeably,
+// nanoseconds.
+const shutLimit = 1_000_000_000
+
 // addConcerns notes what good practice says of a flow and the diagram does
 // not. A concern never changes the verdict.
 func (p *Policy) addConcerns(f *flows.Flow, v *Verdict) {
+	for d, who := range [2]string{"the client's window", "the server's window"} {
+		if f.TCP.ZeroWindow[d] >= shutLimit {
+			v.concern(ZeroWindow, uint64(f.TCP.ZeroWindowFrame[d]), who)
+		}
+	}
 	switch f.App {
 	case "tls", "quic", "dtls":
 		p.tlsConcerns(f, v)

@@ -238,7 +238,7 @@ func TestJudge(t *testing.T) {
 		{"a violation comes before a cut", flow(tAgent1, tSN, 9876, from(1022), refused), Violation, "", "source_port_not_dynamic rst_to_syn"},
 
 		// Blocked
-		{"no answer", flow(tAgent1, tMS, 7780, unanswered), Blocked, "agent-messages", "syn_unanswered"},
+		{"no answer", flow(tAgent1, tMS, 7780, unanswered), Blocked, "agent-messages", "syn_unanswered server_never_heard"},
 		{"refused", flow(tAgent1, tMS, 7780, refused), Blocked, "", "rst_to_syn"},
 		{"prohibited", flow(tAgent1, tMS, 7780, unanswered, icmpError(3, 13)), Blocked, "", "icmp_admin_prohibited"},
 		{"host prohibited", flow(tAgent1, tMS, 7780, unanswered, icmpError(3, 10)), Blocked, "", "icmp_host_prohibited"},
@@ -275,7 +275,7 @@ func TestJudge(t *testing.T) {
 			f.TCP.LongestIdle, f.TCP.LongestIdleFrame = int64(time.Hour), pcaps.MakeFrameID(0, 20)
 			f.TCP.Stalled[0], f.TCP.StalledFrame[0] = 6, pcaps.MakeFrameID(0, 21)
 		})), Blocked, "", "idle_connection_killed"},
-		{"echo without a reply", flow(tAgent1, tCloud, 0, echo, unanswered), Blocked, "", "echo_unanswered"},
+		{"echo without a reply", flow(tAgent1, tCloud, 0, echo, unanswered), Blocked, "", "echo_unanswered server_never_heard"},
 
 		// Indeterminate
 		{"one direction", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.client_mechanism=CURVE"), with(func(f *flows.Flow) {
@@ -328,6 +328,7 @@ func TestJudge(t *testing.T) {
 	}
 	p := testPolicy(t, tInventory)
 	p.Observe(dnsSays("cloud.acronis.com", "203.0.113.10"))
+	p.Observe(flow(tAgent3, tBG, 44445, with(func(f *flows.Flow) { f.End += 60e9 }))) // the capture goes on
 	p.Settle()
 	var v Verdict
 	for _, test := range tests {
@@ -516,5 +517,249 @@ func TestReasonsAreDocumented(t *testing.T) {
 	}
 	if rows := strings.Count(text, "\n| `"); rows != len(AllReasons()) {
 		t.Errorf("docs/reasons.md has %d rows, the list %d", rows, len(AllReasons()))
+	}
+}
+
+// What the captures tell of the cause: other flows of the same hosts count.
+func TestDiagnose(t *testing.T) {
+	ttl := func(client, server uint8) func(*flows.Flow) {
+		return with(func(f *flows.Flow) { f.TCP.TTL = [2]uint8{client, server} })
+	}
+	reset := func(ttl uint8) func(*flows.Flow) {
+		return with(func(f *flows.Flow) {
+			f.TCP.ResetBy, f.TCP.ResetTTL, f.TCP.ResetFrame = flows.ResetByServer, ttl, pcaps.MakeFrameID(0, 20)
+			f.TCP.State, f.TCP.History, f.Ended = flows.StateRSTR, "ShADadr", flows.Reset
+		})
+	}
+	stalled := with(func(f *flows.Flow) {
+		f.TCP.Stalled[0], f.TCP.StalledFrame[0], f.Retransmitted[0], f.Ended = 5, pcaps.MakeFrameID(0, 18), 5, flows.CaptureEnd
+	})
+	large := with(func(f *flows.Flow) { f.TCP.LargeLost[0] = true })
+	silent := with(func(f *flows.Flow) {
+		f.Payload[1], f.TCP.DataFrame[1] = 0, 0
+		f.End = f.Start + 6e9
+	})
+	hello := speaks("tls", "tls.sni=bg.example")
+	oneWay := with(func(f *flows.Flow) {
+		f.Packets[1], f.Payload[1], f.TCP.SYNACKs, f.TCP.State, f.TCP.History = 0, 0, 0, flows.StateSH, "SAD"
+	})
+	once := with(func(f *flows.Flow) { f.TCP.SYNs = 1 })
+	idle := with(func(f *flows.Flow) { f.TCP.LongestIdle, f.TCP.LongestIdleFrame = 300e9, pcaps.MakeFrameID(0, 17) })
+	for _, test := range []struct {
+		name  string
+		flow  *flows.Flow
+		kind  Kind
+		why   string // the reasons and, where it was looked at, what was seen
+		other *flows.Flow
+	}{
+		{"reset by the host, known from another flow", flow(tAgent2, tBG, 44445, refused, with(func(f *flows.Flow) { f.TCP.ResetTTL = 60 })),
+			Blocked, "rst_to_syn; reset_by_host: TTL 60, the host's own packets 60", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 60))},
+		{"reset by a device on the path", flow(tAgent2, tBG, 44445, refused, with(func(f *flows.Flow) { f.TCP.ResetTTL = 63 })),
+			Blocked, "rst_to_syn; reset_by_device: TTL 63, the host's own packets 60", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 60))},
+		{"reset by who knows whom", flow(tAgent2, tBG, 44445, refused, with(func(f *flows.Flow) { f.TCP.ResetTTL = 63 })),
+			Blocked, "rst_to_syn", nil},
+		{"a host that is reached on two ways", flow(tAgent2, tBG, 44445, mutual(), ttl(64, 61), reset(60)),
+			Blocked, "established_then_dropped; reset_by_host: TTL 60, the host's own packets 60", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 60))},
+		{"reset midway by a device", flow(tAgent2, tBG, 44445, mutual(), ttl(64, 60), reset(255)),
+			Blocked, "established_then_dropped; reset_by_device: TTL 255, the host's own packets 60", nil},
+		{"reset with numbers of its own", flow(tAgent2, tBG, 44445, refused, with(func(f *flows.Flow) { f.TCP.ResetTTL, f.TCP.ResetOdd = 60, true })),
+			Blocked, "rst_to_syn; reset_by_device: sequence or acknowledgement numbers that the host would not use", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 60))},
+		{"reset on the ClientHello", flow(tAgent2, tBG, 44445, hello, silent, ttl(64, 60), reset(62)),
+			Blocked, "rst_on_client_hello; reset_by_device: TTL 62, the host's own packets 60", nil},
+		{"no answer from a server that is up", flow(tAgent2, tBG, 44445, unanswered),
+			Blocked, "syn_unanswered; server_heard_elsewhere", flow(tAgent1, tBG, 44445, mutual())},
+		{"retries, and nothing of the server is captured", flow(tAgent2, tBG, 44445, unanswered),
+			Blocked, "syn_unanswered; server_never_heard", flow(tAgent1, tBG, 44445, hello, oneWay)},
+		{"one SYN, and nothing of the server is captured", flow(tAgent2, tBG, 44445, unanswered, once),
+			Indeterminate, "one_direction_captured", flow(tAgent1, tBG, 44445, hello, oneWay)},
+		{"one SYN, and the capture ends", flow(tAgent2, tBG, 44445, unanswered, once, with(func(f *flows.Flow) { f.Packets[0] = 1 })),
+			Indeterminate, "capture_ended", nil},
+		{"one SYN, and the capture goes on", flow(tAgent2, tBG, 44445, unanswered, once, with(func(f *flows.Flow) { f.Packets[0] = 1 })),
+			Blocked, "syn_unanswered; server_never_heard", flow(tAgent1, tSN, 9876, mutual(), with(func(f *flows.Flow) { f.End += 5e9 }))},
+		{"large segments lost before the server said a word", flow(tAgent2, tBG, 44445, hello, silent, stalled, large),
+			Indeterminate, "large_segments_lost: the client's data, sent again and again", nil},
+		{"large segments lost midway", flow(tAgent2, tBG, 44445, mutual(), stalled, large),
+			Blocked, "large_segments_lost: the client's data, sent again and again", nil},
+		{"packets too large for the path", flow(tAgent2, tBG, 44445, mutual(), stalled, large, icmpError(3, 4)),
+			Blocked, "icmp_fragmentation_needed", nil},
+		{"fragmentation needed, and done", flow(tAgent2, tBG, 44445, mutual(), icmpError(3, 4)), Documented, "", nil},
+		{"prohibited midway", flow(tAgent2, tBG, 44445, mutual(), stalled, icmpError(3, 13)),
+			Blocked, "established_then_dropped: the client's data, sent again and again; icmp_admin_prohibited", nil},
+		{"idle, then lost", flow(tAgent2, tBG, 44445, mutual(), stalled, idle),
+			Blocked, "idle_connection_killed: the client's data, sent again and again", nil},
+		{"idle, and alive afterwards", flow(tAgent2, tBG, 44445, mutual(), idle), Documented, "", nil},
+		{"the server says nothing", flow(tAgent2, tBG, 44445, hello, silent), Blocked, "server_said_nothing", nil},
+		{"the server's answer was not captured", flow(tAgent2, tBG, 44445, hello, silent, with(func(f *flows.Flow) { f.TCP.Unseen[1] = true })),
+			Indeterminate, "requirement_not_observed", nil},
+		{"not documented, and reset", flow(tSN, tBG, 44445, hello, silent, ttl(64, 60), reset(60)),
+			Undocumented, "client_role_not_documented; rst_on_client_hello; reset_by_host: TTL 60, the host's own packets 60", nil},
+		{"an undocumented echo without a reply", flow(tSN, tCloud, 0, echo, unanswered),
+			Undocumented, "icmp_client_role_not_documented; echo_unanswered; server_heard_elsewhere", flow(tAgent1, tCloud, 443, tls("tls.sni=cloud.acronis.com"))},
+	} {
+		p := testPolicy(t, tInventory)
+		if test.other != nil {
+			p.Observe(test.other)
+		}
+		p.Observe(test.flow)
+		p.Settle()
+		var v Verdict
+		p.Judge(test.flow, &v)
+		var why []string
+		for _, r := range v.Reasons {
+			s := r.Reason.String()
+			if r.Saw != "" {
+				s += ": " + r.Saw
+			}
+			why = append(why, s)
+		}
+		if got := strings.Join(why, "; "); v.Kind != test.kind || got != test.why {
+			t.Errorf("%s: %s, %s\nwant %s, %s", test.name, v.Kind, got, test.kind, test.why)
+		}
+	}
+}
+
+// A closed window is a concern, and says nothing of the diagram.
+func TestZeroWindow(t *testing.T) {
+	p := testPolicy(t, tInventory)
+	p.Settle()
+	for held, want := range map[int64]int{999e6: 0, 1e9: 1} {
+		var v Verdict
+		p.Judge(flow(tAgent1, tBG, 44445, mutual(), with(func(f *flows.Flow) { f.TCP.ZeroWindow[1] = held })), &v)
+		if v.Kind != Documented || len(v.Concerns) != want || want > 0 && v.Concerns[0].Reason != ZeroWindow {
+			t.Errorf("closed for %d ns: %s, %v", held, v.Kind, v.Concerns)
+		}
+	}
+}
+
+// The timeout of a device lies between the silence that a connection lived
+// through and the one that killed another.
+func TestIdleTimeout(t *testing.T) {
+	p := testPolicy(t, tInventory)
+	add := func(tally *Tally, silence int64, killed bool) {
+		f := flow(tAgent1, tBG, 44445, mutual(), with(func(f *flows.Flow) {
+			f.TCP.LongestIdle, f.TCP.LongestIdleFrame = silence, pcaps.MakeFrameID(0, 17)
+			if killed {
+				f.TCP.Stalled[0], f.TCP.StalledFrame[0] = 4, pcaps.MakeFrameID(0, 18)
+			}
+		}))
+		var v Verdict
+		p.Judge(f, &v)
+		tally.Add(f, &v)
+	}
+	p.Settle()
+	tally := NewTally(p)
+	add(tally, 240e9, false)
+	add(tally, 900e9, true)
+	add(tally, 310e9, true)
+	add(tally, 20e9, false)
+	a := tally.Audit(Coverage{})
+	if len(a.Findings) != 1 || a.Findings[0].IdleKilled != 310e9 || a.Findings[0].IdleLived != 240e9 {
+		t.Fatalf("%+v", a.Findings)
+	}
+	if do := a.Findings[0].Do; !strings.HasSuffix(do, "The shortest silence that ended a connection was 310 s, the longest that one lived through 240 s: the timeout lies between.") {
+		t.Error(do)
+	}
+}
+
+// A client's choice by ping: what was pinged, what was used, how far behind.
+func TestChoices(t *testing.T) {
+	far, near := netip.MustParseAddr("203.0.113.10"), netip.MustParseAddr("203.0.113.12")
+	ping := func(to netip.Addr, ns int64) *flows.Flow {
+		return flow(tAgent1, to, 0, echo, with(func(f *flows.Flow) {
+			if ns == 0 {
+				unanswered(f)
+			} else {
+				f.Facts.SetNum(dissect.ICMPRTT, ns)
+			}
+		}))
+	}
+	call := func(to netip.Addr, name string, after time.Duration) *flows.Flow {
+		return flow(tAgent1, to, 443, tls("tls.sni="+name), with(func(f *flows.Flow) { f.Start += int64(after); f.End += int64(after) }))
+	}
+	for _, test := range []struct {
+		name    string
+		flows   []*flows.Flow
+		choices int
+		used    string
+		known   bool
+		closest bool
+		behind  int64
+	}{
+		{"one server is no choice", []*flows.Flow{ping(far, 40e6), call(far, "eu2-cloud.acronis.com", time.Second)}, 0, "", false, false, 0},
+		{"the closest", []*flows.Flow{ping(far, 40e6), ping(near, 9e6), call(near, "eu2-cloud.acronis.com", time.Second)}, 1, near.String(), true, true, 0},
+		{"another", []*flows.Flow{ping(far, 40e6), ping(near, 9e6), call(far, "us5-cloud.acronis.com", time.Second)}, 1, far.String(), true, false, 31e6},
+		{"as close as can be told", []*flows.Flow{ping(far, 94e5), ping(near, 9e6), call(far, "us5-cloud.acronis.com", time.Second)}, 1, far.String(), true, true, 4e5},
+		{"used before the echoes", []*flows.Flow{call(far, "us5-cloud.acronis.com", -time.Minute), ping(far, 40e6), ping(near, 9e6)}, 1, "", false, false, 0},
+		{"no answer from the one used", []*flows.Flow{ping(far, 0), ping(near, 9e6), call(far, "us5-cloud.acronis.com", time.Second)}, 1, far.String(), false, false, 0},
+	} {
+		p := testPolicy(t, tInventory+"  - {address: 203.0.113.12, roles: [cloud]}\n")
+		for _, f := range test.flows {
+			p.Observe(f)
+		}
+		p.Settle()
+		tally := NewTally(p)
+		var v Verdict
+		for _, f := range test.flows {
+			p.Judge(f, &v)
+			tally.Add(f, &v)
+		}
+		a := tally.Audit(Coverage{})
+		if len(a.Choices) != test.choices {
+			t.Errorf("%s: %d choices", test.name, len(a.Choices))
+			continue
+		}
+		if test.choices == 0 {
+			continue
+		}
+		c := a.Choices[0]
+		used := ""
+		if c.Used.IsValid() {
+			used = c.Used.String()
+		}
+		if used != test.used || c.Known != test.known || c.Closest != test.closest || c.Behind != test.behind {
+			t.Errorf("%s: used %s, known %t, closest %t, behind %d", test.name, used, c.Known, c.Closest, c.Behind)
+		}
+		if len(c.Pinged) != 2 || c.Pinged[0].Server != near || c.Pinged[0].RTT != 9e6 {
+			t.Errorf("%s: pinged %+v", test.name, c.Pinged)
+		}
+	}
+}
+
+// An alert calls for a step of its own, and several for the general one.
+func TestAdvice(t *testing.T) {
+	p := testPolicy(t, tInventory)
+	p.Settle()
+	failed := func(alert string) *flows.Flow {
+		return flow(tAgent1, tBG, 44445, speaks("tls", "tls.version=1.2", "tls.client_cert=present", "tls.handshake=failed", "tls.alert="+alert, "tls.alert_by=server"))
+	}
+	for _, test := range []struct{ first, second, do string }{
+		{"unknown_ca", "unknown_ca", "give it the issuing CA"},
+		{"unknown_ca", "certificate_expired", "Check the client's certificate or key"},
+	} {
+		tally := NewTally(p)
+		var v Verdict
+		for _, alert := range []string{test.first, test.second} {
+			f := failed(alert)
+			p.Judge(f, &v)
+			tally.Add(f, &v)
+		}
+		a := tally.Audit(Coverage{})
+		if len(a.Findings) != 1 || !strings.Contains(a.Findings[0].Do, test.do) {
+			t.Errorf("%s and %s: %+v", test.first, test.second, a.Findings)
+		}
+	}
+}
+
+// Hosts that were spoken with and not heard are named.
+func TestUnheard(t *testing.T) {
+	p := testPolicy(t, tInventory)
+	oneWay := with(func(f *flows.Flow) { f.Packets[1], f.Payload[1], f.TCP.SYNACKs = 0, 0, 0 })
+	p.Observe(flow(tAgent1, tBG, 44445, mutual(), oneWay))
+	p.Observe(flow(tAgent1, tSN, 9876, mutual(), oneWay))
+	p.Observe(flow(tAgent2, tSN, 9876, mutual()))
+	p.Settle()
+	notes := strings.Join(NewTally(p).Audit(Coverage{}).Notes, "\n")
+	if !strings.Contains(notes, "Others spoke with bg, and nothing sent from there") || !strings.Contains(notes, "Some connections of sn were") {
+		t.Error(notes)
 	}
 }

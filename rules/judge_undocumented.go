@@ -72,16 +72,38 @@ func (p *Policy) judgeUndocumented(f *flows.Flow, client, server *end, v *Verdic
 	s := p.service(f)
 	if f.Proto == flows.ProtoICMP || f.Proto == flows.ProtoICMPv6 {
 		p.judgeEcho(f, s, client, server, v)
+		if cut := p.diagnose(f, false); cut.Reason != NoReason {
+			cut.into(v)
+		}
 		return
 	}
-	cut, frame, before := p.diagnose(f, false)
-	p.judgeStrangers(f, s, client, server, before, v)
+	cut := p.diagnose(f, f.App == "tls")
+	if e := p.mayServe(s, client, server); e != nil && f.OneSided() {
+		v.Kind, v.Edge = Indeterminate, e.Edge
+		v.why(OneDirectionCaptured, f.Frame, "")
+		return
+	}
+	p.judgeStrangers(f, s, client, server, cut.before, v)
 	if client.scanner {
 		v.why(PortScan, f.Frame, "")
 	}
-	if before && v.Kind == Undocumented {
-		v.why(cut, frame, "")
+	if cut.Reason != NoReason && v.Kind == Undocumented {
+		cut.into(v) // what is not documented did not get through either
 	}
+}
+
+// mayServe finds an edge from the client to the service, for a server whose
+// parts were inferred: a host may play several, and what it sends shows which.
+func (p *Policy) mayServe(s *service, client, server *end) *edge {
+	if s == nil || server.pinned || server.outside {
+		return nil
+	}
+	for i := range s.edges {
+		if e := s.edges[i].edge; e.from&client.roles != 0 && e.to&server.roles == 0 && e.to&^e.outside != 0 {
+			return e
+		}
+	}
+	return nil
 }
 
 // judgeStrangers is judgeUndocumented for everything but ICMP; refused says

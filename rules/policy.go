@@ -58,6 +58,8 @@ type Policy struct {
 
 	sessions sessionBook
 	full     Full
+	ttlWords map[[2]uint8]string
+	last     int64   // the latest end of a flow, packet time
 	spoken   uint64  // flows that hosts were met in
 	trial    Verdict // of the edge that is being tried; reused
 	settled  bool

@@ -83,10 +83,17 @@ const (
 	ICMPTimeExceeded
 	EchoUnanswered
 	DatagramUnanswered
+	LargeSegmentsLost
+	ServerSaidNothing
+	ResetByHost
+	ResetByDevice
+	ServerHeardElsewhere
+	ServerNeverHeard
 
 	// What would decide it is not in the capture.
 	OneDirectionCaptured
 	StartNotCaptured
+	CaptureEnded
 	BytesMissing
 	NothingSaid
 	NoSNI
@@ -114,6 +121,7 @@ const (
 	SMBGuest
 	SMBAuthFailed
 	NTLMv1
+	ZeroWindow
 
 	reasons
 )
@@ -268,10 +276,25 @@ var reasonTable = [reasons]reasonInfo{
 	DatagramUnanswered: {"datagram_unanswered", Low, "datagrams without any answer",
 		"look for a firewall on the path, and check that the service runs"},
 
+	LargeSegmentsLost: {"large_segments_lost", Medium, "large segments vanish and smaller ones behind them arrive: the path's MTU, or inspection of what they hold",
+		"let ICMP \"fragmentation needed\" and \"packet too big\" through to the sender, or lower the MTU or MSS on the path; a capture on the other side of each router shows which one drops them"},
+	ServerSaidNothing: {"server_said_nothing", Medium, "the server acknowledged the client's first bytes and never said a word",
+		"look into the server's log: a process that hangs or closes on what it is sent looks like this, and so does a load balancer without a live server behind it"},
+	ResetByHost: {"reset_by_host", Info, "the reset came as far as the host's own packets do: the host sent it, or a firewall on it",
+		"check that the service runs and listens there, and the host's own firewall"},
+	ResetByDevice: {"reset_by_device", Medium, "the reset is not like the host's own packets: a device on the path sent it",
+		"ask the owner of the firewall between the two for a rule that allows the connection; the difference of the TTLs is how many hops it is from the host"},
+	ServerHeardElsewhere: {"server_heard_elsewhere", Info, "the server was heard in other connections of the same captures: it is up",
+		"ask the firewall's owner for a rule from this client to this port; a capture beside the server tells whether the packets arrive there"},
+	ServerNeverHeard: {"server_never_heard", Info, "nothing that the server sent is in the captures: whether the way there or the way back is closed cannot be told",
+		"check that the server is up, and capture on its side: if the packets arrive there, the way back is closed, or was not captured here"},
+
 	OneDirectionCaptured: {"one_direction_captured", Info, "only one direction of the connection is in the capture",
 		"capture where both directions pass: asymmetric routing and a one-sided mirror look like this"},
 	StartNotCaptured: {"start_not_captured", Info, "the capture began later than the connection",
 		"capture again over a restart of the service: the handshake decides"},
+	CaptureEnded: {"capture_ended", Info, "the capture ended before an answer was due",
+		"capture for longer"},
 	BytesMissing: {"bytes_missing", Info, "bytes that would decide are missing from the capture",
 		"capture whole frames (no snap length) and without loss"},
 	NothingSaid: {"nothing_said", Info, "the connection was opened, and the side that would decide said nothing",
@@ -318,6 +341,8 @@ var reasonTable = [reasons]reasonInfo{
 	SMBAuthFailed: {"smb_auth_failed", Low, "the server refused the client's credentials",
 		"correct the account of the backup destination"},
 	NTLMv1: {"ntlmv1", High, "NTLMv1 was used", "require NTLMv2 or Kerberos"},
+	ZeroWindow: {"zero_window", Low, "one end took nothing more for a second or longer: it closed its window",
+		"find out what keeps the program at that end from reading: a slow disk is a common cause; the network is not at fault"},
 }
 
 // String is the reason's name, as records and diagrams write it.

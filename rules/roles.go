@@ -36,6 +36,11 @@ type host struct {
 	listed bool // the inventory has an entry
 	never  mask
 
+	heard    pcaps.FrameID // a flow in which it sent something; 0 for none
+	unheard  bool          // something that it must have sent was not captured
+	ttlCount uint8
+	ttls     [4]uint8 // of what it sent, one for each way that this took
+
 	roles  mask
 	goesBy []clue // what its names say
 	clues  []clue // what the roles rest on, and what was too weak for one
@@ -96,6 +101,7 @@ func (l *link) grade(candidates uint64) grade {
 // Observe is the first pass: it keeps what f says of the hosts and forgets the
 // rest. It keeps nothing of a host that only sent SYNs, beyond fixed bounds.
 func (p *Policy) Observe(f *flows.Flow) {
+	p.last = max(p.last, f.End)
 	s := p.service(f)
 	if f.Proto == flows.ProtoTCP && f.Payload[0] == 0 && f.Oriented == flows.BySYN {
 		p.probes.note(f, s != nil)
@@ -129,6 +135,8 @@ func (p *Policy) Observe(f *flows.Flow) {
 		return
 	}
 	p.spoken++
+	client.listen(f, flows.ToServer)
+	server.listen(f, flows.ToClient)
 	client.flows++
 	server.flows++
 	if f.ClientMAC != (flows.MAC{}) && client.mac == (flows.MAC{}) {

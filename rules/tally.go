@@ -7,6 +7,8 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"wirechart/dissect"
 	"wirechart/flows"
@@ -26,6 +28,10 @@ type Tally struct {
 	crowds   map[groupKey]int // strangers kept apart, by their group without the stranger
 	overflow uint64           // flows of findings that found no room
 
+	choosers     map[netip.Addr]*chooser
+	chooserOrder []*chooser
+	unchosen     bool // some clients or servers of choices found no room
+
 	flows, oneSided, lateStart, tcp uint64
 	missed, payload                 uint64
 	inferred, lessSure              uint64 // connections whose client certificate was told from record sizes
@@ -36,7 +42,8 @@ type edgeCount struct {
 	first    pcaps.FrameID
 	client   netip.AddrPort
 	server   netip.AddrPort
-	rank     int // of the example's verdict
+	rank     int   // of the example's verdict
+	lived    int64 // longest silence that a connection lived through, nanoseconds
 }
 
 // groupKey is what the flows of one Finding share. The addresses are those of
@@ -64,7 +71,15 @@ type group struct {
 	servers     []netip.Addr
 	example     Example
 	saw         string
+	advice      string // what the alerts of all its flows call for; "" when they differ
+	cause       Reason // what all its flows tell of the cause beside the reason; NoReason when they differ
+	idle        idleSpan
 }
+
+// idleSpan is what connections tell of a device that forgets idle ones, in
+// nanoseconds of silence: the longest that one lived through, the shortest that
+// one did not, 0 for none.
+type idleSpan struct{ lived, killed int64 }
 
 const (
 	maxGroups    = 4096
@@ -109,6 +124,7 @@ func (t *Tally) Add(f *flows.Flow, v *Verdict) {
 		switch v.Kind {
 		case Documented, Violation, Blocked, Indeterminate:
 			t.addEdge(f, v, bytes)
+			t.choose(f, v, bytes)
 		}
 	}
 	if len(v.Reasons) > 0 && v.Kind != Ambient {
@@ -131,6 +147,9 @@ func (t *Tally) addEdge(f *flows.Flow, v *Verdict, bytes uint64) {
 		}
 		e := &t.edges[i]
 		e.verdicts[v.Kind].add(bytes)
+		if v.Kind != Blocked {
+			e.lived = max(e.lived, f.TCP.LongestIdle)
+		}
 		// The example is of the verdict that the state speaks of.
 		rank := [kinds]int{Indeterminate: 1, Blocked: 2, Documented: 3, Violation: 4}[v.Kind]
 		if rank > e.rank {
@@ -198,18 +217,81 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 		saw := b.Saw
 		for i := range f.ICMP {
 			if saw == "" && f.ICMP[i].Frame == b.Frame {
-				saw = f.ICMP[i].From.String()
+				saw = Answered(f, &f.ICMP[i])
 			}
 		}
-		g = &group{key: k, first: f.Start, saw: saw, example: Example{Client: f.Client, Server: f.Server, Frame: frame}}
+		g = &group{key: k, first: f.Start, saw: saw, cause: cause(v), advice: advice(b), example: Example{Client: f.Client, Server: f.Server, Frame: frame}}
 		t.groups[k] = g
 		t.order = append(t.order, g)
+	}
+	if g.advice != advice(b) {
+		g.advice = ""
+	}
+	if g.cause != cause(v) {
+		g.cause = NoReason
+	}
+	if idle := f.TCP.LongestIdle; b.Reason == IdleConnectionKilled && (g.idle.killed == 0 || idle < g.idle.killed) {
+		g.idle.killed = idle
 	}
 	g.count.add(bytes)
 	g.first, g.last = min(g.first, f.Start), max(g.last, f.End)
 	t.counted = append(t.counted, g)
 	g.clients = list(g.clients, f.Client.Addr())
 	g.servers = list(g.servers, f.Server.Addr())
+}
+
+// cause is what a verdict tells of the cause beside its deciding reason.
+func cause(v *Verdict) Reason {
+	for i := range v.Reasons {
+		switch r := v.Reasons[i].Reason; r {
+		case ResetByHost, ResetByDevice, ServerHeardElsewhere, ServerNeverHeard:
+			if i > 0 && v.Kind == Blocked {
+				return r
+			}
+		}
+	}
+	return NoReason
+}
+
+// advice is what a TLS alert (RFC 8446 section 6.2) calls for, where an end
+// broke the handshake off with one.
+func advice(b *Because) string {
+	switch b.Reason {
+	case RejectedByServer, RejectedByClient, TLSHandshakeFailed:
+	default:
+		return ""
+	}
+	switch b.Saw {
+	case "unknown_ca":
+		return "the end that refused does not know who issued the other's certificate: give it the issuing CA, or find the proxy that signs anew on the path"
+	case "certificate_expired":
+		return "renew the certificate that was refused, and compare the clocks of the two ends"
+	case "certificate_revoked":
+		return "replace the certificate that was refused: its issuer revoked it"
+	case "bad_certificate", "certificate_unknown", "unsupported_certificate":
+		return "compare the certificate that was refused with what the other end asks of it: its name, its key usage, its chain"
+	case "certificate_required":
+		return "give the client its certificate, by registering it again if need be"
+	case "protocol_version":
+		return "the two ends have no TLS version in common: update the older one"
+	case "handshake_failure", "insufficient_security":
+		return "the two ends have no cipher suite, group or signature algorithm in common, or the server misses a certificate: compare their settings"
+	case "unrecognized_name":
+		return "the server does not serve the name that it was asked for: call it by a name of its certificate"
+	case "decrypt_error":
+		return "a signature did not verify: the certificate and the key of that end do not belong together, or something on the path changes the handshake"
+	case "access_denied":
+		return "the certificate is valid, and the server does not let its owner in: register the client"
+	}
+	return ""
+}
+
+// Answered names the sender of an ICMP error about f.
+func Answered(f *flows.Flow, e *flows.ICMPError) string {
+	if e.From == f.Server.Addr() {
+		return e.From.String() + ", the server itself"
+	}
+	return e.From.String() + ", a device on the path"
 }
 
 // list adds addr to the first few.
@@ -242,6 +324,7 @@ func (t *Tally) Audit(cov Coverage) *Audit {
 	for i := range t.p.edges {
 		a.Edges = append(a.Edges, t.edgeState(i, &cov))
 	}
+	a.Choices = t.choices()
 	a.Notes = t.notes(&cov)
 	return a
 }
@@ -279,8 +362,45 @@ func (t *Tally) finding(g *group) Finding {
 	}
 	f.Example.Says = says(k.reason, g.saw)
 	f.Title = fmt.Sprintf("%s to %s at %s: %s.", f.From, f.To, f.Service, k.reason.Explain())
+	if g.cause != NoReason {
+		f.Title = strings.TrimSuffix(f.Title, ".") + "; " + g.cause.Explain() + "."
+		if f.Example.Says == k.reason.Explain() {
+			f.Example.Says += "; " + g.cause.Explain()
+		}
+		f.Do = capital(g.cause.Do()) + "."
+	}
+	if g.advice != "" {
+		f.Do = capital(g.advice) + "."
+	}
+	if g.idle.killed > 0 {
+		f.IdleKilled = g.idle.killed
+		for i := range t.p.edges {
+			if t.p.edges[i].Edge == k.edge {
+				f.IdleLived = t.edges[i].lived
+			}
+		}
+		f.Do += " " + idleTimeout(f.IdleLived, f.IdleKilled)
+	}
 	f.ID = findingID(&f, k.concern)
 	return f
+}
+
+// idleTimeout says between which silences the timeout of the device on the path
+// lies.
+func idleTimeout(lived, killed int64) string {
+	s := fmt.Sprintf("The shortest silence that ended a connection was %s", seconds(killed))
+	switch {
+	case lived == 0:
+		return s + "; the timeout is at most that."
+	case lived < killed:
+		return s + fmt.Sprintf(", the longest that one lived through %s: the timeout lies between.", seconds(lived))
+	}
+	return s + fmt.Sprintf(", and one lived through %s: not every way has the same timeout.", seconds(lived))
+}
+
+// seconds is a duration in words, to a tenth of a second.
+func seconds(ns int64) string {
+	return strconv.FormatFloat(float64(ns/1e8)/10, 'f', -1, 64) + " s"
 }
 
 // says is what the frame of an example shows, in words.
@@ -300,7 +420,8 @@ func says(r Reason, saw string) string {
 		return "the server name " + saw
 	case ServerCertificateNameMismatch:
 		return "a certificate for " + saw
-	case ICMPAdminProhibited, ICMPHostProhibited, ICMPPortUnreachable:
+	case ICMPAdminProhibited, ICMPHostProhibited, ICMPNetProhibited, ICMPPortUnreachable, ICMPHostUnreachable,
+		ICMPFragmentationNeeded, ICMPTimeExceeded:
 		return "the answer of " + saw
 	case JWTInClear, JWTInURL:
 		return "a token in the " + saw
@@ -312,6 +433,8 @@ func says(r Reason, saw string) string {
 		return "valid from " + saw
 	case SMBAuthFailed:
 		return "the status " + saw
+	case EstablishedThenDropped, IdleConnectionKilled, LargeSegmentsLost, ResetByHost, ResetByDevice, ZeroWindow:
+		return saw
 	}
 	return "saw " + saw
 }

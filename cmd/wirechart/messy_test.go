@@ -1,0 +1,412 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/gopacket"
+	links "github.com/google/gopacket/layers"
+	"github.com/google/gopacket/pcapgo"
+)
+
+// taken is a frame of a capture, as it was taken.
+type taken struct {
+	info gopacket.CaptureInfo
+	data []byte
+}
+
+// change is a frame with other bytes.
+func (f taken) change(data []byte) taken {
+	f.data = data
+	f.info.CaptureLength, f.info.Length = len(data), len(data)
+	return f
+}
+
+// The parts of an Ethernet frame without a tag: where IP begins, and whether
+// it is IPv4.
+const atIP = 14
+
+func (f taken) isIP() bool   { return f.isIPv4() || f.data[12] == 0x86 && f.data[13] == 0xdd }
+func (f taken) isIPv4() bool { return f.data[12] == 8 && f.data[13] == 0 }
+
+// tcpPayload is where the payload of a TCP segment over IPv4 begins, 0 for
+// everything else and where there is none.
+func (f taken) tcpPayload() int {
+	if !f.isIPv4() || f.data[atIP+9] != 6 {
+		return 0
+	}
+	end := atIP + int(binary.BigEndian.Uint16(f.data[atIP+2:]))
+	at := atIP + int(f.data[atIP]&15)*4
+	at += int(f.data[at+12]>>4) * 4
+	if at >= end {
+		return 0
+	}
+	return at
+}
+
+// outer is an IPv4 packet that carries b.
+func outer(proto uint8, b []byte) []byte {
+	p := []byte{0x45, 0, 0, 0, 0, 7, 0, 0, 60, proto, 0, 0, 192, 0, 2, 11, 192, 0, 2, 99}
+	binary.BigEndian.PutUint16(p[2:], uint16(len(p)+len(b)))
+	return append(p, b...)
+}
+
+// datagram is a UDP datagram to port.
+func datagram(port uint16, b []byte) []byte {
+	p := binary.BigEndian.AppendUint16([]byte{0xd0, 0}, port)
+	p = binary.BigEndian.AppendUint16(p, uint16(8+len(b)))
+	return append(append(p, 0, 0), b...)
+}
+
+// ether is an Ethernet frame with the addresses of f.
+func ether(f taken, kind uint16, b []byte) taken {
+	p := binary.BigEndian.AppendUint16(slices.Clone(f.data[:12]), kind)
+	return f.change(append(p, b...))
+}
+
+// each applies change to every frame that has IP in it.
+func each(frames []taken, change func(f taken) taken) [][]taken {
+	var out []taken
+	for _, f := range frames {
+		if f.isIP() {
+			f = change(f)
+		}
+		out = append(out, f)
+	}
+	return [][]taken{out}
+}
+
+// messes are the ways in which a recording can be worse than the traffic. What
+// is lossy may leave a question open that the clean capture answers; nothing
+// may be answered otherwise.
+var messes = []struct {
+	name  string
+	lossy bool
+	make  func(frames []taken, random *rand.Rand) [][]taken // the files of the capture
+}{
+	{"cut into many files", false, func(frames []taken, _ *rand.Rand) (files [][]taken) {
+		for part := range slices.Chunk(frames, len(frames)/7+1) {
+			files = append(files, part)
+		}
+		return files
+	}},
+	{"mirrored on the way in and out", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		var out []taken
+		for _, f := range frames {
+			out = append(out, f)
+			if f.isIPv4() {
+				routed := slices.Clone(f.data)
+				routed[atIP+8]--
+				copy(routed, "\x02\x00\x00\x00\x00\x01\x02\x00\x00\x00\x00\x02")
+				f.info.Timestamp = f.info.Timestamp.Add(20_000)
+				out = append(out, f.change(routed))
+			}
+		}
+		return [][]taken{out}
+	}},
+	{"out of order", false, func(frames []taken, random *rand.Rand) [][]taken {
+		out := slices.Clone(frames)
+		for i := 0; i+1 < len(out); i += 1 + random.IntN(6) {
+			out[i], out[i+1] = out[i+1], out[i]
+		}
+		return [][]taken{out}
+	}},
+	{"segments sent again with other bytes", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		var out []taken
+		for _, f := range frames {
+			out = append(out, f)
+			if at := f.tcpPayload(); at > 0 {
+				again := slices.Clone(f.data)
+				again[atIP+4] ^= 0x55 // another identification
+				for i := at; i < len(again); i++ {
+					again[i] ^= 0xff
+				}
+				out = append(out, f.change(again))
+			}
+		}
+		return [][]taken{out}
+	}},
+	{"IPv4 fragments", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		var out []taken
+		id := uint16(1)
+		for _, f := range frames {
+			end := 0
+			if f.isIPv4() {
+				end = atIP + int(binary.BigEndian.Uint16(f.data[atIP+2:]))
+			}
+			body := atIP + 20
+			if end-body <= 200 || f.data[atIP] != 0x45 {
+				out = append(out, f)
+				continue
+			}
+			id++
+			for at := body; at < end; at += 176 {
+				n := min(176, end-at)
+				part := slices.Concat(f.data[:body], f.data[at:at+n])
+				binary.BigEndian.PutUint16(part[atIP+2:], uint16(20+n))
+				binary.BigEndian.PutUint16(part[atIP+4:], id)
+				offset := uint16(at-body) / 8
+				if at+n < end {
+					offset |= 0x2000
+				}
+				binary.BigEndian.PutUint16(part[atIP+6:], offset)
+				out = append(out, f.change(part))
+			}
+		}
+		return [][]taken{out}
+	}},
+	{"802.1Q", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		return each(frames, func(f taken) taken { return ether(f, 0x8100, slices.Concat([]byte{0, 20}, f.data[12:])) })
+	}},
+	{"QinQ", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		return each(frames, func(f taken) taken {
+			return ether(f, 0x88a8, slices.Concat([]byte{0, 7, 0x81, 0, 0, 20}, f.data[12:]))
+		})
+	}},
+	{"MPLS", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		return each(frames, func(f taken) taken {
+			return ether(f, 0x8847, slices.Concat([]byte{0, 1, 0, 64, 0, 2, 1, 64}, f.data[atIP:]))
+		})
+	}},
+	{"PPPoE", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		return each(frames, func(f taken) taken {
+			b := []byte{0x11, 0, 0, 9, 0, 0, 0, 0x21}
+			if !f.isIPv4() {
+				b[7] = 0x57
+			}
+			binary.BigEndian.PutUint16(b[4:], uint16(2+len(f.data)-atIP))
+			return ether(f, 0x8864, append(b, f.data[atIP:]...))
+		})
+	}},
+	{"IP in IP", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		return each(frames, func(f taken) taken {
+			proto := uint8(4)
+			if !f.isIPv4() {
+				proto = 41
+			}
+			return ether(f, 0x0800, outer(proto, f.data[atIP:]))
+		})
+	}},
+	{"GRE", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		return each(frames, func(f taken) taken {
+			return ether(f, 0x0800, outer(47, slices.Concat([]byte{0, 0}, f.data[12:])))
+		})
+	}},
+	{"ERSPAN", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		return each(frames, func(f taken) taken {
+			return ether(f, 0x0800, outer(47, slices.Concat([]byte{0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 20, 0, 42, 0, 0, 0, 0}, f.data)))
+		})
+	}},
+	{"VXLAN", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		return each(frames, func(f taken) taken {
+			return ether(f, 0x0800, outer(17, datagram(4789, slices.Concat([]byte{8, 0, 0, 0, 0, 0, 42, 0}, f.data))))
+		})
+	}},
+	{"GENEVE", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		return each(frames, func(f taken) taken {
+			return ether(f, 0x0800, outer(17, datagram(6081, slices.Concat([]byte{0, 0, 0x65, 0x58, 0, 0, 42, 0}, f.data))))
+		})
+	}},
+	{"lost by the recorder", true, func(frames []taken, random *rand.Rand) [][]taken {
+		var out []taken
+		for _, f := range frames {
+			if random.IntN(100) >= 3 {
+				out = append(out, f)
+			}
+		}
+		return [][]taken{out}
+	}},
+	{"a snap length of 128", true, func(frames []taken, _ *rand.Rand) [][]taken {
+		return each(frames, func(f taken) taken {
+			f.data = f.data[:min(len(f.data), 128)]
+			f.info.CaptureLength = len(f.data)
+			return f
+		})
+	}},
+	{"begun late", true, func(frames []taken, _ *rand.Rand) [][]taken {
+		return [][]taken{frames[len(frames)/3:]}
+	}},
+	{"ended early", true, func(frames []taken, _ *rand.Rand) [][]taken {
+		return [][]taken{frames[:len(frames)*2/3]}
+	}},
+	{"one direction", true, func(frames []taken, _ *rand.Rand) [][]taken {
+		var out []taken
+		for _, f := range frames { // what the lower address sends is missing
+			if !f.isIPv4() || f.data[atIP+9] != 6 || bytes.Compare(f.data[atIP+12:atIP+16], f.data[atIP+16:atIP+20]) > 0 {
+				out = append(out, f)
+			}
+		}
+		return [][]taken{out}
+	}},
+	{"the other direction", true, func(frames []taken, _ *rand.Rand) [][]taken {
+		var out []taken
+		for _, f := range frames {
+			if !f.isIPv4() || f.data[atIP+9] != 6 || bytes.Compare(f.data[atIP+12:atIP+16], f.data[atIP+16:atIP+20]) < 0 {
+				out = append(out, f)
+			}
+		}
+		return [][]taken{out}
+	}},
+}
+
+// answers is what the program says of the flows between two endpoints, and of
+// the hosts.
+type answers struct {
+	flows map[string][]string // verdict and reasons
+	roles map[string][]string
+}
+
+func (s *answers) read(t *testing.T, captures ...string) {
+	t.Helper()
+	s.flows, s.roles = map[string][]string{}, map[string][]string{}
+	for line := range strings.Lines(written(append([]string{"flows", "-o", "jsonl"}, captures...)...)) {
+		var f struct {
+			Proto          string
+			Client, Server struct {
+				IP   string
+				Port int
+			}
+			Verdict string
+			Reasons []string
+		}
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		ends := []string{fmt.Sprint(f.Client), fmt.Sprint(f.Server)}
+		slices.Sort(ends)
+		k := f.Proto + " " + strings.Join(ends, " ")
+		s.flows[k] = append(s.flows[k], f.Verdict+" "+strings.Join(f.Reasons, " "))
+	}
+	var hosts struct {
+		Hosts []struct {
+			Address string
+			Roles   []struct{ Role string }
+		}
+	}
+	if err := json.Unmarshal([]byte(written(append([]string{"hosts", "-o", "json"}, captures...)...)), &hosts); err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range hosts.Hosts {
+		for _, r := range h.Roles {
+			s.roles[h.Address] = append(s.roles[h.Address], r.Role)
+		}
+	}
+}
+
+// TestMessyCaptures records the sample sites again in every way in which
+// recordings are worse than the traffic.
+func TestMessyCaptures(t *testing.T) {
+	for _, sample := range []string{"site.pcapng", "site-violations.pcapng"} {
+		path := filepath.Join("..", "..", "pcaps", "samples", sample)
+		frames := readFrames(t, path)
+		var clean answers
+		clean.read(t, path)
+		for _, mess := range messes {
+			t.Run(sample+"/"+mess.name, func(t *testing.T) {
+				rounds := 1
+				if strings.HasPrefix(mess.name, "lost") {
+					rounds = 4
+				}
+				for round := range rounds {
+					var names []string
+					for i, part := range mess.make(frames, rand.New(rand.NewPCG(1, uint64(round)))) {
+						name := filepath.Join(t.TempDir(), fmt.Sprintf("part%d.pcap", i))
+						writeFrames(t, name, part)
+						names = append(names, name)
+					}
+					var got answers
+					got.read(t, names...)
+					compare(t, &clean, &got, mess.lossy)
+				}
+			})
+		}
+	}
+}
+
+// compare holds what was said of a messy capture against the clean one.
+func compare(t *testing.T, clean, got *answers, lossy bool) {
+	t.Helper()
+	for _, k := range slices.Sorted(maps.Keys(clean.flows)) {
+		want := clean.flows[k]
+		have, ok := got.flows[k]
+		switch {
+		case !lossy && !slices.Equal(have, want):
+			t.Errorf("%s: %q, clean %q", k, have, want)
+		case !lossy || !ok:
+		default:
+			for _, h := range have {
+				verdict, reasons, _ := strings.Cut(h, " ")
+				if verdict == "indeterminate" && reasons != "" {
+					continue
+				}
+				if !slices.ContainsFunc(want, func(w string) bool { return strings.HasPrefix(w, verdict+" ") }) {
+					t.Errorf("%s: %q, clean %q", k, have, want)
+				}
+			}
+		}
+	}
+	for _, addr := range slices.Sorted(maps.Keys(got.roles)) {
+		for _, role := range got.roles[addr] {
+			// A storage node's client of which nothing else was seen is taken
+			// for an agent, as nearly all of them are.
+			guess := lossy && role == "agent" && slices.Equal(clean.roles[addr], []string{"catalog"})
+			if !slices.Contains(clean.roles[addr], role) && !guess {
+				t.Errorf("%s is %q, clean %q", addr, got.roles[addr], clean.roles[addr])
+			}
+		}
+	}
+	if !lossy && len(got.roles) != len(clean.roles) {
+		t.Errorf("%d hosts play a part, clean %d", len(got.roles), len(clean.roles))
+	}
+}
+
+func readFrames(t *testing.T, path string) (frames []taken) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	r, err := pcapgo.NewNgReader(f, pcapgo.DefaultNgReaderOptions)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		data, info, err := r.ReadPacketData()
+		if err == io.EOF {
+			return frames
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames = append(frames, taken{info, data})
+	}
+}
+
+func writeFrames(t *testing.T, path string, frames []taken) {
+	t.Helper()
+	var b bytes.Buffer
+	w := pcapgo.NewWriterNanos(&b)
+	if err := w.WriteFileHeader(1<<16, links.LinkTypeEthernet); err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range frames {
+		f.info.InterfaceIndex = 0
+		if err := w.WritePacket(f.info, f.data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
