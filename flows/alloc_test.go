@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"testing"
+	"unsafe"
 
 	"wirechart/dissect"
 	"wirechart/pcaps"
@@ -202,5 +203,18 @@ func BenchmarkAddMany(b *testing.B) {
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*batchSize), "ns/packet")
 		})
+	}
+}
+
+// A record is one cache line, and the lines of a slab begin where records do.
+func TestRecordSize(t *testing.T) {
+	if n := unsafe.Sizeof(record{}); n != 64 {
+		t.Errorf("a record has %d bytes, want 64", n)
+	}
+	if n := unsafe.Sizeof(tcpTrack{}); n > 64 {
+		t.Errorf("a track has %d bytes, want at most 64", n)
+	}
+	if n := unsafe.Sizeof(origin{}); n > 32 {
+		t.Errorf("an origin has %d bytes, want at most 32", n)
 	}
 }

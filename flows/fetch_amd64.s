@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// func fetch(lines *[2 * batchSize]uintptr, n int)
+// func fetch(lines *[batchSize]uintptr, n int)
 TEXT ·fetch(SB), NOSPLIT, $0-16
 	MOVQ lines+0(FP), AX
 	MOVQ n+8(FP), CX

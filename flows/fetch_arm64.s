@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// func fetch(lines *[2 * batchSize]uintptr, n int)
+// func fetch(lines *[batchSize]uintptr, n int)
 TEXT ·fetch(SB), NOSPLIT, $0-16
 	MOVD lines+0(FP), R0
 	MOVD n+8(FP), R1

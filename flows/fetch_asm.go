@@ -7,4 +7,4 @@ package flows
 // instructions were tried: under a hypervisor a good part of them is dropped.)
 //
 //go:noescape
-func fetch(lines *[2 * batchSize]uintptr, n int)
+func fetch(lines *[batchSize]uintptr, n int)

@@ -218,10 +218,11 @@ func (t *Table) conclude(r *record, x *extra) {
 	}
 }
 
-// ended is a connection that was closed or reset, in the record r while that is
-// still the flow that began at frame.
+// ended is a connection that was closed or reset, in the record r while its
+// origin o is still the frame.
 type ended struct {
 	r     *record
+	o     *origin
 	frame pcaps.FrameID
 	at    int64 // packet time
 }
@@ -235,7 +236,7 @@ func (t *Table) retireEnded() {
 		e := &t.ended[n]
 		n++
 		r := e.r
-		if r.frame != e.frame || r.extra == 0 || t.now-r.last <= grace {
+		if e.o.frame != e.frame || r.extra == 0 || t.now-r.last <= grace {
 			continue
 		}
 		x := t.extra(r)

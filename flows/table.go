@@ -62,10 +62,10 @@ type Stats struct {
 	Partial  uint64           // datagrams whose fragments were not all captured
 }
 
-// record is a flow as the table keeps it: 88 bytes without pointers, so that
-// the garbage collector passes by and two cache lines hold what every packet
-// touches. Pairs are by end of the key: what a sent, what b sent. Flow is the
-// form for everybody else; view makes one of the other.
+// record is what every packet of a flow touches: one cache line without
+// pointers, so that the garbage collector passes by. Pairs are by end of the key:
+// what a sent, what b sent. Flow is the form for everybody else; view makes one
+// of the other.
 type record struct {
 	aIP, bIP     uint32 // IPv4; for IPv6 aIP is an index into Table.wide
 	aPort, bPort uint16
@@ -74,19 +74,25 @@ type record struct {
 	oriented     Orientation
 	ended        EndReason // CaptureEnd while it is open
 
-	start, last int64
-	frame       pcaps.FrameID
-
+	last                    int64
 	packets, bytes, payload [2]uint32 // modulo 2^32: what ran over is in extra
 	signature               [2]uint32 // of the last packet of each end
 
-	extra      uint32 // 1 + index into the extras; 0 for none
-	flags      [2]uint8
-	tags       uint16 // index into Table.tagSets
+	extra uint32 // 1 + index into the extras; 0 for none
+	flags [2]uint8
+	quiet uint8 // ends, as bits, whose payload nobody waits for any more
+	_     [1]byte
+}
+
+// origin is the rest of a flow, beside its record by the same number: how it
+// began, and what only SYNs and RSTs touch.
+type origin struct {
+	start      int64
+	frame      pcaps.FrameID
 	resetAfter uint32 // frames from the first one to the first RST
-	resetTTL   uint8
-	quiet      uint8  // ends, as bits, whose payload nobody waits for any more
+	tags       uint16 // index into Table.tagSets
 	opening    uint16 // the lower half of the sequence number behind the last SYN that was not followed, less one
+	resetTTL   uint8
 }
 
 // The bits of a record.
@@ -208,8 +214,9 @@ type Table struct {
 	indexed int
 
 	records [][]record
-	used    int      // records ever used
-	free    []uint32 // records given back
+	origins [][]origin // beside records, by the same number
+	used    int        // records ever used
+	free    []uint32   // records given back
 	extras  [][]extra
 	tracks  [][]tcpTrack // beside extras, by the same number
 	extraN  int
@@ -235,8 +242,8 @@ type Table struct {
 	reused    bool   // records are not in the order in which the flows began
 
 	segments [batchSize]segment
-	guess    [batchSize]uint32      // 1 + the number of the record that a packet probably belongs to
-	lines    [2 * batchSize]uintptr // what is to be fetched
+	guess    [batchSize]uint32  // 1 + the number of the record that a packet probably belongs to
+	lines    [batchSize]uintptr // what is to be fetched
 	quoted   segment
 	probe    *dissect.State // for datagrams of flows whose protocol is not known
 	flow     Flow
@@ -317,9 +324,8 @@ func (t *Table) add(batch []pcaps.Packet) {
 			v = t.slots[at]
 		}
 		if t.guess[i] = uint32(v); v != 0 {
-			r := uintptr(unsafe.Pointer(t.record(uint32(v) - 1)))
-			t.lines[n], t.lines[n+1] = r, r+unsafe.Sizeof(record{})-1
-			n += 2
+			t.lines[n] = uintptr(unsafe.Pointer(t.record(uint32(v) - 1)))
+			n++
 		}
 	}
 	fetch(&t.lines, n)
@@ -402,7 +408,7 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment, guess uint32) 
 	} else {
 		r = t.record(n - 1)
 		idle := now-r.last > t.shortest && now-r.last > int64(t.timeout(r))
-		if idle || s.proto == ProtoTCP && s.flags&(flagSYN|flagACK) == flagSYN && t.reuses(r, s, end, now) {
+		if idle || s.proto == ProtoTCP && s.flags&(flagSYN|flagACK) == flagSYN && t.reuses(r, t.origin(n-1), s, end, now) {
 			old := n
 			if idle && r.ended == CaptureEnd {
 				r.ended = Idle
@@ -422,12 +428,12 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment, guess uint32) 
 		return
 	}
 	if r.packets[end] == 0 {
-		t.firstOf(r, s, end)
+		t.firstOf(r, t.origin(n-1), s, end)
 	}
 	t.tally(r, s, end)
 	switch s.proto {
 	case ProtoTCP:
-		t.tcp(r, s, end, frame, now)
+		t.tcp(r, t.origin(n-1), s, end, frame, now)
 	case ProtoUDP:
 		t.datagram(dissect.UDP, r, s, end, frame, now)
 	case ProtoICMP, ProtoICMPv6:
@@ -470,12 +476,12 @@ func (t *Table) carry(r *record, s *segment, end int) {
 }
 
 // firstOf notes what only the first packet of an end is asked for.
-func (t *Table) firstOf(r *record, s *segment, end int) {
+func (t *Table) firstOf(r *record, o *origin, s *segment, end int) {
 	if r.packets[1-end] == 0 {
-		r.tags = t.tagSet(s)
+		o.tags = t.tagSet(s)
 		return
 	}
-	if n := t.tagSet(s); n != r.tags && !t.full(r) {
+	if n := t.tagSet(s); n != o.tags && !t.full(r) {
 		x := t.extra(r)
 		x.tags, x.hasTags = n, true
 	}
@@ -500,8 +506,8 @@ func (t *Table) tagSet(s *segment) uint16 {
 
 // reuses says whether the SYN s opens a new connection between ports that r
 // has used before.
-func (t *Table) reuses(r *record, s *segment, end int, now int64) bool {
-	if r.extra == 0 && r.flags[end] == 0 && r.flags[1-end] == flagRST|flagACK && uint16(s.seq) == r.opening && now-r.last < grace {
+func (t *Table) reuses(r *record, o *origin, s *segment, end int, now int64) bool {
+	if r.extra == 0 && r.flags[end] == 0 && r.flags[1-end] == flagRST|flagACK && uint16(s.seq) == o.opening && now-r.last < grace {
 		return false // it was refused before it came
 	}
 	if r.extra == 0 || t.track(r).seen == 0 { // a SYN, perhaps the RST that refused it, perhaps a copy of either
@@ -535,6 +541,8 @@ func (t *Table) timeout(r *record) time.Duration {
 }
 
 func (t *Table) record(n uint32) *record { return &t.records[n>>recordBits][n&(1<<recordBits-1)] }
+
+func (t *Table) origin(n uint32) *origin { return &t.origins[n>>recordBits][n&(1<<recordBits-1)] }
 
 // full says that r has no extra and that there is no room for one.
 func (t *Table) full(r *record) bool { return r.extra == 0 && t.tracked >= t.config.MaxTracked }
@@ -638,6 +646,7 @@ func (t *Table) begin(slot uint32, frame pcaps.FrameID, now int64, s *segment) u
 	} else {
 		if t.used>>recordBits == len(t.records) {
 			t.records = append(t.records, spread(make([]record, 1<<recordBits)))
+			t.origins = append(t.origins, spread(make([]origin, 1<<recordBits)))
 		}
 		n = uint32(t.used)
 		t.used++
@@ -649,9 +658,9 @@ func (t *Table) begin(slot uint32, frame pcaps.FrameID, now int64, s *segment) u
 		aPort: s.key.aPort, bPort: s.key.bPort,
 		proto: s.proto,
 		bits:  bitIndexed | bitUsed,
-		start: now, last: now,
-		frame: frame,
+		last:  now,
 	}
+	*t.origin(n) = origin{start: now, frame: frame}
 	if s.v6 {
 		r.bits |= bitV6
 		r.aIP = t.widen([2]address{s.key.a, s.key.b})
@@ -894,12 +903,12 @@ func (t *Table) handOver(out func(*record) bool) []uint32 {
 		}
 	}
 	if t.reused {
-		slices.SortFunc(list, func(a, b uint32) int { return cmp.Compare(t.record(a).frame, t.record(b).frame) })
+		slices.SortFunc(list, func(a, b uint32) int { return cmp.Compare(t.origin(a).frame, t.origin(b).frame) })
 	}
 	first := t.settled
 	t.settle(func(yield func(*Flow) bool) {
 		for i, n := range list {
-			t.view(t.record(n), &t.flow)
+			t.view(t.record(n), t.origin(n), &t.flow)
 			t.flow.ID = first + uint64(i) + 1
 			if !yield(&t.flow) {
 				return
@@ -923,7 +932,7 @@ func (t *Table) giveBack(list []uint32) {
 		if r.bits&bitV6 != 0 {
 			t.narrow = append(t.narrow, r.aIP)
 		}
-		*r = record{}
+		*r, *t.origin(n) = record{}, origin{}
 		t.free = append(t.free, n)
 	}
 	t.reindex()

@@ -90,17 +90,17 @@ func (t *Table) write(r *record, c *tcpTrack, end, letter int) {
 //
 // A flow of a SYN, of SYNs repeated, or of a SYN and the RST that refused it is
 // not followed: a flood of them costs a record each and nothing more.
-func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int64) {
+func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.FrameID, now int64) {
 	flags := s.flags & (flagFIN | flagSYN | flagRST | flagACK)
 	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
-		r.resetTTL = s.ttl
-		r.resetAfter = resetFar
-		if after := uint64(frame) - uint64(r.frame); after < resetFar {
-			r.resetAfter = uint32(after)
+		o.resetTTL = s.ttl
+		o.resetAfter = resetFar
+		if after := uint64(frame) - uint64(o.frame); after < resetFar {
+			o.resetAfter = uint32(after)
 		} else if r.extra != 0 { // in another file
 			t.extra(r).tcp.resetFrame = frame
 		}
-		if t.oddReset(r, s, end) {
+		if t.oddReset(r, o, s, end) {
 			r.bits |= bitOddReset
 		}
 	}
@@ -109,7 +109,7 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 		r.flags[end] |= flags
 		switch {
 		case flags == flagSYN:
-			r.opening = uint16(s.seq + s.payloadLen)
+			o.opening = uint16(s.seq + s.payloadLen)
 			if r.oriented != BySYN { // its refusal came first: captures are not always in order
 				if end != r.client() {
 					r.swap(BySYN)
@@ -117,9 +117,9 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 				r.oriented = BySYN
 			}
 		case flags == flagRST|flagACK && r.flags[1-end] == 0:
-			r.opening = uint16(s.ack - 1)
+			o.opening = uint16(s.ack - 1)
 		}
-		t.ending(r, end, flags)
+		t.ending(r, o, end, flags)
 		return
 	}
 	if r.extra == 0 {
@@ -143,7 +143,7 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 	case flags&flagSYN != 0:
 		t.open(r, c, s, end, frame)
 	case !c.shook && flags&(flagACK|flagRST) == flagACK && end == r.client():
-		t.shake(r, c, now)
+		t.shake(r, o, c, now)
 	}
 	r.flags[end] |= flags
 
@@ -188,7 +188,7 @@ func (t *Table) tcp(r *record, s *segment, end int, frame pcaps.FrameID, now int
 		t.sequence(r, c, s, end, flags, frame, now)
 	}
 	if flags&(flagFIN|flagRST) != 0 {
-		t.ending(r, end, flags)
+		t.ending(r, o, end, flags)
 	}
 }
 
@@ -202,10 +202,10 @@ func (c *tcpTrack) waits(end int) bool {
 // would not have given it (RFC 9293 section 3.10.7.1): in answer to a SYN an
 // acknowledgement of that SYN, later a place in the stream that is being sent.
 // Whoever makes up a reset on the way often guesses.
-func (t *Table) oddReset(r *record, s *segment, end int) bool {
+func (t *Table) oddReset(r *record, o *origin, s *segment, end int) bool {
 	other := 1 - end
 	if r.extra == 0 || t.track(r).seen == 0 {
-		return r.flags[other]&(flagSYN|flagACK) == flagSYN && (s.flags&flagACK == 0 || uint16(s.ack-1) != r.opening)
+		return r.flags[other]&(flagSYN|flagACK) == flagSYN && (s.flags&flagACK == 0 || uint16(s.ack-1) != o.opening)
 	}
 	c := t.track(r)
 	far := func(a, b uint32) bool { d := int32(a - b); return d > oddDistance || d < -oddDistance }
@@ -263,10 +263,10 @@ func (t *Table) start(r *record, c *tcpTrack, s *segment, end int) {
 
 // shake notes that the client acknowledged the SYN-ACK, or went on as if it
 // had: of a connection captured one way nothing else is seen.
-func (t *Table) shake(r *record, c *tcpTrack, now int64) {
+func (t *Table) shake(r *record, o *origin, c *tcpTrack, now int64) {
 	c.shook = true
 	if d := &t.extra(r).tcp; d.syns == 1 && d.synacks == 1 {
-		d.rtt = now - r.start
+		d.rtt = now - o.start
 	}
 }
 
@@ -324,7 +324,7 @@ func (t *Table) letter(r *record, c *tcpTrack, s *segment, flags uint8, end int)
 }
 
 // ending notes FIN and RST.
-func (t *Table) ending(r *record, end int, flags uint8) {
+func (t *Table) ending(r *record, o *origin, end int, flags uint8) {
 	before := r.ended
 	switch {
 	case r.ended == Closed:
@@ -334,7 +334,7 @@ func (t *Table) ending(r *record, end int, flags uint8) {
 		r.ended = Reset
 	}
 	if before == CaptureEnd && r.ended != CaptureEnd && r.extra != 0 && r.quiet != 3 {
-		t.ended = append(t.ended, ended{r, r.frame, t.now})
+		t.ended = append(t.ended, ended{r, o, o.frame, t.now})
 	}
 }
 
@@ -594,7 +594,7 @@ func (t *Table) history(r *record, x *extra) string {
 }
 
 // viewTCP fills in f.TCP.
-func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
+func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 	client := r.client()
 	c := &f.TCP
 	var replied bool
@@ -610,10 +610,10 @@ func (t *Table) viewTCP(r *record, x *extra, f *Flow) {
 		if r.resetEnd(x) == client {
 			c.ResetBy = ResetByClient
 		}
-		c.ResetTTL, c.ResetOdd = r.resetTTL, r.bits&bitOddReset != 0
+		c.ResetTTL, c.ResetOdd = o.resetTTL, r.bits&bitOddReset != 0
 		switch {
-		case r.resetAfter != resetFar:
-			c.ResetFrame = r.frame + pcaps.FrameID(r.resetAfter)
+		case o.resetAfter != resetFar:
+			c.ResetFrame = o.frame + pcaps.FrameID(o.resetAfter)
 		case x != nil:
 			c.ResetFrame = x.tcp.resetFrame
 		}

@@ -7,8 +7,8 @@ import (
 	"wirechart/dissect"
 )
 
-// view writes what the table knows of r into f.
-func (t *Table) view(r *record, f *Flow) {
+// view writes what the table knows of r and its origin into f.
+func (t *Table) view(r *record, o *origin, f *Flow) {
 	vlans, tunnel, icmp := f.VLANs[:0], f.Tunnel[:0], f.ICMP[:0]
 	if f.detailed {
 		*f = Flow{}
@@ -16,7 +16,7 @@ func (t *Table) view(r *record, f *Flow) {
 		f.TCP, f.EchoID, f.icmp = TCP{}, 0, 0
 	}
 	f.detailed = r.extra != 0
-	f.Frame, f.Start, f.End = r.frame, r.start, r.last
+	f.Frame, f.Start, f.End = o.frame, o.start, r.last
 	f.Proto, f.Oriented, f.Ended = r.proto, r.oriented, r.ended
 	f.Facts = noFacts
 	client := r.client()
@@ -64,7 +64,7 @@ func (t *Table) view(r *record, f *Flow) {
 			f.Fragments[d], f.FragmentBytes[d] = uint64(odd.parts[end]), odd.partBytes[end]
 		}
 	}
-	vlans, tunnel = t.viewTags(r.tags, vlans, tunnel)
+	vlans, tunnel = t.viewTags(o.tags, vlans, tunnel)
 	if x != nil {
 		if x.hasTags {
 			vlans, tunnel = t.viewTags(x.tags, vlans, tunnel)
@@ -74,7 +74,7 @@ func (t *Table) view(r *record, f *Flow) {
 	}
 	f.VLANs, f.Tunnel, f.ICMP = vlans, tunnel, icmp
 	if r.proto == ProtoTCP {
-		t.viewTCP(r, x, f)
+		t.viewTCP(r, o, x, f)
 	}
 	if x == nil {
 		return
