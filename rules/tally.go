@@ -73,13 +73,8 @@ type group struct {
 	saw         string
 	advice      string // what the alerts of all its flows call for; "" when they differ
 	cause       Reason // what all its flows tell of the cause beside the reason; NoReason when they differ
-	idle        idleSpan
+	idleKilled  int64  // shortest silence that ended a connection, nanoseconds; 0 for none
 }
-
-// idleSpan is what connections tell of a device that forgets idle ones, in
-// nanoseconds of silence: the longest that one lived through, the shortest that
-// one did not, 0 for none.
-type idleSpan struct{ lived, killed int64 }
 
 const (
 	maxGroups    = 4096
@@ -230,8 +225,8 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 	if g.cause != cause(v) {
 		g.cause = NoReason
 	}
-	if idle := f.TCP.LongestIdle; b.Reason == IdleConnectionKilled && (g.idle.killed == 0 || idle < g.idle.killed) {
-		g.idle.killed = idle
+	if idle := f.TCP.LongestIdle; b.Reason == IdleConnectionKilled && (g.idleKilled == 0 || idle < g.idleKilled) {
+		g.idleKilled = idle
 	}
 	g.count.add(bytes)
 	g.first, g.last = min(g.first, f.Start), max(g.last, f.End)
@@ -372,8 +367,8 @@ func (t *Tally) finding(g *group) Finding {
 	if g.advice != "" {
 		f.Do = capital(g.advice) + "."
 	}
-	if g.idle.killed > 0 {
-		f.IdleKilled = g.idle.killed
+	if g.idleKilled > 0 {
+		f.IdleKilled = g.idleKilled
 		for i := range t.p.edges {
 			if t.p.edges[i].Edge == k.edge {
 				f.IdleLived = t.edges[i].lived
