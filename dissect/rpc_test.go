@@ -234,3 +234,18 @@ func TestRPCWithoutTLS(t *testing.T) {
 		t.Errorf("facts:\n%swant:\n%s", got, want)
 	}
 }
+
+// The record with which a server agrees to TLS may claim to go on far behind
+// what is read of it: the rest is passed over before TLS is looked for.
+func TestRPCHandOverInALongRecord(t *testing.T) {
+	agreed := unhex("00000001 00000001 00000000 00000000 00000008" + "5354415254544c53" + "00000000")
+	agreed = fragment(true, append(agreed, make([]byte, 3*maxRPCReply)...))
+	c := converse(t, &sample{over: TCP, ports: [2]uint16{700, 2049}})
+	c.say(ToServer, fragment(true, call(rpcNFS, 3, 0, authTLS, "")))
+	c.say(ToClient, agreed[:4+maxRPCReply])
+	c.say(ToClient, agreed[4+maxRPCReply:])
+	c.say(ToServer, plainHello)
+	if got, want := c.end(), "rpc.tls true\nnfs.version 3\ntls.sni "; !strings.Contains(got, want) {
+		t.Errorf("facts\n%swant %q in them", got, want)
+	}
+}

@@ -375,7 +375,9 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 			return // a datagram is whole: one bad one says nothing of the next
 		}
 		if err == ErrHandOver {
-			s.keep(set, dir, b[n:])
+			// What hands over may end behind what is at hand, like any message.
+			s.skip[dir] = uint64(max(n-len(b), 0))
+			s.keep(set, dir, b[min(n, len(b)):])
 			if s.phase == parsing {
 				s.parser.Close(&s.Facts)
 				s.parser = nil
