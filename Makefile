@@ -57,7 +57,7 @@ bench-record: build ## the same, and append the table to docs/benchmarks.md
 	$(GO) run ./cmd/benchmark run -bin bin/wirechart -record docs/benchmarks.md $(BENCH)
 
 pgo: setup ## profile the audit of the workloads for the compiler (cmd/wirechart/default.pgo)
-	$(GO) test ./cmd/wirechart -pgo=off -run '^$$' -bench Audit -benchtime 2x -cpuprofile cmd/wirechart/default.pgo -o /dev/null
+	$(GO) test ./cmd/wirechart -trimpath -pgo=off -run '^$$' -bench Audit -benchtime 2x -cpuprofile cmd/wirechart/default.pgo -o /dev/null
 
 golden: build ## rewrite the expected report of every sample, and README's; review the diff
 	$(GO) test ./cmd/wirechart -run TestSamples -count=1 -update

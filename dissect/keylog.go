@@ -76,7 +76,8 @@ type KeyLog struct {
 type KeyLogStats struct {
 	Given     bool // a key log was given or found
 	Sessions  int  // connections that there are secrets of
-	Malformed int  // lines that are not of the format
+	Lines     int  // lines of the format, comments aside
+	Malformed int  // lines that are not
 	Ignored   int  // lines passed over because there were too many connections
 	Opened    int  // connections that were decrypted
 	Failed    int  // connections that there were secrets of and that could not be decrypted
@@ -140,6 +141,7 @@ func (k *KeyLog) add(line []byte) error {
 	}
 	kind, known := secretKindOf(label)
 	if !known {
+		k.stats.Lines++
 		return nil
 	}
 	var random [32]byte
@@ -159,6 +161,7 @@ func (k *KeyLog) add(line []byte) error {
 	default:
 		return errKeyLogSecret
 	}
+	k.stats.Lines++
 	s := k.sessions[random]
 	if s == nil {
 		if len(k.sessions) >= maxKeyLogSessions {

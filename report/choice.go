@@ -65,7 +65,7 @@ func choiceRow(c *rules.Choice, servers int) (client, pinged, used, closest stri
 		}
 		pinged += p.Server.String() + " " + milliseconds(p.RTT)
 	}
-	used, closest = "nothing over TLS", "-"
+	used = "nothing over TLS"
 	if c.Used.IsValid() {
 		used, closest = c.Used.String(), "not known: it answered no echo"
 		if c.Called != "" {
@@ -74,8 +74,10 @@ func choiceRow(c *rules.Choice, servers int) (client, pinged, used, closest stri
 	}
 	switch {
 	case !c.Known:
-	case c.Closest:
+	case c.Closest && c.Behind < 5_000: // 0.00 ms, as it would be written
 		closest = "the closest"
+	case c.Closest:
+		closest = "as close as the closest, " + milliseconds(c.Behind) + " apart"
 	default:
 		closest = milliseconds(c.Behind) + " behind the closest"
 	}
@@ -108,7 +110,10 @@ func (p *page) choices(a *rules.Audit, x extent) {
 		if !a.Choices[i].Closest {
 			sign, st = "·", dim
 		}
-		p.mark(2, sign, st, client+" pinged "+pinged+"; then used "+used+": "+closest)
+		if closest != "" {
+			used += ": " + closest
+		}
+		p.mark(2, sign, st, client+" pinged "+pinged+"; then used "+used)
 	}
 }
 

@@ -213,7 +213,11 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 		warn("%s captured in one direction only", count(c.OneSided, "TCP flow"))
 	}
 	if c.LateStart > 0 {
-		warn("%s began before the capture did: how they were opened is not known", count(c.LateStart, "TCP flow"))
+		how := "how they were opened is not known"
+		if c.LateStart == 1 {
+			how = "how it was opened is not known"
+		}
+		warn("%s began before the capture did: %s", count(c.LateStart, "TCP flow"), how)
 	}
 	if c.Missed > 0 {
 		warn("%s of payload never reached the capture", size(c.Missed))
@@ -728,14 +732,15 @@ func kindMeans(k rules.Kind) string {
 
 // next says what to do with the report.
 func (p *page) next(a *rules.Audit, x extent) {
-	var steps []string
+	type step struct{ say, run string }
+	var steps []step
 	capture := "CAPTURE"
 	if len(p.o.Files) == 1 && cells(p.o.Files[0]) <= 24 {
 		capture = p.o.Files[0]
 	}
 	if len(a.Findings) > 0 {
-		steps = append(steps, "See a finding's proof, frame by frame: wirechart explain "+capture+" --finding 1",
-			"See every flow with its verdict: wirechart flows "+capture)
+		steps = append(steps, step{"See a finding's proof, frame by frame:", "wirechart explain " + capture + " --finding 1"},
+			step{"See every flow with its verdict:", "wirechart flows " + capture})
 	}
 	inferred := false
 	for i := range a.Hosts {
@@ -743,19 +748,25 @@ func (p *page) next(a *rules.Audit, x extent) {
 	}
 	switch {
 	case judged(a) == 0:
-		steps = append(steps, "Check that the capture was taken where the components talk, or name the hosts in an inventory (--inventory).")
+		steps = append(steps, step{say: "Check that the capture was taken where the components talk, or name the hosts in an inventory (--inventory)."})
 	case inferred:
-		steps = append(steps, "Is a part wrong? wirechart hosts "+capture+" says what it rests on; an inventory (--inventory) overrules it.")
+		steps = append(steps, step{"Is a part wrong? An inventory (--inventory) overrules it. What it rests on:", "wirechart hosts " + capture})
 	}
 	if a.Coverage.OneSided > 0 && a.Coverage.OneSided*10 > a.Coverage.Flows {
-		steps = append(steps, "Mirror both directions (receive and transmit): much of this capture has one.")
+		steps = append(steps, step{say: "Mirror both directions (receive and transmit): much of this capture has one."})
 	}
 	if len(steps) == 0 {
 		return
 	}
 	p.heading("Next", "")
 	for _, s := range steps {
-		p.mark(2, "→", cyan, s)
+		if line := s.say + " " + s.run; s.run == "" || cells(line) <= p.o.width()-4 {
+			p.mark(2, "→", cyan, strings.TrimSpace(line))
+			continue
+		}
+		// A command is to be copied: it has a line of its own and is not broken.
+		p.mark(2, "→", cyan, s.say)
+		p.print("      " + Clean(s.run) + "\n")
 	}
 }
 

@@ -567,7 +567,11 @@ func (c *clue) speaksWhat() string {
 	return word
 }
 
+// upper is how the name of a protocol is written in a sentence.
 func upper(s string) string {
+	if s == "iscsi" {
+		return "iSCSI"
+	}
 	b := []byte(s)
 	for i := range b {
 		if b[i] >= 'a' && b[i] <= 'z' {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -29,8 +30,11 @@ func schemaCommand() *cobra.Command {
 		Short:     "the JSON Schema of what is written, and of what is read",
 		ValidArgs: schemaKinds,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) != 1 || !slices.Contains(schemaKinds, args[0]) {
+			switch {
+			case len(args) != 1:
 				return fmt.Errorf("schema: name one of %s", strings.Join(schemaKinds, ", "))
+			case !slices.Contains(schemaKinds, args[0]):
+				return fmt.Errorf("schema: no schema %q: one of %s", args[0], strings.Join(schemaKinds, ", "))
 			}
 			return nil
 		},
@@ -116,7 +120,12 @@ func manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "man DIR",
 		Short: "write the manual pages into a directory",
-		Args:  cobra.ExactArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("man: name one directory to write into")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
@@ -125,6 +134,11 @@ func manCommand() *cobra.Command {
 			epoch := time.Unix(0, 0)
 			root := cmd.Root()
 			root.DisableAutoGenTag = true
+			for _, c := range append(root.Commands(), root) {
+				// The pages are made by way of Markdown, where lines stay
+				// lines from four spaces on.
+				c.Long = strings.ReplaceAll(c.Long, "\n  ", "\n    ")
+			}
 			return doc.GenManTree(root, &doc.GenManHeader{Section: "1", Source: "wirechart", Date: &epoch}, args[0])
 		},
 	}

@@ -132,7 +132,13 @@ func runExplain(cmd *cobra.Command, o *options, q *question, args []string) erro
 	}
 	defer out.abandon()
 	if out.format.Explain == nil {
-		return fmt.Errorf("explain: there is no explanation as %s", out.format.Name)
+		var able []string
+		for _, f := range report.All() {
+			if f.Explain != nil {
+				able = append(able, f.Name)
+			}
+		}
+		return fmt.Errorf("explain: there is no explanation as %s: one of %s", out.format.Name, strings.Join(able, ", "))
 	}
 	if q.edge != "" && j.diagram.Edge(q.edge) == nil {
 		return fmt.Errorf("--edge: unknown edge %q: one of %s", q.edge, edgeIDs(j.diagram))

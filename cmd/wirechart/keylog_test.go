@@ -258,7 +258,7 @@ func TestKeyLogNotes(t *testing.T) {
 	if n := strings.Count(errs, "\n"); n != 2 {
 		t.Errorf("%d warnings, want 2:\n%s", n, errs)
 	}
-	for _, want := range []string{`"sessions": 1`, `"decrypted": 1`, `"failed": 0`, `"without": 0`, `"malformed_lines": 2`, "with them 1 connections were decrypted"} {
+	for _, want := range []string{`"sessions": 1`, `"decrypted": 1`, `"failed": 0`, `"without": 0`, `"malformed_lines": 2`, "in the captures 1 were decrypted, and of 0 more"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the audit lacks %s", want)
 		}
@@ -278,5 +278,9 @@ func TestKeyLogNotes(t *testing.T) {
 	status, stdout, errs := wirechart(t, "hosts", "--keylog", "nowhere.txt", capture)
 	if status != exitError || stdout != "" || !strings.Contains(errs, "nowhere.txt: no such file") || strings.Count(errs, "\n") != 1 {
 		t.Errorf("a missing key log: status %d, %q", status, errs)
+	}
+	status, stdout, errs = wirechart(t, "audit", "--keylog", capture, capture)
+	if status != exitError || stdout != "" || !strings.Contains(errs, "not a key log") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("a capture in place of a key log: status %d, %q", status, errs)
 	}
 }

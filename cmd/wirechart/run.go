@@ -65,7 +65,10 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 	secrets := func(s pcaps.Secrets) {
 		if s.Type == pcaps.SecretsTLS {
 			shared.Keys = j.keys
-			_ = j.addKeys(s.File+": decryption secrets", bytes.NewReader(s.Data)) // reading bytes has no error
+			if err := j.addKeys(s.File+": decryption secrets", bytes.NewReader(s.Data)); err != nil && !j.warned[s.File] {
+				j.warned[s.File] = true // explain reads captures twice
+				j.warn(err.Error())
+			}
 		}
 	}
 	src, err := pcaps.Open(j.captures, pcaps.Options{Filter: j.options.filter, Recursive: j.options.recursive, Secrets: secrets})
@@ -294,7 +297,8 @@ func (o *options) prepare(cmd *cobra.Command, args []string) (*job, *output, err
 }
 
 // readKeyLog takes in a key log. A line of it that is no such line is worth a
-// warning, and no more: programs that write these files are killed midway.
+// warning, and no more: programs that write these files are killed midway. A
+// file of nothing else is something else, given by mistake.
 func (j *job) readKeyLog(name string) error {
 	f, err := os.Open(name)
 	if err == nil {
@@ -313,7 +317,9 @@ const maxKeyWarnings = 8
 // addKeys takes in the lines of a key log. A warning says where a malformed
 // line is, once; what is in it is nobody's business.
 func (j *job) addKeys(name string, r io.Reader) error {
-	return j.keys.Read(r, func(line int, reason error) {
+	before := j.keys.Stats()
+	var warnings []string
+	err := j.keys.Read(r, func(line int, reason error) {
 		place := fmt.Sprintf("%s:%d", name, line)
 		if j.warned[place] || len(j.warned) > maxKeyWarnings {
 			return
@@ -322,11 +328,19 @@ func (j *job) addKeys(name string, r io.Reader) error {
 			j.warned = make(map[string]bool)
 		}
 		if j.warned[place] = true; len(j.warned) > maxKeyWarnings {
-			j.warn(place + ": and more lines that are not of a key log")
+			warnings = append(warnings, place+": and more lines that are not of a key log")
 			return
 		}
-		j.warn(fmt.Sprintf("%s: %v", place, reason))
+		warnings = append(warnings, fmt.Sprintf("%s: %v", place, reason))
 	})
+	after := j.keys.Stats()
+	if err == nil && after.Malformed > before.Malformed && after.Lines == before.Lines {
+		return fmt.Errorf("%s: not a key log: no line of it is a label, a client random and a secret", name)
+	}
+	for _, line := range warnings {
+		j.warn(line)
+	}
+	return err
 }
 
 // loadPolicy compiles the diagrams, the built-in one when none is named, and
