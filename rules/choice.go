@@ -98,7 +98,7 @@ func (t *Tally) choose(f *flows.Flow, v *Verdict, bytes uint64) {
 		t.chooserOrder = append(t.chooserOrder, c)
 	}
 	if !echo {
-		c.call(f, bytes)
+		t.unchosen = !c.call(f, bytes) || t.unchosen
 		return
 	}
 	if c.edge == nil || f.Start < c.first {
@@ -135,19 +135,32 @@ func (p *Policy) pingedToo(e *edge) bool {
 	return false
 }
 
-// call notes a connection over TLS: the first few of each server, since only
-// those behind the first echo will count, and that may come late.
-func (c *chooser) call(f *flows.Flow, bytes uint64) {
+// call notes a connection over TLS, false when there is no room for one that
+// counts. Only those behind the first echo will, and that may come late: until
+// then the latest are kept.
+func (c *chooser) call(f *flows.Flow, bytes uint64) bool {
 	name, _ := serverName(f)
 	for i := range c.called {
 		if x := &c.called[i]; x.server == f.Server.Addr() && x.name == name && (x.start >= c.first) == (f.Start >= c.first) && c.edge != nil {
 			x.bytes += bytes
-			return
+			return true
 		}
 	}
-	if len(c.called) < maxChoice {
-		c.called = append(c.called, calledServer{f.Server.Addr(), name, f.Start, f.Frame, bytes})
+	if len(c.called) >= maxChoice {
+		oldest := 0
+		for i := range c.called {
+			if c.called[i].start < c.called[oldest].start {
+				oldest = i
+			}
+		}
+		start := c.called[oldest].start
+		if start >= f.Start || c.edge != nil && start >= c.first {
+			return c.edge == nil || f.Start < c.first
+		}
+		c.called = slices.Delete(c.called, oldest, oldest+1)
 	}
+	c.called = append(c.called, calledServer{f.Server.Addr(), name, f.Start, f.Frame, bytes})
+	return true
 }
 
 // choices lists the clients that pinged more than one server, in the order in

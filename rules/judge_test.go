@@ -676,6 +676,12 @@ func TestChoices(t *testing.T) {
 	call := func(to netip.Addr, name string, after time.Duration) *flows.Flow {
 		return flow(tAgent1, to, 443, tls("tls.sni="+name), with(func(f *flows.Flow) { f.Start += int64(after); f.End += int64(after) }))
 	}
+	busy := func(last ...*flows.Flow) (list []*flows.Flow) {
+		for i := range 2 * maxChoice {
+			list = append(list, call(far, "eu2-cloud.acronis.com", time.Duration(i-2*maxChoice)*time.Minute))
+		}
+		return append(list, last...)
+	}
 	for _, test := range []struct {
 		name    string
 		flows   []*flows.Flow
@@ -690,6 +696,7 @@ func TestChoices(t *testing.T) {
 		{"another", []*flows.Flow{ping(far, 40e6), ping(near, 9e6), call(far, "us5-cloud.acronis.com", time.Second)}, 1, far.String(), true, false, 31e6},
 		{"as close as can be told", []*flows.Flow{ping(far, 94e5), ping(near, 9e6), call(far, "us5-cloud.acronis.com", time.Second)}, 1, far.String(), true, true, 4e5},
 		{"used before the echoes", []*flows.Flow{call(far, "us5-cloud.acronis.com", -time.Minute), ping(far, 40e6), ping(near, 9e6)}, 1, "", false, false, 0},
+		{"many calls before the echoes", busy(ping(far, 40e6), ping(near, 9e6), call(near, "eu2-cloud.acronis.com", time.Second)), 1, near.String(), true, true, 0},
 		{"no answer from the one used", []*flows.Flow{ping(far, 0), ping(near, 9e6), call(far, "us5-cloud.acronis.com", time.Second)}, 1, far.String(), false, false, 0},
 	} {
 		p := testPolicy(t, tInventory+"  - {address: 203.0.113.12, roles: [cloud]}\n")
