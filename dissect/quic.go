@@ -50,6 +50,7 @@ const (
 
 	maxQUICDatagrams = 64 // looked at for the hellos and the end of the handshake
 	maxQUICUnopened  = 4  // datagrams, and ids, looked at for an Initial that opens
+	maxQUICTurns     = 4  // times that the keys of a connection are made: a Retry, a version negotiation, another version chosen
 	maxQUICCrypto    = 32 << 10
 )
 
@@ -263,6 +264,7 @@ type quicConnection struct {
 	tls     tlsParser
 	id      quicID // that the keys come from
 	version uint32 // likewise
+	turns   uint8  // how often keys were made
 	keys    [2]quicKeys
 	crypto  [2]pieces
 }
@@ -349,6 +351,9 @@ func hex32(v uint32) string {
 func (p *quicParser) initial(dir Dir, h *quicHeader, packet []byte, facts *Facts) {
 	if c := p.conn; c != nil {
 		if c.version != h.version {
+			if c.turns >= maxQUICTurns {
+				return
+			}
 			c.rekey(h.version, c.id.bytes()) // the server chose another one (RFC 9368)
 		}
 		if payload, ok := c.keys[dir^c.tls.client].open(p.context, packet, h.number); ok {
@@ -364,7 +369,8 @@ func (p *quicParser) initial(dir Dir, h *quicHeader, packet []byte, facts *Facts
 	// Retry gave it, with a token.
 	if p.failed >= maxQUICUnopened || len(h.destination) < quicMinID && len(h.token) == 0 ||
 		len(h.token) == 0 && bytes.Equal(h.destination, p.source[dir.Other()].bytes()) ||
-		p.failed > 0 && bytes.Equal(h.destination, p.tried.bytes()) {
+		p.failed > 0 && bytes.Equal(h.destination, p.tried.bytes()) ||
+		p.conn != nil && p.conn.turns >= maxQUICTurns {
 		return
 	}
 	keys := initialKeys(h.version, h.destination, true)
@@ -388,6 +394,7 @@ func (p *quicParser) initial(dir Dir, h *quicHeader, packet []byte, facts *Facts
 func (c *quicConnection) rekey(version uint32, id []byte) {
 	c.id.set(id)
 	c.version = version
+	c.turns++
 	c.keys[0] = initialKeys(version, id, true)
 	c.keys[1] = initialKeys(version, id, false)
 }

@@ -295,6 +295,30 @@ func TestQUICThatDoesNotOpen(t *testing.T) {
 	}
 }
 
+// TestQUICTurns bounds how often a connection's keys are made anew: headers of
+// another version each cost but a few bytes.
+func TestQUICTurns(t *testing.T) {
+	p := quic.New(&Context{}).(*quicParser)
+	var facts Facts
+	if _, err := p.Parse(ToServer, quicVectorClient, &facts); err != nil || p.conn == nil {
+		t.Fatalf("%v, and the first Initial did not open", err)
+	}
+	empty := func(first byte, version uint32) []byte {
+		b := binary.BigEndian.AppendUint32([]byte{first}, version)
+		return append(b, 0, 0, 0, 0) // ids, token and the rest: none
+	}
+	var turning []byte
+	for range 100 {
+		turning = append(append(turning, empty(0xd0, quicV2)...), empty(0xc0, quicV1)...)
+	}
+	if _, err := p.Parse(ToClient, turning, &facts); err != nil || p.conn.turns != maxQUICTurns {
+		t.Errorf("%v, keys were made %d times", err, p.conn.turns)
+	}
+	if facts.Text(QUICVersion) != "0x00000001" {
+		t.Errorf("version %s", facts.Text(QUICVersion))
+	}
+}
+
 func TestProbeQUIC(t *testing.T) {
 	gquic := append(unhex(`0d 0102030405060708`), "Q043\x01"...)
 	negotiation := unhex(`80 00000000 03c1c2c3 0451525354 1a2a3a4a 00000001`)
