@@ -42,6 +42,7 @@ const (
 	maxHTTP2Headers   = 48 << 10  // bytes of a frame that holds headers; behind a longer one none are read
 	maxHTTP2Block     = 256 << 10 // bytes of a header block
 	maxHTTP2Field     = 32 << 10  // bytes of a name or a value
+	maxHTTP2List      = 128 << 10 // bytes of the fields of one block that are looked at: an index of one byte may name a long one
 	maxHTTP2Table     = 64 << 10  // bytes of a dynamic table
 	http2InitialTable = 4096      // its size until it is changed (RFC 9113 section 6.5.2)
 	maxHTTP2Streams   = 256       // requests whose response is still to come
@@ -134,6 +135,7 @@ type http2End struct {
 	promis bool // PUSH_PROMISE
 	open   bool // CONTINUATION has to follow
 	fields int
+	size   int         // bytes of the fields
 	now    httpRequest // what it says of a request
 	status int
 	answer httpAnswer
@@ -204,7 +206,7 @@ func (p *http2Parser) headers(dir Dir, typ, flags int, stream uint32, payload []
 	padding := 0
 	if typ != http2Continuation {
 		e.stream, e.promis, e.open = stream, typ == http2PushPromise, true
-		e.block, e.fields, e.now, e.status, e.answer = 0, 0, 0, 0, 0
+		e.block, e.fields, e.size, e.now, e.status, e.answer = 0, 0, 0, 0, 0, 0
 		if flags&http2Padded != 0 {
 			padding = in.u8("padding length")
 		}
@@ -247,7 +249,9 @@ func (p *http2Parser) headers(dir Dir, typ, flags int, stream uint32, payload []
 // field takes in one header field.
 func (p *http2Parser) field(dir Dir, f *hpack.HeaderField) {
 	e := &p.end[dir]
-	if e.fields++; e.fields > maxHTTPHeader {
+	e.fields++
+	e.size += len(f.Name) + len(f.Value)
+	if e.fields > maxHTTPHeader || e.size > maxHTTP2List {
 		return
 	}
 	value := []byte(f.Value)

@@ -179,6 +179,26 @@ func TestHTTP2Malformed(t *testing.T) {
 	}
 }
 
+// A block of few bytes may stand for many fields, each long: of those the first
+// are looked at.
+func TestHTTP2Indexed(t *testing.T) {
+	var p h2Packer
+	long := strings.Repeat("a", 3000) // in the table from then on
+	fields := []string{":method", "GET", "x-long", long}
+	for range maxHTTP2List / 3000 {
+		fields = append(fields, "x-long", long)
+	}
+	block := p.block(append(fields, "user-agent", "behind them")...)
+	if len(block) > 4000 {
+		t.Fatalf("%d bytes: nothing is indexed", len(block))
+	}
+	facts, conv := h2talk(t, message{ToServer, []byte(http2Preface)}, message{ToServer, h2(http2Headers, http2EndHeaders, 1, block)},
+		message{ToServer, h2(http2Headers, http2EndHeaders, 3, p.block(":method", "PUT", "user-agent", "of the next"))})
+	if want := "http.method GET\nhttp.requests 2\nhttp.method PUT\nhttp.user_agent of the next\n"; facts != want || conv.state.Broken() != nil {
+		t.Errorf("%v, facts\n%swant\n%s", conv.state.Broken(), facts, want)
+	}
+}
+
 // The response tells whether a request without any proof was let in.
 func TestUnauthenticated(t *testing.T) {
 	const json = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n"
