@@ -202,6 +202,9 @@ func (w *dtlsWaiting) whole() bool { return w.pieces.next >= w.head.size }
 // Parse reads the records of a datagram.
 func (p *dtlsParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	for r := newReader(b); r.left() > 0 && !p.tls.settled; {
+		if p.records++; p.records >= maxDTLSRecords {
+			p.tls.settled = true
+		}
 		if p.tls.tls13() && b[r.off]&0xe0 == 0x20 {
 			p.sealed13(dir, b[r.off], facts)
 			break // what follows in the datagram is sealed, too
@@ -219,9 +222,6 @@ func (p *dtlsParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 			h.traceRecord(dir, at, facts)
 		}
 		p.record(dir, &h, facts)
-		if p.records++; p.records >= maxDTLSRecords {
-			p.tls.settled = true
-		}
 	}
 	if p.tls.settled {
 		return len(b), ErrDone

@@ -244,3 +244,22 @@ func TestProbeDTLS(t *testing.T) {
 		}
 	}
 }
+
+// TestSTUNEnds holds that a flow whose handshake over DTLS never ends, as when a
+// part of it was lost, is not read for as long as its media last.
+func TestSTUNEnds(t *testing.T) {
+	binding := append(unhex(`0001 0000 2112a442`), make([]byte, 12)...)
+	c := converse(t, &sample{over: UDP, ports: [2]uint16{50000, 3478}})
+	c.say(ToServer, binding)
+	c.say(ToServer, dtlsFragment(versionDTLS12, 0, dtlsHello, 0, len(dtlsHello)-4))
+	n := 0
+	for ; n < 2*maxSTUNDatagrams && !c.state.Done(ToClient); n++ {
+		c.say(ToClient, append([]byte{0x80, 0x60}, make([]byte, 50)...)) // RTP
+	}
+	if n != maxSTUNDatagrams {
+		t.Errorf("%d datagrams of media were read", n)
+	}
+	if facts := c.end(); c.state.Protocol(c.set) != "dtls" || !strings.Contains(facts, "tls.handshake incomplete\n") {
+		t.Errorf("%q, facts\n%s", c.state.Protocol(c.set), facts)
+	}
+}

@@ -37,7 +37,7 @@ const (
 	maxRPCCall     = rpcCallHeader + 2*(8+maxRPCOpaque) + maxRPCArguments
 	maxRPCReply    = 16 << 10 // bytes of a reply that is asked for more than its status
 	maxRPCFragment = 16 << 20 // a longer first fragment is not believed
-	rpcCallsEnough = 64       // calls after which a stream is not read any more
+	rpcCallsEnough = 64       // calls after which a flow is not read any more
 	rpcCallsOpen   = 8        // calls of which the reply is waited for, the latest ones
 
 	// maxRPCArguments covers the longest path of MOUNT, and a tag of NFS 4.
@@ -155,7 +155,11 @@ const (
 
 func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	if !p.stream {
-		return len(b), p.message(b, facts)
+		err := p.message(b, facts)
+		if p.calls >= rpcCallsEnough {
+			err = ErrDone
+		}
+		return len(b), err
 	}
 	r := newReader(b)
 	mark := r.be32("record mark")

@@ -90,17 +90,23 @@ func TestRPCCut(t *testing.T) {
 }
 
 func TestRPCStopsWhenEnoughIsKnown(t *testing.T) {
-	c := converse(t, &sample{over: TCP, ports: [2]uint16{700, 2049}})
-	for range rpcCallsEnough {
-		if c.state.Done(ToServer) {
-			t.Fatal("stopped early")
+	for _, over := range []Transport{TCP, UDP} {
+		c := converse(t, &sample{over: over, ports: [2]uint16{700, 2049}})
+		message := call(rpcNFS, 3, 6, 1, "")
+		if over == TCP {
+			message = fragment(true, message)
 		}
-		c.say(ToServer, fragment(true, call(rpcNFS, 3, 6, 1, "")))
+		for range rpcCallsEnough {
+			if c.state.Done(ToServer) {
+				t.Fatal("stopped early")
+			}
+			c.say(ToServer, message)
+		}
+		if !c.state.Done(ToServer) || !c.state.Done(ToClient) {
+			t.Error("all is known, and more is read")
+		}
+		c.end()
 	}
-	if !c.state.Done(ToServer) || !c.state.Done(ToClient) {
-		t.Error("all is known, and more is read")
-	}
-	c.end()
 }
 
 func TestProbeRPC(t *testing.T) {

@@ -14,7 +14,7 @@ package dissect
 const (
 	stunHeader       = 20
 	stunCookie       = 0x2112a442
-	maxSTUNDatagrams = 256 // looked at for DTLS
+	maxSTUNDatagrams = 256 // looked at for DTLS, and behind its beginning for the end of the handshake
 )
 
 var stun = Dissector{
@@ -53,19 +53,19 @@ func probeSTUN(b []byte) Match {
 type stunParser struct {
 	dtls   dtlsParser
 	begun  bool
-	looked uint16
+	looked uint16 // datagrams that are not of DTLS, before it or since it began
 }
 
 // Parse reads a datagram, if it is of DTLS.
 func (p *stunParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	if len(b) > 0 && (p.begun && b[0] >= 20 && b[0] < 64 || !p.begun && probeDTLS(b) > Maybe) {
 		if !p.begun {
-			p.begun = true
+			p.begun, p.looked = true, 0
 			facts.Refine("dtls")
 		}
 		return p.dtls.Parse(dir, b, facts)
 	}
-	if p.looked++; p.looked >= maxSTUNDatagrams && !p.begun {
+	if p.looked++; p.looked >= maxSTUNDatagrams {
 		return len(b), ErrDone
 	}
 	return len(b), nil
