@@ -231,10 +231,9 @@ type ended struct {
 // while, unless they go on or wait for a segment: what they took to read serves
 // the next ones while it is still in the cache.
 func (t *Table) retireEnded() {
-	n := 0
-	for n < len(t.ended) && t.now-t.ended[n].at > grace {
-		e := &t.ended[n]
-		n++
+	for t.over < len(t.ended) && t.now-t.ended[t.over].at > grace {
+		e := &t.ended[t.over]
+		t.over++
 		r := e.r
 		if e.o.frame != e.frame || r.extra == 0 || t.now-r.last <= grace {
 			continue
@@ -244,7 +243,10 @@ func (t *Table) retireEnded() {
 			t.conclude(r, x)
 		}
 	}
-	t.ended = append(t.ended[:0], t.ended[n:]...)
+	if t.over > len(t.ended)/2 { // not for each few of them
+		t.ended = append(t.ended[:0], t.ended[t.over:]...)
+		t.over = 0
+	}
 }
 
 // grace is how long the bytes of a flow that has ended wait for packets that

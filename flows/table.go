@@ -229,6 +229,7 @@ type Table struct {
 
 	states []*dissect.State // of dissections that are over: used again
 	ended  []ended          // connections that were closed or reset, whose dissection goes on, the first to end first
+	over   int              // of ended, those that were dealt with
 
 	shortest int64 // of the timeouts, nanoseconds
 	now      int64 // latest packet time
@@ -350,7 +351,7 @@ func (t *Table) add(batch []pcaps.Packet) {
 		t.now = max(t.now, p.Time)
 		t.count(p.Frame, p.Time, s, t.guess[i])
 	}
-	if len(t.ended) > 0 && t.now-t.ended[0].at > grace {
+	if t.over < len(t.ended) && t.now-t.ended[t.over].at > grace {
 		t.retireEnded()
 	}
 	if t.buffered+t.set.Held() > t.config.MaxBuffered/2 && t.stats.Packets >= t.reclaimAt {

@@ -930,6 +930,37 @@ func TestHeldDescending(t *testing.T) {
 	}
 }
 
+// What waits for its dissection to end is bounded where time stands still, and
+// forgotten where it goes on.
+func TestEndedIsBounded(t *testing.T) {
+	var script strings.Builder
+	ends := func(at string, port, n int) {
+		for i := range n {
+			client := fmt.Sprintf("10.1.%d.%d:%d", i/250, 1+i%250, port)
+			fmt.Fprintf(&script, "%s %s > 10.0.0.2:80 S seq=100\n%s 10.0.0.2:80 > %s SA seq=500 ack=101\n", at, client, at, client)
+			fmt.Fprintf(&script, "%s %s > 10.0.0.2:80 A seq=101 ack=501 len=4\n%s 10.0.0.2:80 > %s R seq=501\n", at, client, at, client)
+		}
+	}
+	small := limits()
+	small.MaxFlows, small.MaxTracked = 40, 40
+	ends("1.000", 4000, 1000)
+	r := play(t, frames(t, script.String()), small)
+	if n := len(r.table.ended); n == 0 || n > 2*small.MaxFlows {
+		t.Errorf("%d connections wait for the end of their dissection", n)
+	}
+	for second := range 20 {
+		ends(fmt.Sprintf("%d.000", 3+2*second), 4001+second, 10)
+	}
+	ends("60.000", 5000, 1)
+	r = play(t, frames(t, script.String()), small)
+	if n := len(r.table.ended) - r.table.over; n > 1 {
+		t.Errorf("%d connections wait for the end of their dissection, when only one ended of late", n)
+	}
+	if len(r.flows) != 1000+200+1 {
+		t.Errorf("%d flows", len(r.flows))
+	}
+}
+
 // Flows do not depend on the seed of the index, nor on how packets are batched.
 func TestDeterministic(t *testing.T) {
 	files := captures(t, "lab/site/*.pcap*", "lab/mtls-matrix/*.pcapng")
