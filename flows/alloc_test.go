@@ -214,7 +214,7 @@ func TestRecordSize(t *testing.T) {
 	if n := unsafe.Sizeof(tcpTrack{}); n > 64 {
 		t.Errorf("a track has %d bytes, want at most 64", n)
 	}
-	if n := unsafe.Sizeof(origin{}); n > 32 {
-		t.Errorf("an origin has %d bytes, want at most 32", n)
+	if n := unsafe.Sizeof(origin{}); n > 24 {
+		t.Errorf("an origin has %d bytes, want at most 24", n)
 	}
 }

@@ -78,10 +78,10 @@ type record struct {
 	packets, bytes, payload [2]uint32 // modulo 2^32: what ran over is in extra
 	signature               [2]uint32 // of the last packet of each end
 
-	extra uint32 // 1 + index into the extras; 0 for none
-	flags [2]uint8
-	quiet uint8 // ends, as bits, whose payload nobody waits for any more
-	_     [1]byte
+	extra    uint32 // 1 + index into the extras; 0 for none
+	flags    [2]uint8
+	quiet    uint8 // ends, as bits, whose payload nobody waits for any more
+	resetTTL uint8 // of the first RST
 }
 
 // origin is the rest of a flow, beside its record by the same number: how it
@@ -92,7 +92,6 @@ type origin struct {
 	resetAfter uint32 // frames from the first one to the first RST
 	tags       uint16 // index into Table.tagSets
 	opening    uint16 // the lower half of the sequence number behind the last SYN that was not followed, less one
-	resetTTL   uint8
 }
 
 // The bits of a record.

@@ -93,7 +93,7 @@ func (t *Table) write(r *record, c *tcpTrack, end, letter int) {
 func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.FrameID, now int64) {
 	flags := s.flags & (flagFIN | flagSYN | flagRST | flagACK)
 	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
-		o.resetTTL = s.ttl
+		r.resetTTL = s.ttl
 		o.resetAfter = resetFar
 		if after := uint64(frame) - uint64(o.frame); after < resetFar {
 			o.resetAfter = uint32(after)
@@ -612,7 +612,7 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 		if r.resetEnd(x) == client {
 			c.ResetBy = ResetByClient
 		}
-		c.ResetTTL, c.ResetOdd = o.resetTTL, r.bits&bitOddReset != 0
+		c.ResetTTL, c.ResetOdd = r.resetTTL, r.bits&bitOddReset != 0
 		switch {
 		case o.resetAfter != resetFar:
 			c.ResetFrame = o.frame + pcaps.FrameID(o.resetAfter)

@@ -82,9 +82,7 @@ func (t *probeTable) scans(addr netip.Addr) bool { return t.scanners[addr] != ni
 // hashPair is the same in every run: the same capture gives the same report.
 func hashPair(a, b netip.Addr) uint64 {
 	x, y := a.As16(), b.As16()
-	le := binary.LittleEndian.Uint64
 	const m1, m2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
-	hi, lo := bits.Mul64(le(x[8:])^m1, le(y[8:])^m2)
-	h := hi ^ lo ^ (le(x[:8])*31+le(y[:8]))*m1
-	return h
+	hi, lo := bits.Mul64(binary.LittleEndian.Uint64(x[8:])^m1, binary.LittleEndian.Uint64(y[8:])^m2)
+	return hi ^ lo ^ (binary.LittleEndian.Uint64(x[:8])*31+binary.LittleEndian.Uint64(y[:8]))*m1
 }

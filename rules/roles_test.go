@@ -217,6 +217,9 @@ func TestFlood(t *testing.T) {
 		t.Errorf("%d spoofed addresses left %d bytes behind", n, kept)
 	}
 	wantRoles(t, p, map[netip.Addr]string{tMS: "management-server", tAgent1: "agent"})
+	if allocs := testing.AllocsPerRun(1000, func() { p.Observe(f) }); allocs != 0 {
+		t.Errorf("Observe: %v allocations", allocs)
+	}
 	var v Verdict
 	if allocs := testing.AllocsPerRun(1000, func() { p.Judge(f, &v) }); allocs != 0 {
 		t.Errorf("Judge: %v allocations", allocs)
