@@ -31,8 +31,8 @@ func traceRequestLine(dir Dir, line []byte, at, n int, facts *Facts) {
 		return
 	}
 	version := bytes.LastIndexByte(rest, ' ')
-	if version < 0 {
-		version = len(rest)
+	if version < 0 || !bytes.HasPrefix(rest[version:], []byte(" HTTP/")) {
+		version = len(rest) // a blank in the target
 	}
 	target := rest[:version]
 	shown := len(target)
@@ -85,10 +85,11 @@ func hiddenText(b []byte) string {
 	return text
 }
 
-// openHeaders are the headers whose values are shown.
+// openHeaders are the headers whose values are shown. Sec-WebSocket-Protocol is
+// none of them: where scripts cannot set Authorization, it carries the token.
 const openHeaders = " host user-agent server content-type content-length transfer-encoding content-encoding connection upgrade" +
 	" accept accept-encoding accept-language date cache-control keep-alive expect allow via age vary last-modified" +
-	" strict-transport-security sec-websocket-version sec-websocket-protocol "
+	" strict-transport-security sec-websocket-version "
 
 func traceHeader(dir Dir, line []byte, at, n int, facts *Facts) {
 	name, value, ok := bytes.Cut(line, []byte(":"))
