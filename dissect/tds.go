@@ -136,12 +136,19 @@ func (p *tdsParser) handshake(dir Dir, b []byte, facts *Facts) error {
 	n := min(p.skip[dir], len(b))
 	p.skip[dir] -= n
 	waiting := append(p.records[dir], b[n:]...)
+	if facts.traced() {
+		// What the inner Parser is given ends where the packet does.
+		facts.trace.base[dir] += uint64(tdsHeaderSize+len(b)) - uint64(len(waiting))
+	}
 	for len(waiting) > 0 {
 		n, err := p.inner.Parse(dir, waiting, facts)
 		if err != nil && err != ErrShort {
 			return err
 		}
 		p.skip[dir] += max(n-len(waiting), 0)
+		if facts.traced() {
+			facts.trace.base[dir] += uint64(min(n, len(waiting)))
+		}
 		waiting = waiting[min(n, len(waiting)):]
 		if n == 0 || err != nil {
 			break
