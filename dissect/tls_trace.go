@@ -73,22 +73,22 @@ func (p *tlsParser) mayHold(dir Dir, typ, length int) string {
 }
 
 var messageNames = map[int]string{
-	msgHelloRequest:       "HelloRequest",
-	msgClientHello:        "ClientHello",
-	msgServerHello:        "ServerHello",
-	msgNewSessionTicket:   "NewSessionTicket",
-	5:                     "EndOfEarlyData",
-	msgHelloRetryRequest:  "HelloRetryRequest",
-	8:                     "EncryptedExtensions",
-	msgCertificate:        "Certificate",
-	msgServerKeyExchange:  "ServerKeyExchange",
-	msgCertificateRequest: "CertificateRequest: the server asks for a client certificate",
-	msgServerHelloDone:    "ServerHelloDone",
-	msgCertificateVerify:  "CertificateVerify: the client proves that it has the certificate's key",
-	msgClientKeyExchange:  "ClientKeyExchange",
-	msgFinished:           "Finished",
-	msgCertificateStatus:  "CertificateStatus",
-	24:                    "KeyUpdate",
+	msgHelloRequest:        "HelloRequest",
+	msgClientHello:         "ClientHello",
+	msgServerHello:         "ServerHello",
+	msgNewSessionTicket:    "NewSessionTicket",
+	msgEndOfEarlyData:      "EndOfEarlyData",
+	msgHelloRetryRequest:   "HelloRetryRequest",
+	msgEncryptedExtensions: "EncryptedExtensions",
+	msgCertificate:         "Certificate",
+	msgServerKeyExchange:   "ServerKeyExchange",
+	msgCertificateRequest:  "CertificateRequest: the server asks for a client certificate",
+	msgServerHelloDone:     "ServerHelloDone",
+	msgCertificateVerify:   "CertificateVerify: the sender proves that it has the certificate's key",
+	msgClientKeyExchange:   "ClientKeyExchange",
+	msgFinished:            "Finished",
+	msgCertificateStatus:   "CertificateStatus",
+	msgKeyUpdate:           "KeyUpdate",
 }
 
 func messageName(typ int) string {

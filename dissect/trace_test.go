@@ -143,7 +143,8 @@ func TestTraceHTTP(t *testing.T) {
 		message{ToClient, []byte("HTTP/1.1 200 OK\r\nServer: nginx\r\nSet-Cookie: session=planted-cookie\r\nContent-Length: 4\r\n\r\nbody")},
 		message{ToServer, []byte("GET http://user:planted-password@ms.example/ HTTP/1.1\r\nHost: user:planted-password@ms.example\r\n\r\n")},
 		message{ToServer, []byte("GET /reset/0123456789abcdef-planted-path HTTP/1.1\r\nReferer: https://x/?planted-referer\r\n\r\n")},
-		message{ToServer, []byte("GET /a/" + token + " HTTP/1.1\r\n\r\n")})
+		message{ToServer, []byte("GET /a/" + token + " HTTP/1.1\r\nSec-WebSocket-Protocol: bearer.planted-protocol\r\n\r\n")},
+		message{ToServer, []byte("GET /?a=b planted-blank\r\n\r\n")})
 	l.hides("planted", token, "c2lnbmF0dXJl")
 	l.tells(`
 > POST /api/v1/jobs… (27 bytes not shown) HTTP/1.1
@@ -162,7 +163,9 @@ func TestTraceHTTP(t *testing.T) {
 >   Host: (32 bytes not shown)
 > GET /reset/… (29 bytes not shown) HTTP/1.1
 >   Referer: (26 bytes not shown)
-> GET /a/… (jwt(alg=RS256), 57 bytes not shown) HTTP/1.1`)
+> GET /a/… (jwt(alg=RS256), 57 bytes not shown) HTTP/1.1
+>   Sec-WebSocket-Protocol: (23 bytes not shown)
+> GET /… (18 bytes not shown)`)
 	if got := l.shown(ToClient); got != "HTTP/1.1 200 OK\r\nServer: nginx\r\nSet-Cookie:.......................\r\nContent-Length: 4\r\n\r\n...." {
 		t.Errorf("open: %q", got)
 	}
@@ -286,5 +289,20 @@ func TestTraceDatagrams(t *testing.T) {
 			c.end()
 			l.tells(want[s.name])
 		}
+	}
+}
+
+// TestTraceInside holds that of TLS inside the packets of TDS nothing is open
+// behind the end of a record.
+func TestTraceInside(t *testing.T) {
+	l := retold(t, 1433,
+		message{ToServer, tdsPacket(tdsPrelogin, "\x00\x00\x0b\x00\x06"+"\x01\x00\x11\x00\x01"+"\xff"+"\x00\x00\x00\x00\x00\x00"+"\x00")},
+		message{ToClient, tdsPacket(tdsResult, "\x00\x00\x0b\x00\x06"+"\x01\x00\x11\x00\x01"+"\xff"+"\x0f\x00\x07\xd0\x00\x00"+"\x01")},
+		message{ToServer, tdsPacket(tdsPrelogin, string(plainHello[:90]))},
+		message{ToServer, tdsPacket(tdsPrelogin, string(plainHello[90:]))},
+		message{ToServer, []byte("\x10\x01\x00\x40\x00\x00\x01\x00planted login: the user, the password, the host")})
+	l.hides("planted", "user", "password")
+	if shown := l.shown(ToServer); !strings.Contains(shown, string(plainHello[90:])) {
+		t.Errorf("open: %q", shown)
 	}
 }
