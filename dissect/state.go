@@ -109,8 +109,12 @@ func (s *Set) OnPort(t Transport, port uint16) string {
 	return ""
 }
 
-// Context is what the parsers share, for another Set to begin with.
-func (s *Set) Context() Context { return *s.context }
+// Context is what the parsers were given to share, for another Set to begin
+// with: without what they learned, which the other one is to learn itself.
+func (s *Set) Context() Context {
+	c := s.context
+	return Context{Fingerprints: c.Fingerprints, ShowUsers: c.ShowUsers, Tracer: c.Tracer, Keys: c.Keys}
+}
 
 type phase uint8
 
