@@ -124,10 +124,16 @@ func diagramTitle(d *rules.Diagram) string {
 	if d == nil {
 		return "none"
 	}
-	if d.Title == "" {
-		return d.Name
+	title := d.Name
+	if d.Title != "" {
+		title = d.Title + " (" + d.Name + ")"
 	}
-	return d.Title + " (" + d.Name + ")"
+	sep := ", with "
+	for i := 1; i < len(d.Parts); i++ {
+		title += sep + d.Parts[i].Name
+		sep = ", "
+	}
+	return title
 }
 
 func (p *page) captures(c *rules.Coverage, x extent) {
