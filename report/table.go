@@ -752,7 +752,9 @@ func (p *page) next(a *rules.Audit, x extent) {
 	for i := range a.Hosts {
 		inferred = inferred || len(a.Hosts[i].Roles) > 0 && !a.Hosts[i].Pinned
 	}
-	switch {
+	switch c := &a.Coverage; {
+	case c.Captures.Filtered > 0 && c.Flows == 0:
+		steps = append(steps, step{say: "The filter (-f) left out every flow: try a wider one."})
 	case judged(a) == 0:
 		steps = append(steps, step{say: "Check that the capture was taken where the components talk, or name the hosts in an inventory (--inventory)."})
 	case inferred:
