@@ -232,10 +232,6 @@ func (s *segment) plain(p *pcaps.Packet) bool {
 	s.flags, s.ttl, s.echo = b[tcp+13], b[14+8], notEcho
 	s.seq, s.ack = binary.BigEndian.Uint32(b[tcp+4:]), binary.BigEndian.Uint32(b[tcp+8:])
 	s.window, s.checksum = binary.BigEndian.Uint16(b[tcp+14:]), binary.BigEndian.Uint16(b[tcp+16:])
-	s.sack = 0
-	if off > 20 && total == 20+off {
-		s.sack = shortestSACK(b[tcp+20:tcp+off], s.ack)
-	}
 	s.ipID = uint32(binary.BigEndian.Uint16(b[14+4:]))
 	s.wireLen, s.cut, s.room = uint32(p.WireLen), max(p.WireLen-len(b), 0), 0
 	s.parts, s.partBytes = 0, 0
