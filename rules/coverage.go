@@ -193,12 +193,14 @@ func (t *Tally) notes(cov *Coverage) []string {
 		note("There were more names than are kept (%d for a host); the later ones were not used.", maxNamesPerHost)
 	}
 	if k := cov.Keys; k.Given {
-		failed := ""
+		rest := ""
 		if k.Failed > 0 {
-			failed = fmt.Sprintf(", %d were not although there are secrets of them", k.Failed)
+			rest = fmt.Sprintf(", %d were not although there are secrets of them", k.Failed)
 		}
-		note("The keys hold secrets of %d TLS connections. Of those in the captures %d were decrypted%s, and of %d more there are no secrets.",
-			k.Sessions, k.Opened, failed, k.Closed)
+		if k.Closed > 0 {
+			rest += fmt.Sprintf(", and of %d more there are no secrets", k.Closed)
+		}
+		note("The keys hold secrets of %d TLS connections. Of those in the captures %d were decrypted%s.", k.Sessions, k.Opened, rest)
 	}
 	if k := cov.Keys; k.Ignored > 0 {
 		note("There were secrets of more TLS connections than are kept; %d lines were not used.", k.Ignored)
