@@ -330,6 +330,11 @@ func limits() Limits {
 // play gives the packets to a table, a few at a time so that batches of every
 // size occur.
 func play(t testing.TB, packets []pcaps.Packet, limits Limits, dissectors ...dissect.Dissector) *result {
+	return playFrom(t, 1, packets, limits, dissectors...)
+}
+
+// playFrom is play with a first batch of another size.
+func playFrom(t testing.TB, first int, packets []pcaps.Packet, limits Limits, dissectors ...dissect.Dissector) *result {
 	r := &result{}
 	rec := &recorder{}
 	if dissectors == nil {
@@ -351,7 +356,7 @@ func play(t testing.TB, packets []pcaps.Packet, limits Limits, dissectors ...dis
 			}
 		}
 	})
-	for n := 1; len(packets) > 0; n = n%70 + 1 {
+	for n := first; len(packets) > 0; n = n%70 + 1 {
 		n = min(n, len(packets))
 		r.table.Add(packets[:n])
 		packets = packets[n:]
