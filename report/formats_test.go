@@ -23,10 +23,15 @@ func everything(t *testing.T, f Format) map[string]string {
 	flow := testFlow()
 	flow.App = hostileText
 	flow.Facts.SetText(0, hostileText)
-	return map[string]string{
-		"audit": written(t, func(b *strings.Builder) error { return f.Audit(b, a, o) }),
-		"hosts": written(t, func(b *strings.Builder) error { return f.Hosts(b, a.Hosts, o) }),
-		"flows": written(t, func(b *strings.Builder) error {
+	texts := map[string]string{}
+	if f.Audit != nil {
+		texts["audit"] = written(t, func(b *strings.Builder) error { return f.Audit(b, a, o) })
+	}
+	if f.Hosts != nil {
+		texts["hosts"] = written(t, func(b *strings.Builder) error { return f.Hosts(b, a.Hosts, o) })
+	}
+	if f.Flows != nil {
+		texts["flows"] = written(t, func(b *strings.Builder) error {
 			w := f.Flows(b, o)
 			for range 3 {
 				if err := w.Flow(flow, testVerdict(a.Diagram)); err != nil {
@@ -34,8 +39,9 @@ func everything(t *testing.T, f Format) map[string]string {
 				}
 			}
 			return w.Close()
-		}),
+		})
 	}
+	return texts
 }
 
 // TestHostile says that no format passes on what does something to a terminal,
@@ -247,13 +253,13 @@ func TestFlowsJSON(t *testing.T) {
 	}
 }
 
-// TestFormats says that every format writes everything, and that an error of
+// TestFormats says that every format writes what it has room for, and that an error of
 // the writer comes back.
 func TestFormats(t *testing.T) {
 	var names []string
 	for _, f := range All() {
 		names = append(names, f.Name)
-		if f.Doc == "" || f.Audit == nil || f.Hosts == nil || f.Flows == nil {
+		if f.Doc == "" || f.Audit == nil && f.Flows == nil {
 			t.Errorf("format %s is not whole", f.Name)
 		}
 		a, o := testAudit(t)
@@ -262,12 +268,13 @@ func TestFormats(t *testing.T) {
 				t.Errorf("%s writes nothing of %s", f.Name, what)
 			}
 		}
-		if f.Audit(brokenWriter{}, a, o) == nil || f.Hosts(brokenWriter{}, a.Hosts, o) == nil {
+		if f.Audit != nil && f.Audit(brokenWriter{}, a, o) == nil || f.Hosts != nil && f.Hosts(brokenWriter{}, a.Hosts, o) == nil {
 			t.Errorf("%s does not notice that it cannot write", f.Name)
 		}
-		w := f.Flows(brokenWriter{}, o)
-		if w.Flow(testFlow(), testVerdict(a.Diagram)) == nil && w.Close() == nil {
-			t.Errorf("%s does not notice that it cannot write flows", f.Name)
+		if f.Flows != nil {
+			if w := f.Flows(brokenWriter{}, o); w.Flow(testFlow(), testVerdict(a.Diagram)) == nil && w.Close() == nil {
+				t.Errorf("%s does not notice that it cannot write flows", f.Name)
+			}
 		}
 		first, second := everything(t, f), everything(t, f)
 		for what := range first {
@@ -276,8 +283,8 @@ func TestFormats(t *testing.T) {
 			}
 		}
 	}
-	if want := []string{"table", "wide", "json", "jsonl", "csv", "markdown"}; !slices.Equal(names, want) {
-		t.Errorf("formats %v, want %v", names, want)
+	if want := []string{"table", "wide", "json", "jsonl", "csv", "markdown"}; !slices.Equal(names[:len(want)], want) {
+		t.Errorf("formats %v, want %v and more", names, want)
 	}
 }
 

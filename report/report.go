@@ -69,16 +69,40 @@ type FlowWriter interface {
 	Close() error
 }
 
-// Format is one way to write results. Every format has the first three.
-type Format struct {
-	Name  string
-	Doc   string // one line for the help text
-	Audit func(w io.Writer, a *rules.Audit, o *Options) error
-	Hosts func(w io.Writer, hosts []rules.Host, o *Options) error
-	Flows func(w io.Writer, o *Options) FlowWriter
+// Kind is a kind of results, by the command that gives them.
+type Kind string
 
-	// Explain writes an Explanation; nil where the format has no room for one.
+// The kinds of results.
+const (
+	OfAudit   Kind = "audit"
+	OfHosts   Kind = "hosts"
+	OfFlows   Kind = "flows"
+	OfExplain Kind = "explain"
+)
+
+// Format is one way to write results. What it has no room for is nil.
+type Format struct {
+	Name    string
+	Doc     string // one line for the help text
+	Audit   func(w io.Writer, a *rules.Audit, o *Options) error
+	Hosts   func(w io.Writer, hosts []rules.Host, o *Options) error
+	Flows   func(w io.Writer, o *Options) FlowWriter
 	Explain func(w io.Writer, e *Explanation, o *Options) error
+}
+
+// Writes says whether f has room for results of a kind.
+func (f *Format) Writes(k Kind) bool {
+	switch k {
+	case OfAudit:
+		return f.Audit != nil
+	case OfHosts:
+		return f.Hosts != nil
+	case OfFlows:
+		return f.Flows != nil
+	case OfExplain:
+		return f.Explain != nil
+	}
+	return false
 }
 
 // All is every format, the default first.
@@ -96,11 +120,14 @@ func Named(name string) (Format, bool) {
 	return Format{}, false
 }
 
-// Names are the names of all formats, for messages.
-func Names() string {
+// Names are the names of the formats that write results of a kind, for
+// messages.
+func Names(k Kind) string {
 	var names []string
 	for _, f := range All() {
-		names = append(names, f.Name)
+		if f.Writes(k) {
+			names = append(names, f.Name)
+		}
 	}
 	return strings.Join(names, ", ")
 }

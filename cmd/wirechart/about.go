@@ -75,7 +75,11 @@ func versionCommand() *cobra.Command {
 			// A protocol over two transports may be two dissectors of one name.
 			fmt.Fprintf(w, "recognises   %s\n", strings.Join(slices.Compact(protocols), " "))
 			fmt.Fprintf(w, "diagrams     %s\n", strings.Join(rules.BuiltinNames(), " "))
-			fmt.Fprintf(w, "writes       %s\n", report.Names())
+			var formats []string
+			for _, f := range report.All() {
+				formats = append(formats, f.Name)
+			}
+			fmt.Fprintf(w, "writes       %s\n", strings.Join(formats, " "))
 			for _, m := range info.Deps {
 				fmt.Fprintf(w, "module       %s %s\n", m.Path, m.Version)
 			}

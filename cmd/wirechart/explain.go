@@ -53,10 +53,9 @@ capture they are overwritten or left out, unless --payload is given.`,
 			return runExplain(cmd, o, q, args)
 		},
 	}
-	inputFlags(cmd.Flags(), o)
+	inputFlags(cmd.Flags(), o, report.OfExplain)
 	diagramFlags(cmd.Flags(), o)
 	fs := cmd.Flags()
-	fs.Lookup("format").Usage = "write as `FORMAT`: " + explainFormats()
 	fs.StringVar(&q.finding, "finding", "", "explain the finding or concern `ID`, or the finding of that number in the report")
 	fs.StringVar(&q.flow, "flow", "", "explain the flow `ID`, a number or a Community ID")
 	fs.StringVar(&q.edge, "edge", "", "explain the edge `ID` of the diagram")
@@ -65,18 +64,6 @@ capture they are overwritten or left out, unless --payload is given.`,
 	fs.BoolVar(&q.hex, "hex", false, "show the bytes of each frame")
 	fs.BoolVar(&q.payload, "payload", false, "leave user data and secrets in --write and --hex")
 	return cmd
-}
-
-// explainFormats are the names of the formats that have room for an
-// explanation, for messages.
-func explainFormats() string {
-	var names []string
-	for _, f := range report.All() {
-		if f.Explain != nil {
-			names = append(names, f.Name)
-		}
-	}
-	return strings.Join(names, ", ")
 }
 
 // pickedFlow is a flow to be explained.
@@ -139,14 +126,11 @@ func runExplain(cmd *cobra.Command, o *options, q *question, args []string) erro
 	if slices.Contains(slices.Concat(o.captures, args), "-") {
 		return errors.New("explain: captures are read twice, and standard input cannot be: save it to a file first")
 	}
-	j, out, err := o.prepare(cmd, args)
+	j, out, err := o.prepare(cmd, args, report.OfExplain)
 	if err != nil {
 		return err
 	}
 	defer out.abandon()
-	if out.format.Explain == nil {
-		return fmt.Errorf("explain: there is no explanation as %s: one of %s", out.format.Name, explainFormats())
-	}
 	if q.edge != "" && j.diagram.Edge(q.edge) == nil {
 		return fmt.Errorf("--edge: unknown edge %q: one of %s", q.edge, edgeIDs(j.diagram))
 	}

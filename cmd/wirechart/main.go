@@ -112,7 +112,7 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
 	}
 	o := &options{}
-	inputFlags(root.Flags(), o)
+	inputFlags(root.Flags(), o, report.OfAudit)
 	auditFlags(root.Flags(), o)
 	root.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 && len(o.captures) == 0 {
@@ -142,7 +142,7 @@ func auditCommand(status *int) *cobra.Command {
 			return runAudit(cmd, o, args, status)
 		},
 	}
-	inputFlags(cmd.Flags(), o)
+	inputFlags(cmd.Flags(), o, report.OfAudit)
 	auditFlags(cmd.Flags(), o)
 	return cmd
 }
@@ -156,7 +156,7 @@ func flowsCommand() *cobra.Command {
 			return runFlows(cmd, o, args)
 		},
 	}
-	inputFlags(cmd.Flags(), o)
+	inputFlags(cmd.Flags(), o, report.OfFlows)
 	diagramFlags(cmd.Flags(), o)
 	usersFlag(cmd.Flags(), o)
 	cmd.Flags().BoolVar(&o.noJudge, "no-judge", false, "leave out parts, names and verdicts; no diagram is read")
@@ -172,19 +172,19 @@ func hostsCommand() *cobra.Command {
 			return runHosts(cmd, o, args)
 		},
 	}
-	inputFlags(cmd.Flags(), o)
+	inputFlags(cmd.Flags(), o, report.OfHosts)
 	diagramFlags(cmd.Flags(), o)
 	return cmd
 }
 
 // inputFlags are those of every command that reads captures.
-func inputFlags(fs *pflag.FlagSet, o *options) {
+func inputFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
 	fs.StringArrayVarP(&o.captures, "read", "r", nil, "read `FILE`, a directory or a glob; - is standard input (repeatable; same as naming it)")
 	fs.StringVarP(&o.filter, "filter", "f", "", "take only the frames that the `BPF` expression takes")
 	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames")
 	fs.BoolP("no-names", "n", false, "accepted out of habit: names are never looked up")
 	fs.BoolVar(&o.recursive, "recursive", false, "descend into directories")
-	fs.StringVarP(&o.format, "format", "o", report.All()[0].Name, "write as `FORMAT`: "+report.Names())
+	fs.StringVarP(&o.format, "format", "o", report.All()[0].Name, "write as `FORMAT`: "+report.Names(kind))
 	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
 	fs.StringVar(&o.color, "color", "auto", "colour the output: auto, always or never")
 	fs.IntVar(&o.maxFlows, "max-flows", flows.DefaultLimits().MaxFlows, "hold at most `N` flows at a time; more are ended early, and counted")

@@ -188,7 +188,7 @@ func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error 
 	if err != nil {
 		return err
 	}
-	j, out, err := o.prepare(cmd, args)
+	j, out, err := o.prepare(cmd, args, report.OfAudit)
 	if err != nil {
 		return err
 	}
@@ -218,7 +218,7 @@ func runFlows(cmd *cobra.Command, o *options, args []string) error {
 	if o.noJudge && (len(o.diagrams) > 0 || o.inventory != "") {
 		return errors.New("--no-judge reads no diagram and no inventory: leave out --diagram and --inventory")
 	}
-	j, out, err := o.prepare(cmd, args)
+	j, out, err := o.prepare(cmd, args, report.OfFlows)
 	if err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func runFlows(cmd *cobra.Command, o *options, args []string) error {
 }
 
 func runHosts(cmd *cobra.Command, o *options, args []string) error {
-	j, out, err := o.prepare(cmd, args)
+	j, out, err := o.prepare(cmd, args, report.OfHosts)
 	if err != nil {
 		return err
 	}
@@ -249,16 +249,19 @@ func runHosts(cmd *cobra.Command, o *options, args []string) error {
 	return out.finish(out.format.Hosts(out, j.policy.Hosts(), out.options))
 }
 
-// prepare checks the flags, reads diagram and inventory and readies the output,
+// prepare checks the flags for a command that gives results of a kind, reads diagram and inventory and readies the output,
 // so that whatever can be wrong is found before a capture is opened.
-func (o *options) prepare(cmd *cobra.Command, args []string) (*job, *output, error) {
+func (o *options) prepare(cmd *cobra.Command, args []string, kind report.Kind) (*job, *output, error) {
 	captures := slices.Concat(o.captures, args)
 	if len(captures) == 0 {
 		return nil, nil, fmt.Errorf("%s: no capture named; see %s --help", cmd.Name(), cmd.CommandPath())
 	}
 	format, ok := report.Named(o.format)
 	if !ok {
-		return nil, nil, fmt.Errorf("unknown format %q: one of %s", o.format, report.Names())
+		return nil, nil, fmt.Errorf("unknown format %q: one of %s", o.format, report.Names(kind))
+	}
+	if !format.Writes(kind) {
+		return nil, nil, fmt.Errorf("%s: nothing of it is written as %s: one of %s", kind, format.Name, report.Names(kind))
 	}
 	if o.maxFlows <= 0 {
 		return nil, nil, fmt.Errorf("--max-flows %d: must be more than 0", o.maxFlows)

@@ -47,7 +47,11 @@ func TestSamples(t *testing.T) {
 				}
 			}
 			for _, format := range report.All() {
-				for _, command := range []string{"audit", "hosts", "flows"} {
+				for _, kind := range []report.Kind{report.OfAudit, report.OfHosts, report.OfFlows} {
+					command := string(kind)
+					if !format.Writes(kind) {
+						continue
+					}
 					if first, second := written(command, "-o", format.Name, capture), written(command, "-o", format.Name, capture); first != second {
 						t.Errorf("%s -o %s differs from one run to the next", command, format.Name)
 					}
@@ -177,7 +181,7 @@ func TestForeign(t *testing.T) {
 			}
 		}
 		for _, format := range report.All() {
-			if text := written("audit", "-o", format.Name, capture); status == exitConforms && text == "" {
+			if text := written("audit", "-o", format.Name, capture); format.Audit != nil && status == exitConforms && text == "" {
 				t.Errorf("%s: no audit as %s", capture, format.Name)
 			}
 		}
