@@ -74,6 +74,8 @@ func testAudit(t *testing.T) (*rules.Audit, *Options) {
 			state.Status, state.Why = rules.EdgeSeen, ""
 			state.Verdicts[rules.Documented] = rules.Count{Flows: 12, Bytes: 120_000}
 			state.First, state.Example = pcaps.MakeFrameID(0, uint64(112+i)), "10.20.30.22:51514 > 10.20.30.11:7780"
+			state.Pairs = []rules.HostPair{{Client: addr("10.20.30.22"), Server: addr("10.20.30.11"), Proto: flows.ProtoTCP, Port: 7780,
+				Verdicts: state.Verdicts, SourcePorts: [2]uint16{51514, 51999}, First: begin, Last: begin + 9*second, Frame: state.First}}
 		case i == 1:
 			state.Status, state.Why = rules.EdgeViolated, ""
 			state.Verdicts[rules.Violation] = rules.Count{Flows: 3, Bytes: 9_000}
@@ -107,6 +109,9 @@ func testAudit(t *testing.T) (*rules.Audit, *Options) {
 		finding(rules.Blocked, rules.Low, rules.PortScan, "agent-rest", "agent-for-vmware", "management-server", "tcp/9877",
 			"[fd20:30:ffff:ffff::16]:51520", "[fd20:30::b]:9877", 1, "refused: reset in answer to the SYN"),
 	}
+	a.Findings[1].Pairs, a.Findings[1].MorePairs = []rules.HostPair{{Client: addr("10.20.30.21"), Server: addr("10.20.30.12"), Proto: flows.ProtoTCP, Port: 9876}}, 3
+	a.Findings[1].Pairs[0].Verdicts[rules.Undocumented] = rules.Count{Flows: 1201, Bytes: 1_201_000}
+	a.Ambient = []rules.HostPair{{Client: addr("10.20.30.22"), Server: addr("10.20.30.2"), Proto: flows.ProtoUDP, Port: 53}}
 	a.Concerns = []rules.Finding{
 		finding(rules.Documented, rules.High, rules.SMB1, "agent-smb", "agent", "file-service", "tcp/445",
 			"10.20.30.23:51514", "10.20.30.17:445", 2, "SMB1 was spoken"),

@@ -88,7 +88,9 @@ type hostsDoc struct {
 	Hosts  []hostDoc `json:"hosts" doc:"hosts that play a part, or that a finding speaks of"`
 }
 
-type auditDoc struct {
+// AuditDoc is an audit as a document: what is written by -o json, and read back
+// by ReadAudit.
+type AuditDoc struct {
 	Schema   string              `json:"schema"`
 	Result   Result              `json:"result" doc:"conforms, findings or undecided"`
 	Summary  string              `json:"summary" doc:"the result as a sentence"`
@@ -100,6 +102,7 @@ type auditDoc struct {
 	Edges    []edgeDoc           `json:"edges" doc:"every edge of the diagram, in its order"`
 	Choices  []choiceDoc         `json:"choices,omitempty" doc:"clients that pinged several servers, and the one that each then used"`
 	Hosts    []hostDoc           `json:"hosts" doc:"hosts that play a part, or that a finding speaks of"`
+	Ambient  *ambientDoc         `json:"ambient,omitempty" doc:"who used ordinary infrastructure that the diagram declares apart"`
 	Notes    []string            `json:"notes" doc:"what to know about the method or the limits met"`
 }
 
@@ -109,6 +112,15 @@ type diagramDoc struct {
 	Parts      []partDoc      `json:"parts" doc:"the files that the diagram was made of, the base first"`
 	Sources    []sourceDoc    `json:"sources" doc:"the documents that its statements come from"`
 	Components []componentDoc `json:"components"`
+
+	DynamicPorts   []string    `json:"dynamic_ports,omitempty" doc:"source ports that clients may use"`
+	InboundDynamic *inboundDoc `json:"inbound_dynamic,omitempty" doc:"components that may be called on dynamic ports, the document does not say which"`
+}
+
+type inboundDoc struct {
+	To         []string `json:"to"`
+	OurReading string   `json:"our_reading,omitempty"`
+	Source     string   `json:"source,omitempty"`
 }
 
 type partDoc struct {
@@ -128,6 +140,10 @@ type componentDoc struct {
 	ID    string `json:"id"`
 	Title string `json:"title"`
 	Hosts int    `json:"hosts" doc:"hosts found that play it"`
+
+	KindOf   string   `json:"kind_of,omitempty" doc:"a more general component, whose edges hold for this one too"`
+	External bool     `json:"external,omitempty" doc:"it stands outside the site and is known by its names"`
+	Names    []string `json:"names,omitempty" doc:"patterns of host names that mark it"`
 }
 
 type coverageDoc struct {
@@ -204,6 +220,31 @@ type edgeDoc struct {
 	Example      *exampleDoc         `json:"example,omitempty"`
 	CouldShow    *bool               `json:"could_show,omitempty" doc:"of an edge not seen: whether these captures could have shown it"`
 	Why          string              `json:"why,omitempty" doc:"why the edge is in this state"`
+
+	Requires    []string  `json:"requires,omitempty" doc:"what must be seen to hold"`
+	Names       []string  `json:"names,omitempty" doc:"server names that the edge is known by"`
+	SourcePorts []string  `json:"source_ports,omitempty" doc:"source ports of clients beside the dynamic ones"`
+	Pairs       []pairDoc `json:"pairs,omitempty" doc:"who used it, the first few hundred"`
+	MorePairs   uint64    `json:"more_pairs_flows,omitempty" doc:"flows of pairs that are not listed"`
+}
+
+type pairDoc struct {
+	Client      string              `json:"client" doc:"address"`
+	Server      string              `json:"server" doc:"address"`
+	Service     string              `json:"service" doc:"transport and server port"`
+	Flows       uint64              `json:"flows"`
+	Bytes       uint64              `json:"bytes"`
+	Verdicts    map[string]countDoc `json:"verdicts"`
+	SourcePorts []uint16            `json:"source_ports,omitempty" doc:"lowest and highest source port seen"`
+	First       string              `json:"first,omitempty" format:"date-time"`
+	Last        string              `json:"last,omitempty" format:"date-time"`
+	File        string              `json:"file,omitempty"`
+	Frame       uint64              `json:"frame,omitempty" doc:"where the first of its flows begins"`
+}
+
+type ambientDoc struct {
+	Pairs     []pairDoc `json:"pairs" doc:"the first few hundred"`
+	MorePairs uint64    `json:"more_pairs_flows,omitempty" doc:"flows of pairs that are not listed"`
 }
 
 type exampleDoc struct {
@@ -237,6 +278,9 @@ type findingDoc struct {
 
 	IdleKilled float64 `json:"idle_killed_s,omitempty" doc:"of connections killed for being idle: the shortest silence that one was killed after, seconds"`
 	IdleLived  float64 `json:"idle_lived_s,omitempty" doc:"the longest silence that one of the same edge lived through, seconds: the timeout lies between"`
+
+	Pairs     []pairDoc `json:"pairs,omitempty" doc:"who it was, where no edge has them: the first few hundred"`
+	MorePairs uint64    `json:"more_pairs_flows,omitempty" doc:"flows of pairs that are not listed"`
 }
 
 type hostDoc struct {
@@ -266,9 +310,9 @@ type evidenceDoc struct {
 	Frame  uint64  `json:"frame,omitempty"`
 }
 
-func newAuditDoc(a *rules.Audit, o *Options) *auditDoc {
+func newAuditDoc(a *rules.Audit, o *Options) *AuditDoc {
 	headline, sentence := answer(a)
-	doc := &auditDoc{
+	doc := &AuditDoc{
 		Schema:   AuditSchema,
 		Result:   ResultOf(a),
 		Summary:  headline + ": " + sentence,
@@ -285,6 +329,9 @@ func newAuditDoc(a *rules.Audit, o *Options) *auditDoc {
 	}
 	for i := range a.Edges {
 		doc.Edges = append(doc.Edges, newEdgeDoc(&a.Edges[i], o))
+	}
+	if len(a.Ambient) > 0 {
+		doc.Ambient = &ambientDoc{pairDocs(a.Ambient, o), a.MoreAmbient}
 	}
 	for i := range a.Choices {
 		doc.Choices = append(doc.Choices, newChoiceDoc(&a.Choices[i], o))
@@ -309,7 +356,15 @@ func newDiagramDoc(d *rules.Diagram, hosts []rules.Host) *diagramDoc {
 				}
 			}
 		}
-		doc.Components = append(doc.Components, componentDoc{c.ID, c.Title, n})
+		x := componentDoc{ID: c.ID, Title: c.Title, Hosts: n, External: c.External, Names: c.Names}
+		if c.KindOf != nil {
+			x.KindOf = c.KindOf.ID
+		}
+		doc.Components = append(doc.Components, x)
+	}
+	doc.DynamicPorts = texts(d.DynamicPorts)
+	if len(d.InboundDynamic) > 0 {
+		doc.InboundDynamic = &inboundDoc{ids(d.InboundDynamic), d.InboundReading, d.InboundSource}
 	}
 	return doc
 }
@@ -394,6 +449,10 @@ func newEdgeDoc(e *rules.EdgeState, o *Options) edgeDoc {
 		Over: serviceNames(e.Edge), Optional: e.Edge.Optional, OurReading: e.Edge.OurReading,
 		Source: e.Edge.Source, At: edgeAt(e.Edge), Status: identifier(e.Status.String()),
 		Verdicts: verdictCounts(e.Verdicts[:]), Why: e.Why,
+		Names: e.Edge.Names, SourcePorts: texts(e.Edge.SourcePorts), Pairs: pairDocs(e.Pairs, o), MorePairs: e.MorePairs,
+	}
+	for i := range e.Edge.Require {
+		doc.Requires = append(doc.Requires, e.Edge.Require[i].String())
 	}
 	if e.Edge.Where != "" {
 		doc.Source += ", " + e.Edge.Where
@@ -405,6 +464,24 @@ func newEdgeDoc(e *rules.EdgeState, o *Options) edgeDoc {
 		doc.CouldShow = &e.CouldShow
 	}
 	return doc
+}
+
+func pairDocs(pairs []rules.HostPair, o *Options) []pairDoc {
+	docs := make([]pairDoc, 0, len(pairs))
+	for i := range pairs {
+		p := &pairs[i]
+		all := p.Count()
+		doc := pairDoc{Client: p.Client.String(), Server: p.Server.String(), Service: p.Service(), Flows: all.Flows, Bytes: all.Bytes,
+			Verdicts: verdictCounts(p.Verdicts[:]), First: optionalTime(p.First), Last: optionalTime(p.Last)}
+		if p.SourcePorts != [2]uint16{} {
+			doc.SourcePorts = p.SourcePorts[:]
+		}
+		if p.Frame.Number() > 0 {
+			doc.File, doc.Frame = o.file(p.Frame), p.Frame.Number()
+		}
+		docs = append(docs, doc)
+	}
+	return docs
 }
 
 // edgeAt is where the diagram states an edge.
@@ -430,6 +507,7 @@ func findingDocs(list []rules.Finding, o *Options) []findingDoc {
 			First: optionalTime(f.First), Last: optionalTime(f.Last), Clients: texts(f.Clients), Servers: texts(f.Servers),
 			Example: exampleDoc{Client: end(f.Example.Client), Server: end(f.Example.Server), Says: f.Example.Says},
 			Title:   f.Title, Do: f.Do, IdleKilled: float64(f.IdleKilled) / 1e9, IdleLived: float64(f.IdleLived) / 1e9,
+			Pairs: pairDocs(f.Pairs, o), MorePairs: f.MorePairs,
 		}
 		if f.Example.Frame.Number() > 0 {
 			doc.Example.File, doc.Example.Frame = o.file(f.Example.Frame), f.Example.Frame.Number()

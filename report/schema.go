@@ -17,7 +17,7 @@ func Schema(kind string) ([]byte, bool) {
 	case "flow":
 		s = flowSchema()
 	case "audit":
-		s = documentSchema(AuditSchema, "An audit", auditDoc{})
+		s = documentSchema(AuditSchema, "An audit", AuditDoc{})
 	case "hosts":
 		s = documentSchema(HostsSchema, "Hosts and the parts they play", hostsDoc{})
 	case "explain":

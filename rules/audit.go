@@ -20,7 +20,10 @@ type Audit struct {
 	Concerns []Finding   // good practice, likewise
 	Choices  []Choice    // of servers by ping, in the order in which the clients were met
 	Verdicts [kinds]Count
-	Notes    []string // what the reader should know about the method or the limits met, each a sentence
+	Ambient  []HostPair // who used ordinary infrastructure, the first few hundred pairs
+	Notes    []string   // what the reader should know about the method or the limits met, each a sentence
+
+	MoreAmbient uint64 // flows of pairs that Ambient has no room for
 }
 
 // Count is a number of flows and the wire bytes they carried.
@@ -97,6 +100,9 @@ type EdgeState struct {
 	// could have shown it; Why is the sentence.
 	CouldShow bool
 	Why       string
+
+	Pairs     []HostPair // who used it, the first few hundred
+	MorePairs uint64     // flows of pairs that found no room
 }
 
 // Finding is many flows with one verdict for one reason between the same
@@ -123,6 +129,11 @@ type Finding struct {
 	// that one was killed after, and the longest that one of the edge lived
 	// through. The timeout of the device lies between. 0 for none.
 	IdleKilled, IdleLived int64
+
+	// Who it was, the first few hundred: of traffic that no edge allows. Pairs of
+	// an edge are with the edge.
+	Pairs     []HostPair
+	MorePairs uint64 // flows of pairs that found no room
 }
 
 // Example is the flow that proves a Finding.

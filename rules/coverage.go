@@ -12,7 +12,7 @@ import (
 // nothing, whether they could have.
 func (t *Tally) edgeState(i int, cov *Coverage) EdgeState {
 	c := &t.edges[i]
-	s := EdgeState{Edge: t.p.edges[i].Edge, Verdicts: c.verdicts, First: c.first}
+	s := EdgeState{Edge: t.p.edges[i].Edge, Verdicts: c.verdicts, First: c.first, Pairs: c.pairs.sorted(), MorePairs: c.pairs.more}
 	switch {
 	case c.verdicts[Violation].Flows > 0:
 		s.Status = EdgeViolated

@@ -27,6 +27,8 @@ type Tally struct {
 	counted  []*group         // that the last flow was counted in
 	crowds   map[groupKey]int // strangers kept apart, by their group without the stranger
 	overflow uint64           // flows of findings that found no room
+	pairs    pairBook
+	ambient  pairList
 
 	choosers     map[netip.Addr]*chooser
 	chooserOrder []*chooser
@@ -44,6 +46,7 @@ type edgeCount struct {
 	server   netip.AddrPort
 	rank     int   // of the example's verdict
 	lived    int64 // longest silence that a connection lived through, nanoseconds
+	pairs    pairList
 }
 
 // groupKey is what the flows of one Finding share. The addresses are those of
@@ -74,6 +77,7 @@ type group struct {
 	advice      string // what the alerts of all its flows call for; "" when they differ
 	cause       Reason // what all its flows tell of the cause beside the reason; NoReason when they differ
 	idleKilled  int64  // shortest silence that ended a connection, nanoseconds; 0 for none
+	pairs       pairList
 }
 
 const (
@@ -89,6 +93,7 @@ func NewTally(p *Policy) *Tally {
 		edges:  make([]edgeCount, len(p.edges)),
 		groups: make(map[groupKey]*group),
 		crowds: make(map[groupKey]int),
+		pairs:  make(pairBook),
 	}
 }
 
@@ -125,6 +130,9 @@ func (t *Tally) Add(f *flows.Flow, v *Verdict) {
 	if len(v.Reasons) > 0 && v.Kind != Ambient {
 		t.addFinding(f, v, bytes)
 	}
+	if v.Kind == Ambient {
+		t.pairs.add(&t.ambient, f, v.Kind, bytes)
+	}
 	for i := range v.Concerns {
 		t.addTo(f, v, &v.Concerns[i], true, bytes)
 	}
@@ -142,6 +150,7 @@ func (t *Tally) addEdge(f *flows.Flow, v *Verdict, bytes uint64) {
 		}
 		e := &t.edges[i]
 		e.verdicts[v.Kind].add(bytes)
+		t.pairs.add(&e.pairs, f, v.Kind, bytes)
 		if v.Kind != Blocked {
 			e.lived = max(e.lived, f.TCP.LongestIdle)
 		}
@@ -233,6 +242,9 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 	t.counted = append(t.counted, g)
 	g.clients = list(g.clients, f.Client.Addr())
 	g.servers = list(g.servers, f.Server.Addr())
+	if !concern && (v.Kind == Undocumented || v.Edge == nil) {
+		t.pairs.add(&g.pairs, f, v.Kind, bytes) // those of an edge are with the edge
+	}
 }
 
 // cause is what a verdict tells of the cause beside its deciding reason.
@@ -305,7 +317,8 @@ func (t *Tally) Audit(cov Coverage) *Audit {
 	for _, f := range cov.Captures.Files {
 		cov.Lossy = cov.Lossy || f.Cut*100 > f.Frames && f.Frames > 0
 	}
-	a := &Audit{Diagram: t.p.diagram, Coverage: cov, Hosts: t.p.Hosts(), Verdicts: t.verdicts}
+	a := &Audit{Diagram: t.p.diagram, Coverage: cov, Hosts: t.p.Hosts(), Verdicts: t.verdicts,
+		Ambient: t.ambient.sorted(), MoreAmbient: t.ambient.more}
 	for _, g := range t.order {
 		f := t.finding(g)
 		if g.key.concern {
@@ -346,7 +359,7 @@ func (t *Tally) finding(g *group) Finding {
 		From: t.side(k.from, k.fromAddr, k.edge, true), To: t.side(k.to, k.toAddr, k.edge, false),
 		Service: serviceName(k.proto, k.port, false),
 		Flows:   g.count.Flows, Bytes: g.count.Bytes, First: g.first, Last: g.last,
-		Clients: g.clients, Servers: g.servers, Example: g.example,
+		Clients: g.clients, Servers: g.servers, Example: g.example, Pairs: g.pairs.sorted(), MorePairs: g.pairs.more,
 		Do: capital(k.reason.Do()) + ".",
 	}
 	switch {
