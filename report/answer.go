@@ -23,6 +23,15 @@ var failing = [...]rules.Kind{rules.Violation, rules.Undocumented, rules.Blocked
 // nothing speaks against it, and the captures could not show that all of it
 // does.
 func ResultOf(a *rules.Audit) Result {
+	if a.Baseline != nil {
+		switch {
+		case newFlows(a) > 0:
+			return Findings
+		case !Decided(a):
+			return Undecided
+		}
+		return Conforms
+	}
 	for _, k := range failing {
 		if a.Verdicts[k].Flows > 0 {
 			return Findings
@@ -50,8 +59,40 @@ func judged(a *rules.Audit) uint64 {
 	return n
 }
 
+// newFlows is the flows of the findings that speak against conformance and that
+// the baseline has not.
+func newFlows(a *rules.Audit) (n uint64) {
+	for i := range a.Findings {
+		if failingVerdict(a.Findings[i].Kind.String()) {
+			n += a.Findings[i].Flows
+		}
+	}
+	return n
+}
+
+// sinceBaseline is the answer about what is new.
+func sinceBaseline(a *rules.Audit) (headline, sentence string) {
+	b := a.Baseline
+	known := count(uint64(b.Known), "finding") + " that " + b.File + " has as well"
+	if b.Known == 1 {
+		known += " is left out."
+	} else {
+		known += " are left out."
+	}
+	if n := newFlows(a); n > 0 {
+		return "NEW FINDINGS", "of " + count(n, "flow") + "; " + known
+	}
+	if ResultOf(a) == Undecided {
+		return "NOTHING NEW", "as far as these captures can decide; " + known
+	}
+	return "NOTHING NEW", known
+}
+
 // answer is the result as a headline and the sentence behind it.
 func answer(a *rules.Audit) (headline, sentence string) {
+	if a.Baseline != nil {
+		return sinceBaseline(a)
+	}
 	n := judged(a)
 	bad, badParts := uint64(0), []string{}
 	for _, k := range failing {

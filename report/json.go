@@ -23,6 +23,7 @@ var jsonFormat = Format{
 	Flows: func(w io.Writer, o *Options) FlowWriter { return &jsonFlows{w: w, r: newRecorder(o)} },
 
 	Explain: explainJSON,
+	Diff:    func(w io.Writer, d *DiffDoc, _ *Options) error { return writeJSON(w, d) },
 }
 
 // writeJSON writes a document with escapes for what does something to a
@@ -103,6 +104,7 @@ type AuditDoc struct {
 	Choices  []choiceDoc         `json:"choices,omitempty" doc:"clients that pinged several servers, and the one that each then used"`
 	Hosts    []hostDoc           `json:"hosts" doc:"hosts that play a part, or that a finding speaks of"`
 	Ambient  *ambientDoc         `json:"ambient,omitempty" doc:"who used ordinary infrastructure that the diagram declares apart"`
+	Baseline *baselineDoc        `json:"baseline,omitempty" doc:"an earlier audit: findings and concerns that it has as well are left out"`
 	Notes    []string            `json:"notes" doc:"what to know about the method or the limits met"`
 }
 
@@ -242,6 +244,12 @@ type pairDoc struct {
 	Frame       uint64              `json:"frame,omitempty" doc:"where the first of its flows begins"`
 }
 
+type baselineDoc struct {
+	File  string `json:"file"`
+	Known int    `json:"known" doc:"findings and concerns left out"`
+	Flows uint64 `json:"flows" doc:"their flows"`
+}
+
 type ambientDoc struct {
 	Pairs     []pairDoc `json:"pairs" doc:"the first few hundred"`
 	MorePairs uint64    `json:"more_pairs_flows,omitempty" doc:"flows of pairs that are not listed"`
@@ -332,6 +340,9 @@ func newAuditDoc(a *rules.Audit, o *Options) *AuditDoc {
 	}
 	if len(a.Ambient) > 0 {
 		doc.Ambient = &ambientDoc{pairDocs(a.Ambient, o), a.MoreAmbient}
+	}
+	if b := a.Baseline; b != nil {
+		doc.Baseline = &baselineDoc{b.File, b.Known, b.Flows}
 	}
 	for i := range a.Choices {
 		doc.Choices = append(doc.Choices, newChoiceDoc(&a.Choices[i], o))

@@ -21,6 +21,8 @@ var markdown = Format{
 	},
 	Flows: func(w io.Writer, o *Options) FlowWriter { return &markdownFlows{m: markdownPage{page{w: w, o: o}}} },
 
+	Diff: diffMarkdown,
+
 	// A tree is told best as it stands.
 	Explain: func(w io.Writer, e *Explanation, o *Options) error {
 		var text strings.Builder

@@ -78,6 +78,7 @@ const (
 	OfHosts   Kind = "hosts"
 	OfFlows   Kind = "flows"
 	OfExplain Kind = "explain"
+	OfDiff    Kind = "diff"
 )
 
 // Format is one way to write results. What it has no room for is nil.
@@ -88,6 +89,7 @@ type Format struct {
 	Hosts   func(w io.Writer, hosts []rules.Host, o *Options) error
 	Flows   func(w io.Writer, o *Options) FlowWriter
 	Explain func(w io.Writer, e *Explanation, o *Options) error
+	Diff    func(w io.Writer, d *DiffDoc, o *Options) error
 }
 
 // Writes says whether f has room for results of a kind.
@@ -101,6 +103,8 @@ func (f *Format) Writes(k Kind) bool {
 		return f.Flows != nil
 	case OfExplain:
 		return f.Explain != nil
+	case OfDiff:
+		return f.Diff != nil
 	}
 	return false
 }

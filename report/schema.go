@@ -9,7 +9,7 @@ import (
 )
 
 // Schema is the JSON Schema (draft 2020-12) of what the JSON formats write:
-// "flow", "audit", "hosts" and "explain" are the kinds. They are made from what writes the
+// "flow", "audit", "hosts", "explain" and "diff" are the kinds. They are made from what writes the
 // documents: the keys of facts, and the document types of json.go.
 func Schema(kind string) ([]byte, bool) {
 	var s schema
@@ -22,6 +22,8 @@ func Schema(kind string) ([]byte, bool) {
 		s = documentSchema(HostsSchema, "Hosts and the parts they play", hostsDoc{})
 	case "explain":
 		s = documentSchema(ExplainSchema, "An explanation of a finding, an edge, a flow or a frame", explainDoc{})
+	case "diff":
+		s = documentSchema(DiffSchema, "What changed between two audits", DiffDoc{})
 	default:
 		return nil, false
 	}

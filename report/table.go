@@ -21,6 +21,7 @@ var table = Format{
 	Flows: func(w io.Writer, o *Options) FlowWriter { return newFlowTable(w, o, short) },
 
 	Explain: explainTable,
+	Diff:    diffTable,
 }
 
 var wide = Format{
@@ -31,6 +32,7 @@ var wide = Format{
 	Flows: func(w io.Writer, o *Options) FlowWriter { return newFlowTable(w, o, full) },
 
 	Explain: explainTable,
+	Diff:    diffTable,
 }
 
 // extent is how many of a kind are shown before the rest is only counted.

@@ -24,6 +24,17 @@ type Audit struct {
 	Notes    []string   // what the reader should know about the method or the limits met, each a sentence
 
 	MoreAmbient uint64 // flows of pairs that Ambient has no room for
+
+	// Baseline says what was left out of Findings and Concerns because an
+	// earlier audit has it as well; nil when there is none.
+	Baseline *Baseline
+}
+
+// Baseline is an earlier audit, of which only what is new is reported.
+type Baseline struct {
+	File  string
+	Known int    // findings and concerns left out
+	Flows uint64 // and their flows
 }
 
 // Count is a number of flows and the wire bytes they carried.

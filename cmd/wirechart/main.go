@@ -84,6 +84,7 @@ type options struct {
 	noJudge   bool
 	showUsers bool
 	failOn    []string
+	baseline  string
 	exitZero  bool
 	color     string
 	maxFlows  int
@@ -127,7 +128,7 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 		return err
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(auditCommand(status), flowsCommand(), hostsCommand(), explainCommand(),
+	root.AddCommand(auditCommand(status), flowsCommand(), hostsCommand(), explainCommand(), diffCommand(status),
 		diagramCommand(), schemaCommand(), versionCommand(), manCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
 	return root
@@ -208,6 +209,7 @@ func auditFlags(fs *pflag.FlagSet, o *options) {
 	usersFlag(fs, o)
 	fs.StringSliceVar(&o.failOn, "fail-on", []string{"violation", "undocumented", "blocked"},
 		"exit with 1 when there is one of these `VERDICTS`, or a concern of a severity: concern:high")
+	fs.StringVar(&o.baseline, "baseline", "", "report only what is new since the audit in `FILE` (written with -o json)")
 	fs.BoolVar(&o.exitZero, "exit-zero", false, "exit with 0 whatever was found")
 }
 

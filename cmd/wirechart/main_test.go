@@ -71,7 +71,7 @@ func TestMistakes(t *testing.T) {
 		{"diagram not read", []string{"flows", "--no-judge", "--inventory", inventory, site}, []string{"--no-judge"}},
 		{"output nowhere", []string{"audit", "--output", filepath.Join(bare, "no", "report.txt"), site}, []string{"report.txt", "no such file"}},
 		{"no directory", []string{"man"}, []string{"directory"}},
-		{"unknown schema", []string{"schema", "sheep"}, []string{`"sheep"`, "flow, audit, hosts, explain, diagram, inventory"}},
+		{"unknown schema", []string{"schema", "sheep"}, []string{`"sheep"`, "flow, audit, hosts, explain, diff, diagram, inventory"}},
 		{"nothing to explain", []string{"explain", site}, []string{"--finding", "--frame"}},
 		{"two things to explain", []string{"explain", site, "--flow", "1", "--frame", "1"}, []string{"one of"}},
 		{"explain a stream", []string{"explain", "-", "--flow", "1"}, []string{"standard input", "read twice"}},
@@ -84,6 +84,11 @@ func TestMistakes(t *testing.T) {
 		{"frame of no flow", []string{"explain", site, "--frame", "1"}, []string{"--frame 1", "no flow"}},
 		{"frame of no capture", []string{"explain", site, "--frame", "other.pcap:1"}, []string{`"other.pcap"`}},
 		{"evidence nowhere", []string{"explain", site, "--flow", "1", "-w", filepath.Join(bare, "no", "e.pcapng")}, []string{"--write", "no such file"}},
+		{"one audit to compare", []string{"diff", letter}, []string{"two audits"}},
+		{"no audit to compare", []string{"diff", letter, letter}, []string{letter, "not a JSON document"}},
+		{"missing audit", []string{"diff", "nowhere.json", letter}, []string{"nowhere.json", "no such file"}},
+		{"no baseline", []string{"audit", "--baseline", letter, site}, []string{"--baseline " + letter}},
+		{"diff as csv", []string{"diff", "-o", "csv", letter, letter}, []string{"csv", "table, wide, json, markdown"}},
 		{"unknown subcommand", []string{"diagram", "draw"}, []string{"draw"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -188,6 +188,12 @@ func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error 
 	if err != nil {
 		return err
 	}
+	var baseline *report.AuditDoc
+	if o.baseline != "" {
+		if baseline, err = report.ReadAuditFile(o.baseline); err != nil {
+			return fmt.Errorf("--baseline %w", err)
+		}
+	}
 	j, out, err := o.prepare(cmd, args, report.OfAudit)
 	if err != nil {
 		return err
@@ -201,6 +207,9 @@ func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error 
 		return err
 	}
 	audit := tally.Audit(cov)
+	if baseline != nil {
+		report.SinceBaseline(audit, o.baseline, baseline, out.options)
+	}
 	if err := out.finish(out.format.Audit(out, audit, out.options)); err != nil {
 		return err
 	}
@@ -256,19 +265,15 @@ func (o *options) prepare(cmd *cobra.Command, args []string, kind report.Kind) (
 	if len(captures) == 0 {
 		return nil, nil, fmt.Errorf("%s: no capture named; see %s --help", cmd.Name(), cmd.CommandPath())
 	}
-	format, ok := report.Named(o.format)
-	if !ok {
-		return nil, nil, fmt.Errorf("unknown format %q: one of %s", o.format, report.Names(kind))
-	}
-	if !format.Writes(kind) {
-		return nil, nil, fmt.Errorf("%s: nothing of it is written as %s: one of %s", kind, format.Name, report.Names(kind))
+	format, err := formatFor(o.format, kind)
+	if err != nil {
+		return nil, nil, err
 	}
 	if o.maxFlows <= 0 {
 		return nil, nil, fmt.Errorf("--max-flows %d: must be more than 0", o.maxFlows)
 	}
 	j := &job{options: o, captures: captures, keys: new(dissect.KeyLog)}
 	if !o.noJudge {
-		var err error
 		if j.diagram, j.policy, err = loadPolicy(o.diagrams, o.inventory); err != nil {
 			return nil, nil, err
 		}
@@ -394,9 +399,12 @@ func failsOn(names []string) (func(*rules.Audit) bool, error) {
 	}
 	return func(a *rules.Audit) bool {
 		for kind, n := range a.Verdicts {
-			if n.Flows > 0 && verdicts[rules.Kind(kind).String()] {
+			if n.Flows > 0 && verdicts[rules.Kind(kind).String()] && a.Baseline == nil {
 				return true
 			}
+		}
+		if a.Baseline != nil && slices.ContainsFunc(a.Findings, func(f rules.Finding) bool { return verdicts[f.Kind.String()] }) {
+			return true
 		}
 		return slices.ContainsFunc(a.Concerns, func(f rules.Finding) bool { return f.Severity >= concern })
 	}, nil

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"wirechart/report"
+)
+
+func diffCommand(status *int) *cobra.Command {
+	o := &options{}
+	cmd := &cobra.Command{
+		Use:   "diff BEFORE AFTER",
+		Short: "what changed between two audits; exit status 1 when the later one is worse",
+		Long: `diff compares two audits that were written with -o json: by edge, finding, part and
+host. Worse is what the later audit has against conformance that the earlier one had
+not; how often something happened is not compared, for that depends on how long was
+captured.
+
+  wirechart audit -o json --output monday.json monday.pcapng
+  wirechart audit -o json --output tuesday.json tuesday.pcapng
+  wirechart diff monday.json tuesday.json
+
+Exit status: 0 not worse, 1 worse, 2 the job could not be done.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) != 2 {
+				return errors.New("diff: name two audits, the earlier one first (wirechart audit -o json writes them)")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runDiff(cmd, o, args, status)
+		},
+	}
+	outputFlags(cmd.Flags(), o, report.OfDiff)
+	cmd.Flags().BoolVar(&o.exitZero, "exit-zero", false, "exit with 0 whatever has changed")
+	return cmd
+}
+
+// outputFlags are those of commands that write results and read no captures.
+func outputFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
+	fs.StringVarP(&o.format, "format", "o", report.All()[0].Name, "write as `FORMAT`: "+report.Names(kind))
+	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
+	fs.StringVar(&o.color, "color", "auto", "colour the output: auto, always or never")
+}
+
+// openOutput readies the output of a command that reads no captures.
+func (o *options) openOutput(cmd *cobra.Command, kind report.Kind) (*output, error) {
+	format, err := formatFor(o.format, kind)
+	if err != nil {
+		return nil, err
+	}
+	return newOutput(cmd.OutOrStdout(), o.output, o.color, format)
+}
+
+// formatFor finds a format that has room for results of a kind.
+func formatFor(name string, kind report.Kind) (report.Format, error) {
+	format, ok := report.Named(name)
+	if !ok {
+		return format, fmt.Errorf("unknown format %q: one of %s", name, report.Names(kind))
+	}
+	if !format.Writes(kind) {
+		return format, fmt.Errorf("%s: nothing of it is written as %s: one of %s", kind, format.Name, report.Names(kind))
+	}
+	return format, nil
+}
+
+func runDiff(cmd *cobra.Command, o *options, args []string, status *int) error {
+	if _, err := formatFor(o.format, report.OfDiff); err != nil {
+		return err
+	}
+	var docs [2]*report.AuditDoc
+	for i, name := range args {
+		var err error
+		if docs[i], err = report.ReadAuditFile(name); err != nil {
+			return err
+		}
+	}
+	out, err := o.openOutput(cmd, report.OfDiff)
+	if err != nil {
+		return err
+	}
+	defer out.abandon()
+	d := report.Diff(args[0], docs[0], args[1], docs[1])
+	if err := out.finish(out.format.Diff(out, d, out.options)); err != nil {
+		return err
+	}
+	if d.Result == report.Worse && !o.exitZero {
+		*status = exitFindings
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package report
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"wirechart/rules"
+)
+
+// audited is an audit as it comes back from a file.
+func audited(t *testing.T, change func(a *rules.Audit)) *AuditDoc {
+	t.Helper()
+	a, o := testAudit(t)
+	change(a)
+	text := written(t, func(b *strings.Builder) error { return jsonFormat.Audit(b, a, o) })
+	doc, err := ReadAudit("audit.json", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return doc
+}
+
+// TestDiff changes one thing at a time.
+func TestDiff(t *testing.T) {
+	same := func(*rules.Audit) {}
+	for _, c := range []struct {
+		name          string
+		before, after func(a *rules.Audit)
+		result        Effect
+		changes       []string // id and effect
+	}{
+		{"nothing", same, same, Other, nil},
+		{"more of the same", same, func(a *rules.Audit) { a.Findings[0].Flows *= 10 }, Other, nil},
+		{"a finding comes", func(a *rules.Audit) { a.Findings = a.Findings[1:] }, same, Worse, []string{"finding:f-zmtp_mechanism_null worse"}},
+		{"a finding goes", same, func(a *rules.Audit) { a.Findings = a.Findings[1:] }, Better, []string{"finding:f-zmtp_mechanism_null better"}},
+		{"what cannot be decided comes", func(a *rules.Audit) { a.Findings = a.Findings[1:] },
+			func(a *rules.Audit) { a.Findings[0].Kind = rules.Indeterminate }, Other, []string{"finding:f-zmtp_mechanism_null other"}},
+		{"a concern comes", func(a *rules.Audit) { a.Concerns = a.Concerns[1:] }, same, Other, []string{"finding:f-smb1 other"}},
+		{"a finding spreads", same, func(a *rules.Audit) { a.Findings[0].Clients = append(a.Findings[0].Clients, addr("10.20.30.99")) },
+			Worse, []string{"finding:f-zmtp_mechanism_null worse"}},
+		{"a finding shrinks", func(a *rules.Audit) { a.Findings[0].Clients = append(a.Findings[0].Clients, addr("10.20.30.99")) }, same,
+			Other, []string{"finding:f-zmtp_mechanism_null other"}},
+		{"an edge breaks", same, func(a *rules.Audit) { a.Edges[0].Status = rules.EdgeViolated }, Worse, []string{"edge:agent-messages worse"}},
+		{"an edge heals", same, func(a *rules.Audit) { a.Edges[1].Status = rules.EdgeSeen }, Better, []string{"edge:storage-node-messages better"}},
+		{"an edge rests", same, func(a *rules.Audit) { a.Edges[0].Status = rules.EdgeNotSeen }, Other, []string{"edge:agent-messages other"}},
+		{"a host changes parts", same, func(a *rules.Audit) { a.Hosts[2].Roles[0].Component = a.Diagram.Component("console") },
+			Other, []string{"role:console@10.20.30.22 other", "role:agent@10.20.30.22 other"}},
+		{"a host goes", same, func(a *rules.Audit) { a.Hosts = a.Hosts[1:] },
+			Other, []string{"role:management-server@10.20.30.11 other", "host:10.20.30.11 other"}},
+		{"a host comes", func(a *rules.Audit) { a.Hosts = a.Hosts[:len(a.Hosts)-1] }, same, Other, []string{"host:10.20.30.21 other"}},
+		{"better and worse", func(a *rules.Audit) { a.Findings = a.Findings[1:] }, func(a *rules.Audit) { a.Findings = a.Findings[:1] },
+			Worse, []string{"finding:f-zmtp_mechanism_null worse", "finding:f-unknown_host better", "finding:f-port_scan better"}},
+	} {
+		d := Diff("a.json", audited(t, c.before), "b.json", audited(t, c.after))
+		var got []string
+		for i := range d.Changes {
+			got = append(got, d.Changes[i].ID+" "+string(d.Changes[i].Effect))
+		}
+		if d.Result != c.result || !slices.Equal(got, c.changes) {
+			t.Errorf("%s: %s %q, want %s %q", c.name, d.Result, got, c.result, c.changes)
+		}
+	}
+}
+
+// TestDiffFormats says that every format that has room for a difference writes
+// hostile ones without harm, and that the document is what its schema says.
+func TestDiffFormats(t *testing.T) {
+	a, o := hostileAudit(t)
+	d := Diff(hostileText, audited(t, func(a *rules.Audit) { a.Findings, a.Hosts = nil, a.Hosts[1:] }), hostileText, newAuditDoc(a, o))
+	n := 0
+	for _, f := range All() {
+		if f.Diff == nil {
+			continue
+		}
+		n++
+		text := written(t, func(b *strings.Builder) error { return f.Diff(b, d, o) })
+		for line := range strings.Lines(text) {
+			for _, c := range strings.TrimSuffix(line, "\n") {
+				if hostile(c) {
+					t.Fatalf("%s: %q is in %q", f.Name, c, line)
+				}
+			}
+		}
+		if !strings.Contains(text, "finding:f-zmtp_mechanism_null") {
+			t.Errorf("%s: no finding in\n%s", f.Name, text)
+		}
+	}
+	if n < 4 {
+		t.Errorf("%d formats", n)
+	}
+	schema, _ := Schema("diff")
+	valid(t, schema, written(t, func(b *strings.Builder) error { return jsonFormat.Diff(b, d, o) }))
+}
+
+// valid holds a document against a JSON Schema.
+func valid(t *testing.T, schema []byte, text string) {
+	t.Helper()
+	var s any
+	if err := json.Unmarshal(schema, &s); err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("schema.json", s); err != nil {
+		t.Fatal(err)
+	}
+	compiled, err := c.Compile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := compiled.Validate(doc); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestBaseline leaves out what an earlier audit has, and no more.
+func TestBaseline(t *testing.T) {
+	baseline := audited(t, func(a *rules.Audit) { a.Findings = a.Findings[1:] })
+	a, o := testAudit(t)
+	SinceBaseline(a, "monday.json", baseline, o)
+	if len(a.Findings) != 1 || a.Findings[0].Reason != rules.ZMTPMechanismNull || len(a.Concerns) != 0 || a.Baseline.Known != 4 || ResultOf(a) != Findings {
+		t.Errorf("%+v left, %+v known, %s", a.Findings, a.Baseline, ResultOf(a))
+	}
+	a, o = testAudit(t)
+	SinceBaseline(a, "monday.json", audited(t, func(*rules.Audit) {}), o)
+	if headline, sentence := answer(a); headline != "NOTHING NEW" || !strings.Contains(sentence, "5 findings that monday.json has") {
+		t.Errorf("%s: %s", headline, sentence)
+	}
+	if ResultOf(a) != Undecided { // two flows of it are
+		t.Error(ResultOf(a))
+	}
+}
