@@ -32,6 +32,8 @@ var only = map[string][]string{
 	"github.com/spf13/":                 {"wirechart/cmd/wirechart"},
 	"github.com/schollz/progressbar":    {"wirechart/cmd/wirechart"},
 	"golang.org/x/term":                 {"wirechart/cmd/wirechart"},
+	"github.com/landlock-lsm/":          {"wirechart/cmd/wirechart"},
+	"kernel.org/":                       {"wirechart/cmd/wirechart"},
 	"github.com/olekukonko/tablewriter": {"wirechart/report"},
 	"github.com/clipperhouse/":          {"wirechart/report"},
 	"go.yaml.in/yaml":                   {"wirechart/rules"},

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"wirechart/pcaps"
+)
+
+// inSandbox, in the environment, has TestSandboxed run: JSON of a sandbox.
+const inSandbox = "WIRECHART_TEST_SANDBOX"
+
+// TestSandboxed is what TestSandbox starts: it captures, enters the sandbox,
+// and prints what it could still do, one line each, then "ready", and lives
+// until its input ends.
+func TestSandboxed(t *testing.T) {
+	config := os.Getenv(inSandbox)
+	if config == "" {
+		t.Skip("started by TestSandbox")
+	}
+	var s sandbox
+	if err := json.Unmarshal([]byte(config), &s); err != nil {
+		t.Fatal(err)
+	}
+	src, err := pcaps.OpenLive("lo", pcaps.LiveOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	sender, err := net.Dial("udp4", "127.0.0.1:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	note, err := enterSandbox(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Printf("note %s\n", note)
+	could := func(what string, err error) {
+		if err == nil {
+			fmt.Printf("could %s\n", what)
+		}
+	}
+	// More threads than there were, so that it is not only the first.
+	for range 8 {
+		done := make(chan bool)
+		go func() {
+			_, err := os.ReadFile("/etc/passwd")
+			could("read /etc/passwd", err)
+			_, err = os.ReadDir("/proc")
+			could("list /proc", err)
+			for _, dir := range s.Write {
+				could("write beside the output", os.WriteFile(filepath.Join(filepath.Dir(dir), "beside"), nil, 0o644))
+				could("link out", os.Symlink("/etc", filepath.Join(dir, "link")))
+			}
+			could("write a file of the system", os.WriteFile("/etc/wirechart-test", nil, 0o644))
+			could("run a program", exec.Command("/bin/true").Run())
+			for what, domain := range map[string]int{"a packet socket": unix.AF_PACKET, "an internet socket": unix.AF_INET, "an IPv6 socket": unix.AF_INET6, "a netlink socket": unix.AF_NETLINK} {
+				fd, err := unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+				could("open "+what, err)
+				if err == nil {
+					unix.Close(fd)
+				}
+			}
+			_, err = net.Listen("tcp", "127.0.0.1:0")
+			could("listen", err)
+			_, err = net.Dial("tcp", "127.0.0.1:1")
+			could("dial", map[bool]error{true: nil, false: err}[strings.Contains(fmt.Sprint(err), "refused")])
+			if s.User != "" {
+				could("become root", syscall.Setuid(0))
+			}
+			close(done)
+		}()
+		<-done
+	}
+	// What it is there for goes on.
+	for _, dir := range s.Write {
+		name := filepath.Join(dir, "out")
+		if err := os.WriteFile(name+".tmp", []byte("x"), 0o644); err != nil {
+			t.Error(err)
+		}
+		if err := os.Rename(name+".tmp", name); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.ReadFile(name); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := sender.Write([]byte("seen")); err != nil {
+		t.Error(err)
+	}
+	batch := make([]pcaps.Packet, 16)
+	n := 0
+	for deadline := time.Now().Add(5 * time.Second); n == 0 && time.Now().Before(deadline); {
+		if n, err = src.Read(batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n == 0 {
+		t.Error("the capture has ended")
+	}
+	if !t.Failed() {
+		fmt.Println("ready")
+	}
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n')
+}
+
+// TestSandbox starts a program that captures, and proves from inside and from
+// outside that it kept nothing but that. It takes root: only root captures and
+// changes users.
+func TestSandbox(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("entering the sandbox with a capture takes root")
+	}
+	for _, user := range []string{"", "nobody"} {
+		t.Run("user "+user, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "out")
+			if err := os.Mkdir(out, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			uid := "0"
+			if user != "" {
+				// The directories of a test are closed to other users.
+				for dir := out; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+					if err := os.Chmod(dir, 0o777); err != nil {
+						t.Fatal(err)
+					}
+				}
+				uid = "65534"
+			}
+			config, err := json.Marshal(sandbox{User: user, Write: []string{out}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(os.Args[0], "-test.run=^TestSandboxed$", "-test.v")
+			cmd.Env = append(os.Environ(), inSandbox+"="+string(config))
+			stdin, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd.Stderr = os.Stderr
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				stdin.Close()
+				if err := cmd.Wait(); err != nil {
+					t.Error(err)
+				}
+			}()
+			ready := false
+			note := ""
+			lines := bufio.NewScanner(stdout)
+			for !ready && lines.Scan() {
+				line := lines.Text()
+				note += strings.TrimPrefix(line, "note ") + "\n"
+				switch {
+				case strings.HasPrefix(line, "could "):
+					if strings.Contains(note, "no Landlock") && !strings.Contains(line, "socket") {
+						t.Logf("without Landlock it %s", line)
+					} else {
+						t.Error(line)
+					}
+				case strings.Contains(line, "FAIL"):
+					t.Fatal(line)
+				}
+				ready = line == "ready"
+			}
+			if !ready {
+				t.Fatal("it did not get ready:\n" + note)
+			}
+			checkSandboxed(t, cmd.Process.Pid, uid, map[string]int{"packet": 1, "udp": 1})
+		})
+	}
+}
+
+// checkSandboxed looks at a program from outside, all threads of it: no
+// capability, no_new_privs, the user, and the sockets it is to have by kind.
+func checkSandboxed(t *testing.T, pid int, uid string, sockets map[string]int) {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("no threads in /proc: %v", err)
+	}
+	for _, name := range threads {
+		status, err := os.ReadFile(name)
+		if err != nil {
+			continue // a thread that has ended
+		}
+		values := map[string]string{}
+		for line := range strings.Lines(string(status)) {
+			key, value, _ := strings.Cut(line, ":")
+			values[key] = strings.TrimSpace(value)
+		}
+		for _, set := range []string{"CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"} {
+			if strings.Trim(values[set], "0") != "" {
+				t.Errorf("%s: %s is %s", name, set, values[set])
+			}
+		}
+		if values["NoNewPrivs"] != "1" || values["Seccomp"] != "2" {
+			t.Errorf("%s: NoNewPrivs %s, Seccomp %s", name, values["NoNewPrivs"], values["Seccomp"])
+		}
+		if got := strings.Fields(values["Uid"]); len(got) == 0 || got[0] != uid || got[1] != uid || got[2] != uid {
+			t.Errorf("%s: Uid %s, want %s", name, values["Uid"], uid)
+		}
+	}
+	if got := socketsOf(t, pid); fmt.Sprint(got) != fmt.Sprint(sockets) {
+		t.Errorf("sockets %v, want %v", got, sockets)
+	}
+}
+
+// socketsOf counts the open sockets of a process by kind: the files of
+// /proc/PID/net that list them by inode.
+func socketsOf(t *testing.T, pid int) map[string]int {
+	t.Helper()
+	inodes := map[string]bool{}
+	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		to, err := os.Readlink(fd)
+		if inode, ok := strings.CutPrefix(to, "socket:["); ok && err == nil {
+			inodes[strings.TrimSuffix(inode, "]")] = true
+		}
+	}
+	found := map[string]int{}
+	for _, kind := range []string{"packet", "tcp", "tcp6", "udp", "udp6", "raw", "raw6", "unix", "netlink"} {
+		table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, kind))
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(table)) {
+			for _, field := range strings.Fields(line) {
+				if inodes[field] {
+					found[kind]++
+					delete(inodes, field)
+				}
+			}
+		}
+	}
+	for range inodes {
+		found["other"]++
+	}
+	return found
+}
