@@ -85,6 +85,14 @@ type Dissector struct {
 	New func(*Context) Parser
 }
 
+// renewable is a Parser that can be made ready for another flow of the same
+// run when its own is over. Those of the most frequent protocols are: what they
+// take is in the cache already, and nobody has to collect it.
+type renewable interface {
+	Parser
+	renew()
+}
+
 // Parser reads one flow. Its methods are called from one goroutine.
 type Parser interface {
 	// Parse reads b, every byte of dir at hand that has not been consumed,

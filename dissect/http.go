@@ -170,6 +170,10 @@ type httpParser struct {
 	requests int
 }
 
+func (p *httpParser) renew() {
+	*p = httpParser{}
+}
+
 func (p *httpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	e := &p.end[dir]
 	at := 0

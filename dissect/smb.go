@@ -131,6 +131,10 @@ type smbParser struct {
 	encrypted bool
 }
 
+func (p *smbParser) renew() {
+	*p = smbParser{users: p.users}
+}
+
 func (p *smbParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	r := newReader(b)
 	kind := r.u8("session message type")

@@ -80,6 +80,10 @@ type sshParser struct {
 	seen [2]bool
 }
 
+func (p *sshParser) renew() {
+	*p = sshParser{}
+}
+
 func (p *sshParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	if p.seen[dir] {
 		return len(b), nil

@@ -19,6 +19,7 @@ const (
 	maxProbe      = 4 << 10  // bytes of one direction after which probing ends
 	maxDatagrams  = 4        // datagrams after which probing ends
 	maxSpare      = 64       // buffers kept for the next direction that waits
+	maxIdle       = 256      // Parsers of one protocol kept for the next flow
 	maxUnconsumed = 64 << 10 // bytes of one direction that a Parser may leave waiting
 )
 
@@ -33,6 +34,7 @@ type Set struct {
 
 	held    int // bytes waiting in all States
 	spare   [][]byte
+	idle    [][]renewable // by dissector, Parsers whose flows are over
 	maxHeld int
 	facts   []Fact // where the facts of flows that are over go; what is before its length is taken
 }
@@ -43,7 +45,7 @@ func NewSet(list []Dissector, context *Context, maxHeld int) *Set {
 	if len(list) > 64 {
 		panic("dissect: more than 64 dissectors")
 	}
-	s := &Set{list: list, context: context, maxHeld: maxHeld}
+	s := &Set{list: list, context: context, maxHeld: maxHeld, idle: make([][]renewable, len(list))}
 	for i, d := range list {
 		for bit, t := range [...]Transport{TCP, UDP, ICMP} {
 			if d.Over&t == 0 {
@@ -92,6 +94,27 @@ func (s *Set) buffer() []byte {
 func (s *Set) giveBack(b []byte) {
 	if cap(b) > 0 && len(s.spare) < maxSpare {
 		s.spare = append(s.spare, b[:0])
+	}
+}
+
+// parser returns a Parser of dissector i, one that was used before when there
+// is one.
+func (s *Set) parser(i int) Parser {
+	l := len(s.idle[i])
+	if l == 0 {
+		return s.list[i].New(s.context)
+	}
+	p := s.idle[i][l-1]
+	s.idle[i] = s.idle[i][:l-1]
+	return p
+}
+
+// release closes a Parser of dissector i and keeps it for another flow.
+func (s *Set) release(i int, p Parser, facts *Facts) {
+	p.Close(facts)
+	if r, ok := p.(renewable); ok && len(s.idle[i]) < maxIdle {
+		r.renew()
+		s.idle[i] = append(s.idle[i], r)
 	}
 }
 
@@ -345,7 +368,7 @@ func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
 		s.sender = m
 	}
 	s.phase = parsing
-	s.parser = set.list[i].New(set.context)
+	s.parser = set.parser(i)
 	return true
 }
 
@@ -383,7 +406,7 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 			s.skip[dir] = uint64(max(n-len(b), 0))
 			s.keep(set, dir, b[min(n, len(b)):])
 			if s.phase == parsing {
-				s.parser.Close(&s.Facts)
+				set.release(int(s.reading-1), s.parser, &s.Facts)
 				s.parser = nil
 				s.phase = probing
 				s.ruledOut = [2]uint64{1 << (s.reading - 1), 1 << (s.reading - 1)}
@@ -471,7 +494,7 @@ func (s *State) Close(set *Set) {
 // finish lets the Parser conclude and gives back what the State holds.
 func (s *State) finish(set *Set) {
 	if s.parser != nil {
-		s.parser.Close(&s.Facts)
+		set.release(int(s.reading-1), s.parser, &s.Facts)
 		s.parser = nil
 	}
 	for d := range s.waiting {

@@ -260,6 +260,10 @@ type tlsParser struct {
 	sides  [2]tlsSide
 }
 
+func (p *tlsParser) renew() {
+	*p = tlsParser{context: p.context, given: p.given[:0]}
+}
+
 // tlsSide is one direction's record and handshake layer.
 type tlsSide struct {
 	joined   []byte // of a handshake message whose rest is in records to come

@@ -105,7 +105,7 @@ func (p *tlsParser) settleSession(facts *Facts) {
 			p.context.sessions.keep(k, x)
 		}
 	}
-	p.given = nil
+	p.given = p.given[:0]
 }
 
 // recallSession says what the client showed when the session was agreed.

@@ -177,6 +177,10 @@ type zmtpParser struct {
 	midway   bool // the greetings were not captured: what was agreed is not known
 }
 
+func (p *zmtpParser) renew() {
+	*p = zmtpParser{}
+}
+
 func (p *zmtpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	e := &p.end[dir]
 	messages, heartbeats := int64(0), int64(0)

@@ -44,7 +44,7 @@ func (p *Policy) end(addr netip.Addr) end {
 // flow has a verdict. It does not allocate once v's slices have grown.
 func (p *Policy) Judge(f *flows.Flow, v *Verdict) {
 	*v = Verdict{Kind: OutOfScope, Reasons: v.Reasons[:0], Concerns: v.Concerns[:0]}
-	p.sessions.recall(f)
+	p.recallSession(f)
 	if p.inv == nil && !p.known.may(f.Client.Addr()) && !p.known.may(f.Server.Addr()) {
 		if p.ambientFor(f) != nil { // a stranger's name was looked up, or the like
 			p.ambient(f, v)

@@ -22,7 +22,7 @@ func (p *Policy) judgeRequirements(f *flows.Flow, e *edge, v *Verdict) (notSeen 
 		case r.key == dissect.TLSClientCert && hasTLS(f.App):
 			s = p.judgeClientCert(f, s, saw, frame, v)
 			if s == unseen && f.Facts.Has(dissect.TLSResumed) && !f.Facts.Has(dissect.TLSClientCertBasis) &&
-				!p.sessions.contradictory(f) && p.metBefore(f, e) {
+				!p.sessionsOf(f).differ && p.metBefore(f, e) {
 				s = holds
 			} else if s == unseen && f.Facts.Has(dissect.TLSResumed) && notSeen == NoReason {
 				notSeen = SessionResumed

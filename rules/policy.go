@@ -149,13 +149,14 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 		return nil, fmt.Errorf("%s: %d components, at most 64 are possible", d.File, len(d.Components))
 	}
 	p := &Policy{
-		diagram: d,
-		inv:     inv,
-		edges:   make([]edge, len(d.Edges)),
-		parts:   make([]part, len(d.Components)),
-		dynamic: d.DynamicPorts,
-		onPort:  portReasons(),
-		seed:    rand.Uint64(),
+		diagram:  d,
+		inv:      inv,
+		edges:    make([]edge, len(d.Edges)),
+		parts:    make([]part, len(d.Components)),
+		dynamic:  d.DynamicPorts,
+		onPort:   portReasons(),
+		seed:     rand.Uint64(),
+		sessions: sessionBook{},
 	}
 	p.names.init()
 	if len(p.dynamic) == 0 {

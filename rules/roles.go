@@ -126,7 +126,6 @@ func (p *Policy) Observe(f *flows.Flow) {
 		p.learnMappings(f)
 	}
 	p.names.learn(f)
-	p.sessions.learn(f)
 	if s != nil && s.port == 0 && s.proto != flows.ProtoTCP && s.proto != flows.ProtoUDP && !isOutside(f.Server.Addr()) {
 		return // echo inside the site tells nobody's part
 	}
@@ -135,6 +134,7 @@ func (p *Policy) Observe(f *flows.Flow) {
 		return
 	}
 	p.spoken++
+	p.learnSession(f, client, server)
 	client.listen(f, flows.ToServer)
 	server.listen(f, flows.ToClient)
 	client.flows++

@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"net/netip"
-
 	"wirechart/dissect"
 	"wirechart/flows"
 )
@@ -14,79 +12,100 @@ import (
 type sessionBook map[sessionKey]seenSessions
 
 type sessionKey struct {
-	client netip.Addr
-	server netip.AddrPort
-	name   string
+	client, server uint32 // numbers of the hosts
+	port           uint16
+	name           string
 }
 
 type seenSessions struct {
-	what  string // present, empty or absent; "" where one differs, or was not sure
-	start int64  // of the first
-	frame uint64 // that showed it
-
+	start  int64  // of the first
+	frame  uint64 // that showed it
+	what   shown
 	differ bool // two were sure, and not of the same
+}
+
+// shown is what a client showed of a certificate.
+type shown uint8
+
+const (
+	unsure       shown = iota // one differs, or was not sure
+	shownPresent              // in the words of tls.client_cert
+	shownEmpty
+	shownAbsent
+)
+
+func (s shown) String() string { return [...]string{"", "present", "empty", "absent"}[s] }
+
+// shownIn is what the facts of a flow say, and the frame that says it.
+func shownIn(f *flows.Flow) (shown, uint64) {
+	fact, _ := f.Facts.Get(dissect.TLSClientCert)
+	if f.Facts.Text(dissect.TLSClientCertSure) != "medium" {
+		for _, s := range [...]shown{shownPresent, shownEmpty, shownAbsent} {
+			if fact.Str == s.String() {
+				return s, fact.Frame()
+			}
+		}
+	}
+	return unsure, fact.Frame()
 }
 
 const maxSessions = 1 << 15
 
-// sessionOf is the key of f, false where f is no TLS 1.3 over TCP.
-func sessionOf(f *flows.Flow) (sessionKey, bool) {
-	if f.Proto != flows.ProtoTCP || f.Facts.Text(dissect.TLSVersion) != "1.3" {
+// sessionOf is the key of a flow between two hosts, false where it is no TLS 1.3
+// over TCP.
+func sessionOf(f *flows.Flow, client, server *host) (sessionKey, bool) {
+	if client == nil || server == nil || f.Proto != flows.ProtoTCP || f.Facts.Text(dissect.TLSVersion) != "1.3" {
 		return sessionKey{}, false
 	}
-	return sessionKey{f.Client.Addr(), f.Server, f.Facts.Text(dissect.TLSSNI)}, true
+	return sessionKey{client.number, server.number, f.Server.Port(), f.Facts.Text(dissect.TLSSNI)}, true
 }
 
-// learn keeps what a full handshake showed.
-func (b *sessionBook) learn(f *flows.Flow) {
-	k, ok := sessionOf(f)
+// learnSession keeps what a full handshake showed.
+func (p *Policy) learnSession(f *flows.Flow, client, server *host) {
+	k, ok := sessionOf(f, client, server)
 	if !ok || f.Facts.Has(dissect.TLSResumed) || f.Facts.Text(dissect.TLSHandshake) != "complete" {
 		return // nothing can rest on a handshake that failed
 	}
-	fact, _ := f.Facts.Get(dissect.TLSClientCert)
-	x := seenSessions{what: fact.Str, start: f.Start, frame: fact.Frame()}
-	if x.what == "unknown" || f.Facts.Text(dissect.TLSClientCertSure) == "medium" {
-		x.what = ""
-	}
-	known, met := (*b)[k]
+	x := seenSessions{start: f.Start}
+	x.what, x.frame = shownIn(f)
+	known, met := p.sessions[k]
 	switch {
 	case met:
 		x.differ = known.differ
 		if known.what != x.what {
-			x.differ = x.differ || known.what != "" && x.what != ""
-			x.what = ""
+			x.differ = x.differ || known.what != unsure && x.what != unsure
+			x.what = unsure
 		}
 		if known.start <= x.start {
 			x.start, x.frame = known.start, known.frame
 		}
-	case len(*b) >= maxSessions:
+	case len(p.sessions) >= maxSessions:
 		return
-	case *b == nil:
-		*b = make(sessionBook)
 	}
-	(*b)[k] = x
+	p.sessions[k] = x
 }
 
-// recall says of a resumed session what the handshakes before it showed. The
-// evidence is the frame of the first of them.
-func (b *sessionBook) recall(f *flows.Flow) {
-	if len(*b) == 0 || f.App == "" || !f.Facts.Has(dissect.TLSResumed) || f.Facts.Has(dissect.TLSClientCertBasis) {
+// recallSession says of a resumed session what the handshakes before it showed.
+// The evidence is the frame of the first of them.
+func (p *Policy) recallSession(f *flows.Flow) {
+	if len(p.sessions) == 0 || f.App == "" || !f.Facts.Has(dissect.TLSResumed) || f.Facts.Has(dissect.TLSClientCertBasis) {
 		return
 	}
-	k, ok := sessionOf(f)
-	x := (*b)[k]
-	if !ok || x.what == "" || x.start >= f.Start {
+	x := p.sessionsOf(f)
+	if x.what == unsure || x.start >= f.Start {
 		return
 	}
 	f.Facts.Frame = x.frame
-	f.Facts.SetText(dissect.TLSClientCert, x.what)
+	f.Facts.SetText(dissect.TLSClientCert, x.what.String())
 	f.Facts.SetText(dissect.TLSClientCertBasis, "resumed")
 	f.Facts.SetText(dissect.TLSClientCertSure, "medium")
 }
 
-// contradictory says that some clients' certificates were shown and some were
-// not, between the ends of f.
-func (b *sessionBook) contradictory(f *flows.Flow) bool {
-	k, ok := sessionOf(f)
-	return ok && (*b)[k].differ
+// sessionsOf is what was seen between the ends of f, nothing as a rule.
+func (p *Policy) sessionsOf(f *flows.Flow) seenSessions {
+	k, ok := sessionOf(f, p.host(f.Client.Addr()), p.host(f.Server.Addr()))
+	if !ok {
+		return seenSessions{}
+	}
+	return p.sessions[k]
 }
