@@ -36,7 +36,7 @@ type Set struct {
 	spare   [][]byte
 	idle    [][]renewable // by dissector, Parsers whose flows are over
 	maxHeld int
-	facts   []Fact // where the facts of flows that are over go; what is before its length is taken
+	packed  []byte // where the results of flows that are over go; what is before its length is taken
 }
 
 // NewSet readies list, at most 64 of them; maxHeld bounds the bytes that wait
@@ -163,11 +163,11 @@ type State struct {
 	basis     Basis
 	phase     phase
 	datagrams uint8
-	first     Dir     // direction of the first bytes
-	dead      [2]bool // directions that are not read any more
-	lost      bool    // a gap was met
-	broken    error   // the *Malformed that ended parsing
-	sender    Match   // what Probe said of who sent the first bytes
+	first     Dir        // direction of the first bytes
+	dead      [2]bool    // directions that are not read any more
+	lost      bool       // a gap was met
+	broken    *Malformed // that ended parsing
+	sender    Match      // what Probe said of who sent the first bytes
 }
 
 // Protocol is the name of the protocol found, "" when none was.
@@ -185,7 +185,12 @@ func (s *State) Protocol(set *Set) string {
 func (s *State) By() Basis { return s.basis }
 
 // Broken is the contradiction that ended parsing, or nil.
-func (s *State) Broken() error { return s.broken }
+func (s *State) Broken() error {
+	if s.broken == nil {
+		return nil
+	}
+	return s.broken
+}
 
 // Lost says whether bytes were missing before the dissection was done.
 func (s *State) Lost() bool { return s.lost }

@@ -3,6 +3,7 @@ package rules
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"wirechart/dissect"
 	"wirechart/flows"
@@ -115,6 +116,9 @@ func (b *nameBook) learnDNS(f *flows.Flow) {
 				continue
 			}
 			if len(list) < maxAddresses && !slices.Contains(list, addr) {
+				if !known {
+					name = strings.Clone(name) // or much else would be kept with it
+				}
 				b.answered[name] = append(list, addr)
 			}
 			if names == 1 {
@@ -139,7 +143,7 @@ func (b *nameBook) add(addr netip.Addr, name string, basis nameBasis, frame pcap
 			return
 		}
 	}
-	b.of[addr] = append(list, hostName{canonical(name), basis, frame})
+	b.of[addr] = append(list, hostName{strings.Clone(canonical(name)), basis, frame})
 }
 
 // best is the name that addr is called by, "" when it has none: that of the

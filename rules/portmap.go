@@ -50,7 +50,7 @@ func (p *Policy) learnMappings(f *flows.Flow) {
 		if p.mapped == nil {
 			p.mapped = make(map[mappedPort][]string)
 		}
-		p.mapped[key] = append(known, program)
+		p.mapped[key] = append(known, strings.Clone(program))
 	}
 }
 

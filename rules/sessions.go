@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"strings"
+
 	"wirechart/dissect"
 	"wirechart/flows"
 )
@@ -81,6 +83,8 @@ func (p *Policy) learnSession(f *flows.Flow, client, server *host) {
 		}
 	case len(p.sessions) >= maxSessions:
 		return
+	default:
+		k.name = strings.Clone(k.name)
 	}
 	p.sessions[k] = x
 }

@@ -218,7 +218,7 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 		if frame == 0 {
 			frame = f.Frame
 		}
-		saw := b.Saw
+		saw := strings.Clone(b.Saw)
 		for i := range f.ICMP {
 			if saw == "" && f.ICMP[i].Frame == b.Frame {
 				saw = Answered(f, &f.ICMP[i])
