@@ -363,6 +363,13 @@ func (f *Facts) knows(k Key) bool { return f.present[k/64]>>(k%64)&1 != 0 }
 // "nfs" for a program of ONC RPC. The record's app member says it.
 func (f *Facts) Refine(protocol string) { f.refined = protocol }
 
+// Clone returns a copy, which stays when f becomes those of another flow.
+func (f *Facts) Clone() *Facts {
+	c := *f
+	c.list = slices.Clone(f.list)
+	return &c
+}
+
 // All is every fact in the order in which they were learned. List and Ints
 // have one entry for each distinct value.
 func (f *Facts) All() []Fact { return f.list }

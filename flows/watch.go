@@ -130,8 +130,7 @@ type subject struct {
 func (f *Flow) Clone() *Flow {
 	c := *f
 	c.ICMP, c.VLANs, c.Tunnel = slices.Clone(f.ICMP), slices.Clone(f.VLANs), slices.Clone(f.Tunnel)
-	facts := *f.Facts
-	c.Facts = &facts
+	c.Facts = f.Facts.Clone()
 	return &c
 }
 
