@@ -90,6 +90,8 @@ type Format struct {
 	Flows   func(w io.Writer, o *Options) FlowWriter
 	Explain func(w io.Writer, e *Explanation, o *Options) error
 	Diff    func(w io.Writer, d *DiffDoc, o *Options) error
+
+	Detailed bool // the audit is to come with its rules.Detail
 }
 
 // Writes says whether f has room for results of a kind.
@@ -111,7 +113,7 @@ func (f *Format) Writes(k Kind) bool {
 
 // All is every format, the default first.
 func All() []Format {
-	return []Format{table, wide, jsonFormat, jsonlFormat, csvFormat, markdown}
+	return []Format{table, wide, jsonFormat, jsonlFormat, csvFormat, markdown, mermaid, dot, drawio}
 }
 
 // Named finds a format.

@@ -21,6 +21,7 @@ type Audit struct {
 	Choices  []Choice    // of servers by ping, in the order in which the clients were met
 	Verdicts [kinds]Count
 	Ambient  []HostPair // who used ordinary infrastructure, the first few hundred pairs
+	Detail   *Detail    // nil unless Tally.KeepDetail was called
 	Notes    []string   // what the reader should know about the method or the limits met, each a sentence
 
 	MoreAmbient uint64 // flows of pairs that Ambient has no room for

@@ -13,18 +13,7 @@ import (
 func (t *Tally) edgeState(i int, cov *Coverage) EdgeState {
 	c := &t.edges[i]
 	s := EdgeState{Edge: t.p.edges[i].Edge, Verdicts: c.verdicts, First: c.first, Pairs: c.pairs.sorted(), MorePairs: c.pairs.more}
-	switch {
-	case c.verdicts[Violation].Flows > 0:
-		s.Status = EdgeViolated
-	case c.verdicts[Documented].Flows > 0:
-		s.Status = EdgeSeen
-	case c.verdicts[Blocked].Flows > 0:
-		s.Status = EdgeBlocked
-	case c.verdicts[Indeterminate].Flows > 0:
-		s.Status = EdgeUndecided
-	default:
-		s.Status = EdgeNotSeen
-	}
+	s.Status = StatusOf(c.verdicts[:])
 	if s.Status != EdgeNotSeen {
 		s.CouldShow = true
 		s.Example = c.client.String() + " > " + c.server.String()
@@ -32,6 +21,21 @@ func (t *Tally) edgeState(i int, cov *Coverage) EdgeState {
 	}
 	s.CouldShow, s.Why = t.couldShow(&t.p.edges[i], cov)
 	return s
+}
+
+// StatusOf is the state of an edge by its flows: counts by Kind.
+func StatusOf(verdicts []Count) EdgeStatus {
+	switch {
+	case verdicts[Violation].Flows > 0:
+		return EdgeViolated
+	case verdicts[Documented].Flows > 0:
+		return EdgeSeen
+	case verdicts[Blocked].Flows > 0:
+		return EdgeBlocked
+	case verdicts[Indeterminate].Flows > 0:
+		return EdgeUndecided
+	}
+	return EdgeNotSeen
 }
 
 // shortCapture is less than what scheduled traffic needs to show itself.

@@ -59,10 +59,15 @@ type Component struct {
 	// KindOf is the component that this one is a special kind of, or nil: the
 	// edges that begin at the general one hold for it too.
 	KindOf *Component
+	Place  *Place // where it stands in a drawing; nil where the file does not say
 	Source string
 	File   string
 	Line   int
 }
+
+// Place is where a component stands in a drawing, in columns from the left and
+// rows from the top, halves and the like among them.
+type Place struct{ Column, Row float64 }
 
 // Is says whether c is other, or a special kind of it.
 func (c *Component) Is(other *Component) bool {

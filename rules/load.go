@@ -214,6 +214,7 @@ func (x *draft) component(n *yaml.Node) {
 		field{"external", false, func(n *yaml.Node) { c.External = x.flag(n, "external of "+what) }},
 		field{"names", false, func(n *yaml.Node) { c.Names = withNames(nil, x.names(n, "name of "+what)) }},
 		field{"kind_of", false, func(n *yaml.Node) { c.kindOf = n }},
+		field{"layout", false, func(n *yaml.Node) { c.Place = x.place(n, "layout of "+what) }},
 		field{"source", false, func(n *yaml.Node) { c.source = n }},
 	)
 	x.components = append(x.components, c)

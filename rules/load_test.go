@@ -65,10 +65,11 @@ components:
   - {id: Client, title: Client} # wrong: "Client": an id is small letters
   - {id: agent, title: Agent, kind_of: agent} # wrong: kind_of "agent" leads round in a circle
   - {id: helper, title: Helper, closed: maybe} # wrong: closed of component "helper" must be true or false, not "maybe"
+  - {id: mid, title: Middle, layout: {column: -1, row: 0.5}} # wrong: column of layout of component "mid" must be a number from 0 to 99
 edges:
   - {id: a, from: agent, to: sever, over: tcp/1, source: page} # wrong: edge "a", to: unknown component "sever" (did you mean "server"?)
   - {id: b, from: [agent, flies], to: server, over: tcp/1, source: page} # wrong: edge "b", from: unknown component "flies"
-  - {id: a, from: agent, to: server, over: tcp/1, source: page} # wrong: duplicate edge "a", already at x.yaml:15
+  - {id: a, from: agent, to: server, over: tcp/1, source: page} # wrong: duplicate edge "a", already at x.yaml:16
   - {id: c, from: agent, to: server, over: tcp/70000, source: page} # wrong: "70000" is no port
   - {id: d, from: agent, to: server, over: tcq/7, source: page} # wrong: unknown protocol "tcq" (did you mean "tcp"?)
   - {id: e, from: agent, to: server, over: tcp, source: page} # wrong: service "tcp" must be a transport and a port
@@ -89,7 +90,7 @@ edges:
   - {id: t, from: agent, to: server, over: tcp/1, source: page, require: {smb.smb1: maybe}} # wrong: smb.smb1 cannot be "maybe"
   - {id: u, from: agent, to: server, over: tcp/1, source: page, names: ["*"]} # wrong: name of edge "u" "*" would match every name
   - {id: v, from: agent, to: server, over: icmp/ping, source: page} # wrong: "ping" is no ICMP type
-  - {id: w, from: agent, to: server, over: tcp/1, over: tcp/2, source: page} # wrong: key "over" of edge "w" is already on line 38
+  - {id: w, from: agent, to: server, over: tcp/1, over: tcp/2, source: page} # wrong: key "over" of edge "w" is already on line 39
   - {id: x, from: agent, from_stated: false, to: server, over: tcp/1, source: page} # wrong: no "our_reading" that says why
   - [id, y] # wrong: edge must be keys with values, not a list
   - {id: z, title: {}, from: agent, to: server, over: tcp/1, source: page} # wrong: title of edge "z" must be a text, not keys with values

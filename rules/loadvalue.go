@@ -48,6 +48,30 @@ func (t *text) service(n *yaml.Node) (s Service, ok bool) {
 	return s, ok
 }
 
+// place reads where a component stands in a drawing: {column: 1, row: 0.5}.
+func (t *text) place(n *yaml.Node, what string) *Place {
+	p := &Place{}
+	t.mapping(n, what,
+		field{"column", true, func(n *yaml.Node) { p.Column = t.step(n, "column of "+what) }},
+		field{"row", true, func(n *yaml.Node) { p.Row = t.step(n, "row of "+what) }},
+	)
+	return p
+}
+
+// maxStep is the highest column and row of a drawing.
+const maxStep = 99
+
+// step reads a column or a row.
+func (t *text) step(n *yaml.Node, what string) float64 {
+	word := t.scalar(n, what)
+	v, err := strconv.ParseFloat(word, 64)
+	if word != "" && (err != nil || !(v >= 0 && v <= maxStep)) {
+		t.wrong(n, "%s must be a number from 0 to %d, not %s", what, maxStep, shape(n))
+		return 0
+	}
+	return v
+}
+
 func (t *text) portOf(n *yaml.Node) (s Service, ok bool) {
 	word := t.scalar(n, "a service")
 	if word == "" {

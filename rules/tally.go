@@ -34,6 +34,8 @@ type Tally struct {
 	chooserOrder []*chooser
 	unchosen     bool // some clients or servers of choices found no room
 
+	detail *detail // nil unless asked for
+
 	flows, oneSided, lateStart, tcp uint64
 	missed, payload                 uint64
 	inferred, lessSure              uint64 // connections whose client certificate was told from record sizes
@@ -135,6 +137,9 @@ func (t *Tally) Add(f *flows.Flow, v *Verdict) {
 	}
 	for i := range v.Concerns {
 		t.addTo(f, v, &v.Concerns[i], true, bytes)
+	}
+	if t.detail != nil {
+		t.detail.add(f, v, bytes)
 	}
 }
 
@@ -331,6 +336,9 @@ func (t *Tally) Audit(cov Coverage) *Audit {
 	slices.SortStableFunc(a.Concerns, moreSerious)
 	for i := range t.p.edges {
 		a.Edges = append(a.Edges, t.edgeState(i, &cov))
+	}
+	if t.detail != nil {
+		a.Detail = t.detail.result()
 	}
 	a.Choices = t.choices()
 	a.Notes = t.notes(&cov)

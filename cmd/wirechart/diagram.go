@@ -16,7 +16,7 @@ import (
 func diagramCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diagram",
-		Short: "list, show and check diagrams",
+		Short: "list, show, draw and check diagrams",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
@@ -48,6 +48,7 @@ func diagramCommand() *cobra.Command {
 	show.Flags().BoolVar(&yaml, "yaml", false, "as it was written, to begin a diagram of your own with")
 	show.ValidArgsFunction = diagramNames
 	cmd.AddCommand(show)
+	cmd.AddCommand(drawCommand())
 	cmd.AddCommand(&cobra.Command{
 		Use:   "validate FILE...",
 		Short: "find the mistakes in diagrams; all of them, each with its line",
@@ -66,6 +67,42 @@ func diagramCommand() *cobra.Command {
 		},
 	})
 	return cmd
+}
+
+func drawCommand() *cobra.Command {
+	var as, output string
+	draw := &cobra.Command{
+		Use:   "draw [NAME|FILE...]",
+		Short: "a picture of a diagram; the one that audits use when none is named",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			i := slices.IndexFunc(report.Drawings(), func(x report.Drawing) bool { return x.Name == as })
+			if i < 0 {
+				return fmt.Errorf("unknown format %q: one of %s", as, drawingNames())
+			}
+			d, err := resolve(args)
+			if err != nil {
+				return err
+			}
+			out, err := newOutput(cmd.OutOrStdout(), output, "never", report.Format{})
+			if err != nil {
+				return err
+			}
+			defer out.abandon()
+			return out.finish(report.Drawings()[i].Draw(out, d))
+		},
+	}
+	draw.Flags().StringVarP(&as, "format", "o", report.Drawings()[0].Name, "draw as `FORMAT`: "+drawingNames())
+	draw.Flags().StringVar(&output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
+	draw.ValidArgsFunction = diagramNames
+	return draw
+}
+
+func drawingNames() string {
+	var names []string
+	for _, x := range report.Drawings() {
+		names = append(names, x.Name)
+	}
+	return strings.Join(names, ", ")
 }
 
 func listDiagrams(w io.Writer) error {

@@ -89,7 +89,9 @@ func TestMistakes(t *testing.T) {
 		{"missing audit", []string{"diff", "nowhere.json", letter}, []string{"nowhere.json", "no such file"}},
 		{"no baseline", []string{"audit", "--baseline", letter, site}, []string{"--baseline " + letter}},
 		{"diff as csv", []string{"diff", "-o", "csv", letter, letter}, []string{"csv", "table, wide, json, markdown"}},
-		{"unknown subcommand", []string{"diagram", "draw"}, []string{"draw"}},
+		{"unknown subcommand", []string{"diagram", "paint"}, []string{"paint"}},
+		{"unknown drawing", []string{"diagram", "draw", "-o", "png"}, []string{`"png"`, "svg, mermaid, dot, drawio"}},
+		{"drawing of flows", []string{"flows", "-o", "mermaid", site}, []string{"flows", "mermaid", "jsonl"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, stdout, stderr := wirechart(t, c.args...)
@@ -308,6 +310,8 @@ func TestAbout(t *testing.T) {
 		{[]string{"diagram", "show"}, "agent-messages"},
 		{[]string{"diagram", "show", "--yaml"}, "id: agent-messages"},
 		{[]string{"diagram", "validate", "acronis-cyber-protect"}, ": valid: "},
+		{[]string{"diagram", "draw"}, "<svg "},
+		{[]string{"diagram", "draw", "-o", "dot", "acronis-cloud-agent"}, "digraph "},
 	} {
 		if status, stdout, stderr := wirechart(t, c.args...); status != 0 || !strings.Contains(stdout, c.want) || stderr != "" {
 			t.Errorf("%v: status %d, no %q in %q, %q", c.args, status, c.want, stdout, stderr)

@@ -200,6 +200,9 @@ func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error 
 	}
 	defer out.abandon()
 	tally := rules.NewTally(j.policy)
+	if out.format.Detailed {
+		tally.KeepDetail()
+	}
 	j.begin = func(files []string) { out.options.Files = files }
 	j.each = func(f *flows.Flow, v *rules.Verdict) error { tally.Add(f, v); return nil }
 	cov, err := j.run(cmd.Context())
