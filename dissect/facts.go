@@ -370,6 +370,13 @@ func (f *Facts) Clone() *Facts {
 	return &c
 }
 
+// CopyTo makes other a copy, in the space that it had.
+func (f *Facts) CopyTo(other *Facts) {
+	list := append(other.list[:0], f.list...)
+	*other = *f
+	other.list, other.trace = list, nil
+}
+
 // All is every fact in the order in which they were learned. List and Ints
 // have one entry for each distinct value.
 func (f *Facts) All() []Fact { return f.list }

@@ -58,6 +58,7 @@ type Stats struct {
 	Flows    uint64           // flows begun
 	Evicted  uint64           // flows ended early because the table was full
 	Early    uint64           // flows settled before the end of the captures to make room
+	Retired  uint64           // flows settled because they had been over for long, in a run that does not end
 	Copies   uint64           // frames recognised as copies made by the mirror
 	Partial  uint64           // datagrams whose fragments were not all captured
 }

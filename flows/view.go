@@ -83,6 +83,11 @@ func (t *Table) view(r *record, o *origin, f *Flow) {
 	f.Facts = &t.facts
 	f.App, f.AppBasis = x.result.Protocol(), x.result.By()
 	f.Dissect.Lost, f.Dissect.Malformed = x.result.Lost(), x.result.Broken()
+	t.viewPort(r, f)
+}
+
+// viewPort names what no bytes named.
+func (t *Table) viewPort(r *record, f *Flow) {
 	// Where the beginning is missing, the bytes that would have told cannot
 	// speak against the port. Where it is there, they did.
 	if f.App == "" && r.proto == ProtoTCP && f.Payload.Sum() > 0 && (f.Dissect.Late || f.Dissect.Lost) {
