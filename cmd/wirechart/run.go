@@ -44,6 +44,14 @@ type job struct {
 	config flows.Config
 	set    *dissect.Set
 
+	// open opens what is captured; nil for the captures named.
+	open func(pcaps.Options) (pcaps.Source, error)
+	// ready is told where packets come from and where they go, before the first;
+	// after is called between batches, also while none come, and says whether to
+	// go on. Both are nil but where a run does not end by itself.
+	ready func(src pcaps.Source, table *flows.Table)
+	after func(batch []pcaps.Packet) bool
+
 	// begin is told the names of the captures before the first flow comes.
 	begin func(files []string)
 	// each takes a flow and its verdict, nil without a policy, and is nil
@@ -71,7 +79,11 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 			}
 		}
 	}
-	src, err := pcaps.Open(j.captures, pcaps.Options{Filter: j.options.filter, Recursive: j.options.recursive, Secrets: secrets})
+	open := j.open
+	if open == nil {
+		open = func(o pcaps.Options) (pcaps.Source, error) { return pcaps.Open(j.captures, o) }
+	}
+	src, err := open(pcaps.Options{Filter: j.options.filter, Recursive: j.options.recursive, Secrets: secrets})
 	if err != nil {
 		return cov, err
 	}
@@ -96,6 +108,9 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 	})
 
 	j.config, j.set = cfg, set
+	if j.ready != nil {
+		j.ready(src, table)
+	}
 	packets, err := j.read(ctx, src, func(batch []pcaps.Packet) bool {
 		if j.packet != nil {
 			for i := range batch {
@@ -103,19 +118,18 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 			}
 		}
 		table.Add(batch)
+		if j.after != nil && !j.after(batch) {
+			return false
+		}
 		return failed == nil
 	})
 	if err != nil {
 		return cov, err
 	}
 	table.Finish()
-	cov.Captures, cov.Decoded, cov.Keys = src.Stats(), table.Stats(), j.keys.Stats()
+	cov = j.coverage(src, table)
 	for i := range cov.Captures.Files {
 		f := &cov.Captures.Files[i]
-		if f.First != 0 && (cov.First == 0 || f.First < cov.First) {
-			cov.First = f.First
-		}
-		cov.Last = max(cov.Last, f.Last)
 		if d := f.Damage; d != nil {
 			read := fmt.Sprintf("read up to frame %d", d.Frame)
 			if d.Frame == 0 {
@@ -128,6 +142,19 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 		j.warn(fmt.Sprintf("interrupted after %d frames: the results are of these only", packets))
 	}
 	return cov, failed
+}
+
+// coverage is what is known of the captures so far, beside what flows say.
+func (j *job) coverage(src pcaps.Source, table *flows.Table) rules.Coverage {
+	cov := rules.Coverage{Captures: src.Stats(), Decoded: table.Stats(), Keys: j.keys.Stats()}
+	for i := range cov.Captures.Files {
+		f := &cov.Captures.Files[i]
+		if f.First != 0 && (cov.First == 0 || f.First < cov.First) {
+			cov.First = f.First
+		}
+		cov.Last = max(cov.Last, f.Last)
+	}
+	return cov
 }
 
 // read hands the packets of src to take, up to --count of them, until it
