@@ -128,7 +128,7 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 		return err
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(auditCommand(status), flowsCommand(), hostsCommand(), explainCommand(), diffCommand(status),
+	root.AddCommand(auditCommand(status), liveCommand(status), flowsCommand(), hostsCommand(), explainCommand(), diffCommand(status),
 		diagramCommand(), schemaCommand(), versionCommand(), manCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
 	return root
@@ -181,10 +181,16 @@ func hostsCommand() *cobra.Command {
 // inputFlags are those of every command that reads captures.
 func inputFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
 	fs.StringArrayVarP(&o.captures, "read", "r", nil, "read `FILE`, a directory or a glob; - is standard input (repeatable; same as naming it)")
+	fs.BoolVar(&o.recursive, "recursive", false, "descend into directories")
+	packetFlags(fs, o, kind)
+}
+
+// packetFlags are those of every command that takes in packets and gives results
+// of a kind.
+func packetFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
 	fs.StringVarP(&o.filter, "filter", "f", "", "take only the frames that the `BPF` expression takes")
 	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames")
 	fs.BoolP("no-names", "n", false, "accepted out of habit: names are never looked up")
-	fs.BoolVar(&o.recursive, "recursive", false, "descend into directories")
 	fs.StringVarP(&o.format, "format", "o", report.All()[0].Name, "write as `FORMAT`: "+report.Names(kind))
 	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
 	fs.StringVar(&o.color, "color", "auto", "colour the output: auto, always or never")

@@ -28,6 +28,7 @@ type monitor struct {
 	table *flows.Table
 	tally *rules.Tally // of what is settled for good
 	keep  time.Duration
+	least time.Duration      // between two looks
 	show  func(*rules.Audit) // is told of every look's
 	// judged is told of every flow and its verdict in a look; nil where nobody
 	// asks.
@@ -66,7 +67,7 @@ const (
 )
 
 const (
-	refreshLeast = time.Second // between two looks
+	refreshLeast = time.Second // between two looks, as a rule
 	refreshShare = 20          // times as long as a look takes is the least time between two: 5 % of all
 	stepFlows    = 1 << 10     // flows of one step: about a millisecond
 	stepShare    = 3           // times as long as a step takes the packets have for themselves, when there are many
@@ -128,7 +129,7 @@ func (m *monitor) step(began time.Time) {
 	m.spent += took
 	m.resume = now.Add(stepShare * took)
 	if m.phase == waiting {
-		m.due = now.Add(max(refreshLeast, refreshShare*m.spent))
+		m.due = now.Add(max(m.least, refreshShare*m.spent))
 	}
 }
 

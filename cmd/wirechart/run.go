@@ -47,10 +47,13 @@ type job struct {
 	// open opens what is captured; nil for the captures named.
 	open func(pcaps.Options) (pcaps.Source, error)
 	// ready is told where packets come from and where they go, before the first;
-	// after is called between batches, also while none come, and says whether to
-	// go on. Both are nil but where a run does not end by itself.
-	ready func(src pcaps.Source, table *flows.Table)
-	after func(batch []pcaps.Packet) bool
+	// before and after are called with each batch, before and after the table
+	// has it, also with the empty ones while no packets come; after says whether
+	// to go on. All are nil but where a run is endless: it ends when it is told to.
+	endless bool
+	ready   func(src pcaps.Source, table *flows.Table)
+	before  func(batch []pcaps.Packet)
+	after   func(batch []pcaps.Packet) bool
 
 	// begin is told the names of the captures before the first flow comes.
 	begin func(files []string)
@@ -117,6 +120,9 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 				j.packet(&batch[i])
 			}
 		}
+		if j.before != nil {
+			j.before(batch)
+		}
 		table.Add(batch)
 		if j.after != nil && !j.after(batch) {
 			return false
@@ -138,7 +144,7 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 			j.warn(fmt.Sprintf("%s: %s: %s (at byte %d)", f.Name, read, d.Reason, d.Offset))
 		}
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !j.endless {
 		j.warn(fmt.Sprintf("interrupted after %d frames: the results are of these only", packets))
 	}
 	return cov, failed

@@ -1,0 +1,153 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"wirechart/pcaps"
+)
+
+// dripping is a Source that hands out a few packets at a time, and sometimes
+// none, as an interface does.
+type dripping struct {
+	pcaps.Source
+	reads int
+	each  func(batch []pcaps.Packet) // may change what is handed out; nil as a rule
+}
+
+func (d *dripping) Read(batch []pcaps.Packet) (int, error) {
+	if d.reads++; d.reads%5 == 0 {
+		return 0, nil
+	}
+	n, err := d.Source.Read(batch[:min(len(batch), d.reads%7+1)])
+	if d.each != nil {
+		d.each(batch[:n])
+	}
+	return n, err
+}
+
+// liveOver runs wirechart live over a capture, as if its frames came from an
+// interface, with looks as often as there can be.
+func liveOver(t *testing.T, ctx context.Context, l *liveOptions, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	t.Setenv("COLUMNS", "")
+	l.refresh = time.Nanosecond
+	cmd := liveCommandOf(&status, l)
+	var out, errs bytes.Buffer
+	cmd.SetArgs(append([]string{"--no-sandbox"}, args...))
+	cmd.SetOut(&out)
+	cmd.SetErr(&errs)
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	if err := cmd.ExecuteContext(ctx); err != nil {
+		complain(&errs, err)
+		status = exitError
+	}
+	return status, out.String(), errs.String()
+}
+
+// from opens captures in the place of interfaces.
+func from(each func([]pcaps.Packet)) *liveOptions {
+	return &liveOptions{open: func(names []string, o pcaps.LiveOptions) (pcaps.Source, error) {
+		src, err := pcaps.Open(names, pcaps.Options{Filter: o.Filter})
+		return &dripping{Source: src, each: each}, err
+	}}
+}
+
+// TestLiveEndsAsAudit holds the audit at the end of a live run against that of a
+// file with the same frames: not a byte differs, however often the flows were
+// looked at on the way.
+func TestLiveEndsAsAudit(t *testing.T) {
+	list, err := filepath.Glob(samples + "*.pcap*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range list {
+		if strings.HasSuffix(file, ".want") {
+			continue
+		}
+		for _, format := range []string{"json", "wide"} {
+			wantStatus, want, _ := wirechart(t, "audit", "-o", format, file)
+			status, got, stderr := liveOver(t, context.Background(), from(nil), "-i", file, "-o", format)
+			// The last section says what can be read again: not the same thing.
+			got, _, _ = strings.Cut(got, "\nNext\n")
+			want, _, _ = strings.Cut(want, "\nNext\n")
+			if status != wantStatus || !strings.HasSuffix(got, want) {
+				t.Errorf("%s as %s: status %d, want %d; %s\n%s\nwant\n%s", file, format, status, wantStatus, stderr, got, want)
+			}
+		}
+	}
+}
+
+// TestLiveWrites holds what -w keeps against what came.
+func TestLiveWrites(t *testing.T) {
+	site := samples + "site-violations.pcapng"
+	all := filepath.Join(t.TempDir(), "all.pcapng")
+	if status, _, stderr := liveOver(t, context.Background(), from(nil), "-i", site, "-w", all); status != exitFindings {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	_, want, _ := wirechart(t, "flows", "-o", "jsonl", site)
+	_, got, _ := wirechart(t, "flows", "-o", "jsonl", all)
+	if strings.ReplaceAll(got, all, "") != strings.ReplaceAll(want, site, "") {
+		t.Errorf("the flows of what was written are\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestLiveEnds ends a run by what ends one.
+func TestLiveEnds(t *testing.T) {
+	site := samples + "site.pcapng"
+	if status, out, stderr := liveOver(t, context.Background(), from(nil), "-i", site, "-c", "7", "-o", "json"); !strings.Contains(out, `"packets": 7,`) || status != exitUndecided {
+		t.Errorf("-c 7: status %d, %s%s", status, out, stderr)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	seen := 0
+	l := from(func(batch []pcaps.Packet) {
+		if seen += len(batch); seen > 20 {
+			cancel()
+		}
+	})
+	if _, out, stderr := liveOver(t, ctx, l, "-i", site); !strings.Contains(out, "Flows  1 flow in all") || strings.Contains(stderr, "interrupted") {
+		t.Errorf("an interrupt: %s%s", out, stderr)
+	}
+	idle := &liveOptions{open: func([]string, pcaps.LiveOptions) (pcaps.Source, error) { return nothing{}, nil }}
+	began := time.Now()
+	if status, _, stderr := liveOver(t, context.Background(), idle, "-i", "x", "--duration", "50ms"); status != exitUndecided || time.Since(began) > 20*time.Second {
+		t.Errorf("--duration: status %d after %s: %s", status, time.Since(began), stderr)
+	}
+}
+
+// nothing is an interface on which nothing comes.
+type nothing struct{ pcaps.Source }
+
+func (nothing) Read([]pcaps.Packet) (int, error) { time.Sleep(time.Millisecond); return 0, nil }
+func (nothing) Stats() pcaps.Stats {
+	return pcaps.Stats{Files: []pcaps.FileStats{{Name: "x", Format: "live"}}}
+}
+func (nothing) Close() error { return nil }
+
+// TestLiveMistakes holds what is said of what cannot be done.
+func TestLiveMistakes(t *testing.T) {
+	for _, c := range []struct{ args, says string }{
+		{"", "-i"},
+		{"-i x --duration -1s", "--duration"},
+		{"-i x -s -1", "--snaplen"},
+		{"x.pcap -i x", "wirechart audit"},
+		{"-i x -w /nowhere/all.pcapng", "--write /nowhere/all.pcapng: no such file"},
+		{"-i x -o xls", `"xls"`},
+	} {
+		l := &liveOptions{open: func([]string, pcaps.LiveOptions) (pcaps.Source, error) { return nothing{}, nil }}
+		status, out, stderr := liveOver(t, context.Background(), l, strings.Fields(c.args)...)
+		if status != exitError || out != "" || !strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("live %s: status %d, %q, %q; want %q", c.args, status, out, stderr, c.says)
+		}
+	}
+	if os.Getuid() == 0 {
+		if status, _, stderr := liveOver(t, context.Background(), &liveOptions{open: openInterfaces}, "-i", "nowhere9"); status != exitError || !strings.Contains(stderr, "nowhere9") {
+			t.Errorf("an interface that is not there: %d, %s", status, stderr)
+		}
+	}
+}
