@@ -63,7 +63,12 @@ func cloneLists[K comparable, V any](m map[K][]V) map[K][]V {
 func (t *Tally) Clone(p *Policy) *Tally {
 	c := *t
 	c.p = p
+	c.pairs = make(pairBook, len(t.pairs))
 	c.edges = slices.Clone(t.edges)
+	for i := range c.edges {
+		c.clonePairs(&c.edges[i].pairs)
+	}
+	c.clonePairs(&c.ambient)
 	c.counted = nil
 	c.crowds = maps.Clone(t.crowds)
 	c.order = make([]*group, len(t.order))
@@ -73,6 +78,7 @@ func (t *Tally) Clone(p *Policy) *Tally {
 		x := &groups[i]
 		*x = *g
 		x.clients, x.servers = slices.Clip(g.clients), slices.Clip(g.servers)
+		c.clonePairs(&x.pairs)
 		c.order[i], c.groups[x.key] = x, x
 	}
 	c.chooserOrder = make([]*chooser, len(t.chooserOrder))
@@ -85,6 +91,16 @@ func (t *Tally) Clone(p *Policy) *Tally {
 		c.chooserOrder[i], c.choosers[x.client] = &x, &x
 	}
 	return &c
+}
+
+// clonePairs makes a list, copied as it is from another Tally, one of t.
+func (t *Tally) clonePairs(of *pairList) {
+	of.list = slices.Clone(of.list)
+	for i, p := range of.list {
+		x := *p
+		of.list[i] = &x
+		t.pairs[pairKey{of, x.Client, x.Server, x.Proto, x.Port}] = &x
+	}
 }
 
 // At says that the flows are looked at at a time, nanoseconds, by the clock of
