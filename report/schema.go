@@ -6,10 +6,11 @@ import (
 	"strings"
 
 	"wirechart/dissect"
+	"wirechart/rules/firewall"
 )
 
 // Schema is the JSON Schema (draft 2020-12) of what the JSON formats write:
-// "flow", "audit", "hosts", "explain" and "diff" are the kinds. They are made from what writes the
+// "flow", "audit", "hosts", "explain", "diff", "rules" and "verify" are the kinds. They are made from what writes the
 // documents: the keys of facts, and the document types of json.go.
 func Schema(kind string) ([]byte, bool) {
 	var s schema
@@ -24,6 +25,10 @@ func Schema(kind string) ([]byte, bool) {
 		s = documentSchema(ExplainSchema, "An explanation of a finding, an edge, a flow or a frame", explainDoc{})
 	case "diff":
 		s = documentSchema(DiffSchema, "What changed between two audits", DiffDoc{})
+	case "rules":
+		s = documentSchema(firewall.Schema, "Firewall rules", firewall.Document{})
+	case "verify":
+		s = documentSchema(firewall.VerifySchema, "What a ruleset does to the documented connections", firewall.Verification{})
 	default:
 		return nil, false
 	}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"iter"
 	"net/netip"
 	"slices"
 	"strings"
@@ -66,6 +67,14 @@ func (inv *Inventory) Hosts() []*HostPin {
 		return nil
 	}
 	return inv.hostPin
+}
+
+// Addresses are the entries by address, in the order of the addresses.
+func (inv *Inventory) Addresses() iter.Seq2[netip.Prefix, *HostPin] {
+	if inv == nil {
+		return func(func(netip.Prefix, *HostPin) bool) {}
+	}
+	return inv.byAddr.AllSorted()
 }
 
 // LoadInventory reads an inventory file; its roles are components of d. What is

@@ -16,12 +16,13 @@ import (
 // layers are the packages in the order of a packet's path. Each may import
 // those it names, and never turns back.
 var layers = map[string][]string{
-	"wirechart/pcaps":         {},
-	"wirechart/dissect":       {},
-	"wirechart/flows":         {"wirechart/pcaps", "wirechart/dissect"},
-	"wirechart/rules":         {"wirechart/pcaps", "wirechart/dissect", "wirechart/flows"},
-	"wirechart/report":        {"wirechart/pcaps", "wirechart/dissect", "wirechart/flows", "wirechart/rules"},
-	"wirechart/cmd/wirechart": {"wirechart/pcaps", "wirechart/dissect", "wirechart/flows", "wirechart/rules", "wirechart/report"},
+	"wirechart/pcaps":          {},
+	"wirechart/dissect":        {},
+	"wirechart/flows":          {"wirechart/pcaps", "wirechart/dissect"},
+	"wirechart/rules":          {"wirechart/pcaps", "wirechart/dissect", "wirechart/flows"},
+	"wirechart/rules/firewall": {"wirechart/flows", "wirechart/rules"},
+	"wirechart/report":         {"wirechart/pcaps", "wirechart/dissect", "wirechart/flows", "wirechart/rules", "wirechart/rules/firewall"},
+	"wirechart/cmd/wirechart":  {"wirechart/pcaps", "wirechart/dissect", "wirechart/flows", "wirechart/rules", "wirechart/rules/firewall", "wirechart/report"},
 }
 
 // only says which packages may import a library: the longest prefix holds.
