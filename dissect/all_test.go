@@ -124,6 +124,7 @@ func TestEveryProtocolHasSamples(t *testing.T) {
 					spoke[m.from] = true
 				}
 			}
+			c.end()
 		}
 		if !spoke[ToServer] || !spoke[ToClient] {
 			t.Errorf("dissector %d, %s: no sample of both directions", i, d.Name)
@@ -409,8 +410,8 @@ func FuzzDissect(f *testing.F) {
 			}
 			c.say(dir, b[:n])
 			b = b[n:]
-			if held := c.set.Held(); held != len(c.state.waiting[0])+len(c.state.waiting[1]) {
-				t.Fatalf("%d bytes accounted for, %d wait", held, len(c.state.waiting[0])+len(c.state.waiting[1]))
+			if held := c.set.Held(); held != c.state.held() {
+				t.Fatalf("%d bytes accounted for, %d wait", held, c.state.held())
 			}
 		}
 		c.end()

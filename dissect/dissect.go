@@ -85,6 +85,13 @@ type Dissector struct {
 	New func(*Context) Parser
 }
 
+// holder is a Parser that keeps bytes of messages whose rest has not come, beside
+// those that it leaves unconsumed. They count as waiting bytes do: Set bounds
+// all of them together.
+type holder interface {
+	holds() int // bytes
+}
+
 // renewable is a Parser that can be made ready for another flow of the same
 // run when its own is over. Those of the most frequent protocols are: what they
 // take is in the cache already, and nobody has to collect it.

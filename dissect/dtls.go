@@ -179,6 +179,9 @@ type dtlsParser struct {
 	records uint16
 }
 
+// holds is the bytes of messages that wait for what is missing.
+func (p *dtlsParser) holds() int { return p.tls.holds() + p.sides[0].size + p.sides[1].size }
+
 // dtlsSide is the messages of one direction.
 type dtlsSide struct {
 	begun   bool

@@ -251,6 +251,15 @@ type quicParser struct {
 	conn    *quicConnection
 }
 
+// holds is the bytes of CRYPTO frames that wait for what is missing, and of
+// messages that are not whole.
+func (p *quicParser) holds() int {
+	if p.conn == nil {
+		return 0
+	}
+	return p.conn.tls.holds() + p.conn.crypto[0].size + p.conn.crypto[1].size
+}
+
 type quicID struct {
 	b [maxQUICID]byte
 	n uint8

@@ -183,6 +183,9 @@ func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	return 4 + size, nil
 }
 
+// holds is the space for joined fragments, which is kept for the next record.
+func (p *rpcParser) holds() int { return cap(p.joined) }
+
 // record reads the record that b begins with, as far as it is of interest.
 func (p *rpcParser) record(b []byte, facts *Facts) error {
 	head, whole := p.join(b, rpcReplyHeader)
@@ -213,6 +216,9 @@ func (p *rpcParser) record(b []byte, facts *Facts) error {
 
 // join returns the first want bytes of the record that b begins with, or all of
 // it when it is shorter; whole says that they are there.
+//
+// What is joined stays in the stream as well, so that holds counts it twice
+// while the record is not whole.
 func (p *rpcParser) join(b []byte, want int) (message []byte, whole bool) {
 	p.joined = p.joined[:0]
 	for at := 0; ; {

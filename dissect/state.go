@@ -32,7 +32,7 @@ type Set struct {
 	first   [3][2][256]uint64 // those among them that may begin with a byte, by direction
 	context *Context
 
-	held    int // bytes waiting in all States
+	held    int // bytes waiting in all States, and held by their Parsers
 	spare   [][]byte
 	idle    [][]renewable // by dissector, Parsers whose flows are over
 	maxHeld int
@@ -118,6 +118,9 @@ func (s *Set) release(i int, p Parser, facts *Facts) {
 	}
 }
 
+// held is the number of bytes that wait in s and its Parser.
+func (s *State) held() int { return len(s.waiting[0]) + len(s.waiting[1]) + s.own }
+
 // Held is the number of bytes that wait in all flows.
 func (s *Set) Held() int { return s.held }
 
@@ -153,6 +156,8 @@ type State struct {
 	Facts
 
 	parser  Parser
+	holder  holder // the parser, where it holds bytes; nil for most
+	own     int    // bytes that it held when it was asked last
 	waiting [2][]byte // delivered and not consumed
 	skip    [2]uint64 // bytes still to be passed over
 	unseen  [2]uint64 // bytes lost while probing, before those that wait
@@ -374,7 +379,28 @@ func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
 	}
 	s.phase = parsing
 	s.parser = set.parser(i)
+	s.holder, _ = s.parser.(holder)
 	return true
+}
+
+// account adds up what the Parser holds. Where that is too much, the flow is
+// not read any further.
+func (s *State) account(set *Set) {
+	n := s.holder.holds()
+	grown := n > s.own
+	set.held += n - s.own
+	s.own = n
+	if grown && set.held > set.maxHeld {
+		s.lost = true
+		s.finish(set)
+	}
+}
+
+// close ends the Parser.
+func (s *State) close(set *Set) {
+	set.release(int(s.reading-1), s.parser, &s.Facts)
+	set.held -= s.own
+	s.parser, s.holder, s.own = nil, nil, 0
 }
 
 // abandon gives up one direction; with both given up, the flow is done.
@@ -403,6 +429,11 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 			s.finish(set)
 			return
 		}
+		if s.holder != nil {
+			if s.account(set); s.phase == done {
+				return
+			}
+		}
 		if t != TCP {
 			return // a datagram is whole: one bad one says nothing of the next
 		}
@@ -411,8 +442,7 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 			s.skip[dir] = uint64(max(n-len(b), 0))
 			s.keep(set, dir, b[min(n, len(b)):])
 			if s.phase == parsing {
-				set.release(int(s.reading-1), s.parser, &s.Facts)
-				s.parser = nil
+				s.close(set)
 				s.phase = probing
 				s.ruledOut = [2]uint64{1 << (s.reading - 1), 1 << (s.reading - 1)}
 			}
@@ -499,8 +529,7 @@ func (s *State) Close(set *Set) {
 // finish lets the Parser conclude and gives back what the State holds.
 func (s *State) finish(set *Set) {
 	if s.parser != nil {
-		set.release(int(s.reading-1), s.parser, &s.Facts)
-		s.parser = nil
+		s.close(set)
 	}
 	for d := range s.waiting {
 		set.held -= len(s.waiting[d])

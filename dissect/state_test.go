@@ -338,6 +338,50 @@ func TestStateBoundsWhatWaits(t *testing.T) {
 	s.accounts()
 }
 
+// TestHeldByParsers: what Parsers keep of unfinished messages is bounded with
+// what waits, over all flows together, and given back at the end.
+func TestHeldByParsers(t *testing.T) {
+	record := func(typ byte, n int) []byte { return append([]byte{typ, 3, 3, byte(n >> 8), byte(n)}, make([]byte, n)...) }
+	hello := record(recordHandshake, 16000)
+	copy(hello[recordHeader:], []byte{msgClientHello, 0, 0xf0, 0, 3, 3}) // of 61440 bytes
+	dtls := make([]byte, 13+12+1000)
+	copy(dtls, []byte{recordHandshake, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, (12 + 1000) >> 8, (12 + 1000) & 0xff,
+		msgClientHello, 0, 0x3f, 0xff, 0, 0, 0, 0x10, 0, 0, 1000 >> 8, 1000 & 0xff}) // the part from 4096 on
+	for _, c := range []struct {
+		name  string
+		over  Transport
+		port  uint16
+		bytes []byte
+		most  int // more than one flow holds
+	}{
+		{"tls", TCP, 443, hello, 17000},
+		{"dtls", UDP, 443, dtls, 1100},
+	} {
+		set := NewSet(All(), &Context{}, 4*c.most)
+		states := make([]State, 100)
+		held := 0
+		for i := range states {
+			s := &states[i]
+			s.Data(set, c.over, ToServer, [2]uint16{40000, c.port}, true, c.bytes)
+			if name := s.Protocol(set); name != c.name {
+				t.Fatalf("%s was taken for %q", c.name, name)
+			}
+			if held = max(held, s.own); set.Held() > set.maxHeld+c.most {
+				t.Fatalf("%s: %d bytes held, of %d", c.name, set.Held(), set.maxHeld)
+			}
+		}
+		if held == 0 || !states[len(states)-1].Done(ToServer) || !states[len(states)-1].Lost() {
+			t.Errorf("%s: a Parser held %d bytes; the last flow is read on: %v", c.name, held, !states[len(states)-1].Done(ToServer))
+		}
+		for i := range states {
+			states[i].Close(set)
+		}
+		if set.Held() != 0 {
+			t.Errorf("%s: %d bytes held after the end", c.name, set.Held())
+		}
+	}
+}
+
 func TestStateFlips(t *testing.T) {
 	// A server's message in what was taken for the client's direction.
 	s := newStage(t, 1000)

@@ -20,7 +20,7 @@ var tds = Dissector{
 	Over:  TCP,
 	Ports: []uint16{1433},
 	Probe: probeTDS,
-	New:   func(c *Context) Parser { return &tdsParser{inner: tlsDissector.New(c)} },
+	New:   func(c *Context) Parser { return &tdsParser{inner: &tlsParser{context: c}} },
 }
 
 const (
@@ -57,11 +57,16 @@ func probeTDS(_ Dir, b []byte) Match {
 }
 
 type tdsParser struct {
-	inner    Parser // of the records of TLS
+	inner    *tlsParser // of the records of TLS
 	records  [2][]byte
 	skip     [2]int // bytes of records to be passed over
 	answered bool   // the server's answer to PRELOGIN was read
 	bare     bool   // records stand in the stream themselves
+}
+
+// holds is the bytes of records that are not whole.
+func (p *tdsParser) holds() int {
+	return len(p.records[0]) + len(p.records[1]) + p.inner.holds()
 }
 
 func (p *tdsParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {

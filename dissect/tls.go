@@ -260,6 +260,19 @@ type tlsParser struct {
 	sides  [2]tlsSide
 }
 
+// holds is the bytes of messages that are not whole, and of records that cannot
+// be opened yet.
+func (p *tlsParser) holds() int {
+	n := len(p.sides[0].joined) + len(p.sides[1].joined)
+	if o := p.opener; o != nil {
+		n += o.bytes
+		if o.inner != nil {
+			n += o.inner.held()
+		}
+	}
+	return n
+}
+
 func (p *tlsParser) renew() {
 	*p = tlsParser{context: p.context, given: p.given[:0]}
 }

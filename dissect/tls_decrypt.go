@@ -204,7 +204,8 @@ func (o *tlsOpener) wants(p *tlsParser, dir Dir, typ int) bool {
 func (p *tlsParser) sealedRecord(dir Dir, typ, version int, fragment []byte, facts *Facts) error {
 	o := p.opener
 	if p.serverHello == helloMissing {
-		if o.bytes += len(fragment); o.bytes <= maxEarlyBytes {
+		if o.bytes+len(fragment) <= maxEarlyBytes {
+			o.bytes += len(fragment)
 			o.waiting = append(o.waiting, earlyRecord{typ, version, bytes.Clone(fragment), facts.Frame, facts.Now})
 		}
 		p.opaque(dir, typ, version, len(fragment), facts)
@@ -226,7 +227,7 @@ func (p *tlsParser) openWaiting(facts *Facts) error {
 	frame, now := facts.Frame, facts.Now
 	defer func() { facts.Frame, facts.Now = frame, now }()
 	list := o.waiting
-	o.waiting = nil
+	o.waiting, o.bytes = nil, 0
 	for _, r := range list {
 		if !o.live(p.client) {
 			break
@@ -512,6 +513,11 @@ func (p *tlsParser) inside(dir Dir, b []byte, facts *Facts) {
 		}
 		state.Data(set, TCP, inner, [2]uint16{}, true, b)
 	})
+	if o.inner.phase == done && p.settled && !p.offersLater {
+		// What is inside is none of the protocols that are read there, or says
+		// nothing more, and the handshake is over: the rest stays sealed.
+		o.sides[0].opener, o.sides[1].opener = nil, nil
+	}
 }
 
 // within lends the flow's facts to the inner dissection.
