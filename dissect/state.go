@@ -156,8 +156,8 @@ type State struct {
 	Facts
 
 	parser  Parser
-	holder  holder // the parser, where it holds bytes; nil for most
-	own     int    // bytes that it held when it was asked last
+	holder  holder    // the parser, where it holds bytes; nil for most
+	own     int       // bytes that it held when it was asked last
 	waiting [2][]byte // delivered and not consumed
 	skip    [2]uint64 // bytes still to be passed over
 	unseen  [2]uint64 // bytes lost while probing, before those that wait

@@ -341,7 +341,9 @@ func TestStateBoundsWhatWaits(t *testing.T) {
 // TestHeldByParsers: what Parsers keep of unfinished messages is bounded with
 // what waits, over all flows together, and given back at the end.
 func TestHeldByParsers(t *testing.T) {
-	record := func(typ byte, n int) []byte { return append([]byte{typ, 3, 3, byte(n >> 8), byte(n)}, make([]byte, n)...) }
+	record := func(typ byte, n int) []byte {
+		return append([]byte{typ, 3, 3, byte(n >> 8), byte(n)}, make([]byte, n)...)
+	}
 	hello := record(recordHandshake, 16000)
 	copy(hello[recordHeader:], []byte{msgClientHello, 0, 0xf0, 0, 3, 3}) // of 61440 bytes
 	dtls := make([]byte, 13+12+1000)
