@@ -21,9 +21,9 @@ import (
 // over. The same text stands in the decryption-secrets blocks of pcapng.
 
 const (
-	maxKeyLogLine     = 1 << 10 // bytes of a line; those that are used have at most 200
-	maxKeyLogSessions = 1 << 18 // connections whose secrets are kept
-	maxResumable      = 1 << 16 // sessions remembered that may be resumed
+	maxKeyLogLine        = 1 << 10 // bytes of a line; those that are used have at most 200
+	maxKeyLogConnections = 1 << 18 // connections whose secrets are kept
+	maxResumable         = 1 << 16 // sessions remembered that may be resumed
 )
 
 // secretKind says what a secret is for.
@@ -67,27 +67,27 @@ type tlsSecrets [secretKinds][]byte
 // and what came of using them. It is bounded, it is never printed, and it
 // belongs to the goroutine of the parsers. The zero value is ready for use.
 type KeyLog struct {
-	sessions  map[[32]byte]*tlsSecrets
-	resumable map[[32]byte][]byte // master secrets up to TLS 1.2, by the SHA-256 of a session ID or a ticket
-	stats     KeyLogStats
+	connections map[[32]byte]*tlsSecrets
+	resumable   map[[32]byte][]byte // master secrets up to TLS 1.2, by the SHA-256 of a session ID or a ticket
+	stats       KeyLogStats
 }
 
 // KeyLogStats says how far keys went. It holds no secrets.
 type KeyLogStats struct {
-	Given     bool // a key log was given or found
-	Sessions  int  // connections that there are secrets of
-	Lines     int  // lines of the format, comments aside
-	Malformed int  // lines that are not
-	Ignored   int  // lines passed over because there were too many connections
-	Opened    int  // connections that were decrypted
-	Failed    int  // connections that there were secrets of and that could not be decrypted
-	Closed    int  // sealed connections that there were no secrets of
+	Given       bool // a key log was given or found
+	Connections int  // that there are secrets of
+	Lines       int  // lines of the format, comments aside
+	Malformed   int  // lines that are not
+	Ignored     int  // lines passed over because there were too many connections
+	Opened      int  // connections that were decrypted
+	Failed      int  // connections that there were secrets of and that could not be decrypted
+	Closed      int  // sealed connections that there were no secrets of
 }
 
 // Stats says what has been read and decrypted so far.
 func (k *KeyLog) Stats() KeyLogStats {
 	s := k.stats
-	s.Sessions = len(k.sessions)
+	s.Connections = len(k.connections)
 	return s
 }
 
@@ -162,17 +162,17 @@ func (k *KeyLog) add(line []byte) error {
 		return errKeyLogSecret
 	}
 	k.stats.Lines++
-	s := k.sessions[random]
+	s := k.connections[random]
 	if s == nil {
-		if len(k.sessions) >= maxKeyLogSessions {
+		if len(k.connections) >= maxKeyLogConnections {
 			k.stats.Ignored++
 			return nil
 		}
-		if k.sessions == nil {
-			k.sessions = make(map[[32]byte]*tlsSecrets)
+		if k.connections == nil {
+			k.connections = make(map[[32]byte]*tlsSecrets)
 		}
 		s = new(tlsSecrets)
-		k.sessions[random] = s
+		k.connections[random] = s
 	}
 	s[kind] = secret
 	return nil

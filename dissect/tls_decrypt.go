@@ -103,7 +103,7 @@ func (p *tlsParser) keyed(dir Dir, h *clientHello) {
 	o := p.opener
 	o.client = [32]byte(random)
 	o.waiting, o.bytes = nil, 0 // early data ahead of a HelloRetryRequest is refused
-	o.secrets = o.keys.sessions[o.client]
+	o.secrets = o.keys.connections[o.client]
 	if o.earlier = o.keys.remembered(h.ticket); o.earlier == nil {
 		o.earlier = o.keys.remembered(h.sessionID)
 	}
@@ -121,7 +121,7 @@ func (o *tlsOpener) chosen(p *tlsParser, dir Dir, h *serverHello) {
 		o.known = false
 	}
 	if o.secrets == nil {
-		o.secrets = o.keys.sessions[o.client] // a capture may bring it with it
+		o.secrets = o.keys.connections[o.client] // a capture may bring it with it
 	}
 	if o.secrets != nil && negotiated(h.version) <= versionTLS12 {
 		o.keys.remember(h.sessionID, o.secrets[masterSecret])

@@ -762,8 +762,8 @@ func TestKeyLog(t *testing.T) {
 				}
 			}
 		})
-		if err != nil || k.Stats().Sessions != c.sessions || strings.Join(bad, " ") != c.bad {
-			t.Errorf("%.60q: %d sessions, malformed lines %q, %v; want %d, %q", c.text, k.Stats().Sessions, bad, err, c.sessions, c.bad)
+		if err != nil || k.Stats().Connections != c.sessions || strings.Join(bad, " ") != c.bad {
+			t.Errorf("%.60q: %d sessions, malformed lines %q, %v; want %d, %q", c.text, k.Stats().Connections, bad, err, c.sessions, c.bad)
 		}
 	}
 	broken := io.MultiReader(strings.NewReader("CLIENT_RANDOM "), iotestError{})
@@ -789,7 +789,7 @@ func FuzzKeyLog(f *testing.F) {
 			}
 			last = line
 		})
-		if s := k.Stats(); err != nil || s.Sessions+s.Malformed > lines {
+		if s := k.Stats(); err != nil || s.Connections+s.Malformed > lines {
 			t.Errorf("%+v of %d lines, %v", s, lines, err)
 		}
 	})

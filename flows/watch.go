@@ -34,13 +34,14 @@ type Watch struct {
 
 // How much of a flow is kept beside what was named.
 const (
-	maxKept    = 64 // frames with messages in them
-	maxEnds    = 12 // frames with SYN, FIN or RST beyond those
-	openingLen = 4  // frames at the beginning, whatever they are
-	maxSilent  = 6  // frames with payload in a row of which nothing was read
-	maxUseful  = 2  // frames with user data alone
-	maxAgain   = 8  // retransmissions
-	maxOpen    = 4096
+	maxKept      = 64 // frames with messages in them
+	maxEnds      = 12 // frames with SYN, FIN or RST beyond those
+	openingLen   = 4  // frames at the beginning, whatever they are
+	maxSilent    = 6  // frames with payload in a row of which nothing was read
+	maxUseful    = 2  // frames with user data alone
+	maxAgain     = 8  // retransmissions
+	maxOpen      = 4096
+	maxConcluded = 64 // messages that conclude
 
 	quoteGrace = int64(30e9) // how much later than a flow's last packet an ICMP error about it counts
 )
@@ -488,7 +489,7 @@ func (w *watchTracer) Read(m dissect.Message) {
 	switch {
 	case x != nil:
 		x.Messages = append(x.Messages, m)
-	case m.Concludes:
+	case m.Concludes && len(u.story.Concluded) < maxConcluded:
 		u.story.Concluded = append(u.story.Concluded, m)
 	}
 }

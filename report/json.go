@@ -172,11 +172,11 @@ type coverageDoc struct {
 }
 
 type decryptionDoc struct {
-	Sessions  int `json:"sessions" doc:"connections that there were secrets of"`
-	Decrypted int `json:"decrypted" doc:"connections seen and decrypted"`
-	Failed    int `json:"failed" doc:"connections that their secrets did not open"`
-	Without   int `json:"without" doc:"connections seen that there were no secrets of"`
-	Malformed int `json:"malformed_lines" doc:"lines of key logs that are not of the format"`
+	Connections int `json:"connections" doc:"connections that there were secrets of"`
+	Decrypted   int `json:"decrypted" doc:"connections seen and decrypted"`
+	Failed      int `json:"failed" doc:"connections that their secrets did not open"`
+	Without     int `json:"without" doc:"connections seen that there were no secrets of"`
+	Malformed   int `json:"malformed_lines" doc:"lines of key logs that are not of the format"`
 }
 
 type captureDoc struct {
@@ -402,7 +402,7 @@ func newCoverageDoc(c *rules.Coverage) coverageDoc {
 		Lossy:            c.Lossy,
 	}
 	if k := c.Keys; k.Given {
-		doc.Decryption = &decryptionDoc{k.Sessions, k.Opened, k.Failed, k.Closed, k.Malformed}
+		doc.Decryption = &decryptionDoc{k.Connections, k.Opened, k.Failed, k.Closed, k.Malformed}
 	}
 	for i := range c.Captures.Files {
 		f := &c.Captures.Files[i]

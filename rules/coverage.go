@@ -204,7 +204,7 @@ func (t *Tally) notes(cov *Coverage) []string {
 		if k.Closed > 0 {
 			rest += fmt.Sprintf(", and of %d more there are no secrets", k.Closed)
 		}
-		note("The keys hold secrets of %d TLS connections. Of those in the captures %d were decrypted%s.", k.Sessions, k.Opened, rest)
+		note("The keys hold secrets of %d TLS connections. Of those in the captures %d were decrypted%s.", k.Connections, k.Opened, rest)
 	}
 	if k := cov.Keys; k.Ignored > 0 {
 		note("There were secrets of more TLS connections than are kept; %d lines were not used.", k.Ignored)

@@ -15,6 +15,8 @@ import (
 // capture, is then known for what it is to.
 
 const (
+	portmapPort = 111 // RFC 1833 section 3
+
 	maxMapped         = 1 << 12 // ports of all hosts together
 	maxMappedPrograms = 8       // of one port: versions, and what shares the port
 )

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/bits"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"wirechart/flows"
@@ -554,6 +555,8 @@ func (c *clue) speaksWhat() string {
 		for _, r := range e.require {
 			switch {
 			case len(r.Any) == 0:
+			case r.app && c.service.port == portmapPort && slices.Contains(r.Any, "portmap"):
+				word = "the port mapper's protocol"
 			case r.app:
 				word = upper(r.Any[0])
 			case r.Name == "tls.client_cert" && c.grade == met:

@@ -132,6 +132,12 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 		rulesCommand(status),
 		diagramCommand(), schemaCommand(), versionCommand(), manCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		// Or a shell that it does not know would be the help text, and no error.
+		completion.Args = cobra.NoArgs
+		completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 	return root
 }
 

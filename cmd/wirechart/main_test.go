@@ -96,6 +96,7 @@ func TestMistakes(t *testing.T) {
 		{"unknown subcommand", []string{"diagram", "paint"}, []string{"paint"}},
 		{"unknown drawing", []string{"diagram", "draw", "-o", "png"}, []string{`"png"`, "svg, mermaid, dot, drawio"}},
 		{"drawing of flows", []string{"flows", "-o", "mermaid", site}, []string{"flows", "mermaid", "jsonl"}},
+		{"unknown shell", []string{"completion", "klingon"}, []string{`"klingon"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, stdout, stderr := wirechart(t, c.args...)
