@@ -1,18 +1,18 @@
 package pcaps
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
+	"strconv"
+	"strings"
 
-	"github.com/google/gopacket/pcap"
 	"golang.org/x/net/bpf"
 )
 
 // filter takes the frames that match a BPF expression. libpcap compiles the
-// expression, once for every link type that occurs; x/net/bpf runs it.
+// expression, once for every link type that occurs; x/net/bpf runs it. An
+// expression may also be a program that is compiled already: see bytecode.
 type filter struct {
 	expr     string
 	programs map[LinkType]*program
@@ -109,43 +109,20 @@ func (p *program) match(frame *Packet) bool {
 	return err == nil && n > 0
 }
 
-// compile has libpcap compile an expression for a link type. gopacket's own
-// way there takes link types below 256 only, and as DLT numbers; a capture
-// file without frames says both to libpcap in its own words.
+// compile makes a program of an expression, or of bytecode, which is taken for
+// what was compiled for the link type.
 func compile(expr string, link LinkType) (*program, error) {
 	none := &program{}
-	in, out, err := os.Pipe()
+	raw, err := bytecode(expr)
+	if err == nil && raw == nil {
+		raw, err = compileExpression(expr, link)
+	}
 	if err != nil {
 		return none, err
-	}
-	defer in.Close()
-	header := make([]byte, classicHeader)
-	binary.NativeEndian.PutUint32(header, magicMicro)
-	binary.NativeEndian.PutUint16(header[4:], 2)
-	binary.NativeEndian.PutUint16(header[6:], 4)
-	binary.NativeEndian.PutUint32(header[16:], maxCaptured)
-	binary.NativeEndian.PutUint32(header[20:], uint32(link))
-	_, err = out.Write(header)
-	out.Close()
-	if err != nil {
-		return none, err
-	}
-	h, err := pcap.OpenOffline(fmt.Sprintf("/dev/fd/%d", in.Fd()))
-	if err != nil {
-		return none, fmt.Errorf("link type %s: %w", link, err)
-	}
-	defer h.Close()
-	compiled, err := h.CompileBPFFilter(expr)
-	if err != nil {
-		return none, err
-	}
-	raw := make([]bpf.RawInstruction, len(compiled))
-	for i, c := range compiled {
-		raw[i] = bpf.RawInstruction{Op: c.Code, Jt: c.Jt, Jf: c.Jf, K: c.K}
 	}
 	ins, whole := bpf.Disassemble(raw)
 	if !whole {
-		return none, errors.New("libpcap's program has instructions that are not understood")
+		return none, errors.New("the program has instructions that are not understood")
 	}
 	p := &program{ins: ins}
 	for i, in := range ins {
@@ -157,4 +134,39 @@ func compile(expr string, link LinkType) (*program, error) {
 		return none, err
 	}
 	return p, nil
+}
+
+// maxInstructions is how long a program may be that Linux takes (BPF_MAXINSNS).
+const maxInstructions = 4096
+
+// bytecode reads a filter that is compiled already, as `tcpdump -ddd` prints
+// it: the number of instructions, then each as four decimal numbers, one a line
+// or parted by commas. It returns nil for what is an expression in words.
+func bytecode(expr string) ([]bpf.RawInstruction, error) {
+	lines := strings.FieldsFunc(expr, func(r rune) bool { return r == '\n' || r == '\r' || r == ',' })
+	if len(lines) < 2 {
+		return nil, nil // no filter is one number alone
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(lines[0]))
+	if err != nil {
+		return nil, nil
+	}
+	if n != len(lines)-1 || n > maxInstructions {
+		return nil, fmt.Errorf("bytecode of %d instructions says that they are %d", len(lines)-1, n)
+	}
+	raw := make([]bpf.RawInstruction, n)
+	for i, line := range lines[1:] {
+		var v [4]uint64
+		fields := strings.Fields(line)
+		if len(fields) != len(v) {
+			return nil, fmt.Errorf("bytecode: instruction %d is not four numbers: %q", i, line)
+		}
+		for k, bits := range [4]int{16, 8, 8, 32} { // code, jump if true, jump if false, value
+			if v[k], err = strconv.ParseUint(fields[k], 10, bits); err != nil {
+				return nil, fmt.Errorf("bytecode: instruction %d: %w", i, err)
+			}
+		}
+		raw[i] = bpf.RawInstruction{Op: uint16(v[0]), Jt: uint8(v[1]), Jf: uint8(v[2]), K: uint32(v[3])}
+	}
+	return raw, nil
 }

@@ -1,7 +1,7 @@
 package pcaps
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -9,6 +9,17 @@ import (
 	"testing"
 	"time"
 )
+
+// eachCapture runs a test for every way to capture that this build has.
+func eachCapture(t *testing.T, test func(t *testing.T, by CaptureWith)) {
+	for _, name := range Captures() {
+		by, err := ParseCapture(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) { test(t, by) })
+	}
+}
 
 // loopback opens the loopback interface, or skips the test.
 func loopback(t *testing.T, o LiveOptions) Source {
@@ -26,14 +37,22 @@ func loopback(t *testing.T, o LiveOptions) Source {
 	return s
 }
 
-func TestLive(t *testing.T) {
+// udpTo is the filter "udp dst port PORT" for IPv4 over Ethernet, in bytecode:
+// builds without libpcap have no compiler.
+func udpTo(port int) string {
+	return fmt.Sprintf("11\n40 0 0 12\n21 0 7 2048\n48 0 0 23\n21 0 5 17\n40 0 0 20\n69 3 0 8191\n177 0 0 14\n72 0 0 16\n21 1 0 %d\n6 0 0 0\n6 0 0 262144\n", port)
+}
+
+func TestLive(t *testing.T) { eachCapture(t, testLive) }
+
+func testLive(t *testing.T, by CaptureWith) {
 	listener, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
 	port := listener.LocalAddr().(*net.UDPAddr).Port
-	s := loopback(t, LiveOptions{Filter: "udp and dst port " + strings.TrimPrefix(listener.LocalAddr().String(), "127.0.0.1:")})
+	s := loopback(t, LiveOptions{By: by, Filter: udpTo(port)})
 	defer s.Close()
 	const frames = 20
 	for range frames {
@@ -75,8 +94,10 @@ func TestLive(t *testing.T) {
 }
 
 // Close from another goroutine ends a Read that waits.
-func TestLiveClose(t *testing.T) {
-	s := loopback(t, LiveOptions{Filter: "ip proto 253"})
+func TestLiveClose(t *testing.T) { eachCapture(t, testLiveClose) }
+
+func testLiveClose(t *testing.T, by CaptureWith) {
+	s := loopback(t, LiveOptions{By: by, Filter: "1,6 0 0 0"})
 	done := make(chan error)
 	go func() {
 		_, _, err := s.ZeroCopyReadPacketData()
@@ -100,13 +121,16 @@ func TestLiveClose(t *testing.T) {
 }
 
 // What the kernel dropped can still be asked when the capture is closed.
-func TestLiveStatsAfterClose(t *testing.T) {
+func TestLiveStatsAfterClose(t *testing.T) { eachCapture(t, testLiveStatsAfterClose) }
+
+func testLiveStatsAfterClose(t *testing.T, by CaptureWith) {
 	listener, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	s := loopback(t, LiveOptions{Filter: "udp and dst port " + strings.TrimPrefix(listener.LocalAddr().String(), "127.0.0.1:")})
+	port := listener.LocalAddr().(*net.UDPAddr).Port
+	s := loopback(t, LiveOptions{By: by, Filter: udpTo(port)})
 	if _, err := listener.WriteTo([]byte("wirechart"), listener.LocalAddr()); err != nil {
 		t.Fatal(err)
 	}
@@ -123,8 +147,8 @@ func TestLiveErrors(t *testing.T) {
 	if _, err := OpenLive("none0", LiveOptions{}); err == nil || !strings.HasPrefix(err.Error(), "none0: ") {
 		t.Errorf("error %v", err)
 	}
-	err := liveError("eth0", errors.New("Permission Denied"), errors.New("socket: Operation not permitted"))
-	if !strings.Contains(err.Error(), "sudo setcap cap_net_raw=ep /") {
+	err := permissionError("eth0")
+	if !strings.Contains(err.Error(), "sudo setcap cap_net_raw=ep /") || !strings.Contains(err.Error(), "AmbientCapabilities=CAP_NET_RAW") {
 		t.Errorf("error %v does not say what to run", err)
 	}
 	if s := loopback(t, LiveOptions{}); s != nil {

@@ -9,7 +9,8 @@
 // file's statistics, never an error that hides the packets before it.
 //
 // gopacket is used for what it does well: live handles and the compiler of BPF
-// expressions. Files are read by this package's own reader.
+// expressions. Files are read by this package's own reader, and on Linux
+// interfaces are captured by its own ring (ring_linux.go), which costs less.
 package pcaps
 
 import (
@@ -67,8 +68,9 @@ type Source interface {
 type Stats struct {
 	Files []FileStats
 
-	// Live capture only: frames that the kernel handed over, that it dropped
-	// for lack of buffers, and that the interface dropped.
+	// Live capture only: frames that passed the kernel's filter, those of them
+	// that it dropped for lack of buffers, and those that the interface dropped
+	// before there was a filter.
 	Received, Dropped, InterfaceDropped uint64
 
 	Filtered uint64 // frames read and not taken by the BPF filter
@@ -87,6 +89,7 @@ type FileStats struct {
 	Links       []LinkType // link types that occurred, ascending
 	Comments    []string   // pcapng comments, the first few
 	Secrets     int        // decryption-secrets blocks
+	Outages     uint64     // live capture only: times that the interface went down or away
 	Damage      *Damage    // why reading ended before the end of the file, or nil
 }
 
