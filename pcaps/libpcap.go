@@ -125,7 +125,7 @@ func openLibpcap(name string, o LiveOptions) (Source, error) {
 // live is an interface being captured through libpcap.
 type live struct {
 	handle *pcap.Handle
-	mu     sync.Mutex  // held to close the handle, and to ask it for kernel
+	mu     sync.Mutex  // held to close the handle, to ask it for kernel, and to count
 	kernel pcap.Stats  // what libpcap counted last
 	closed atomic.Bool // changes under mu
 	stats  FileStats
@@ -152,6 +152,8 @@ func (l *live) next() ([]byte, gopacket.CaptureInfo, error) {
 		}
 		return nil, info, err
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	st := &l.stats
 	t := info.Timestamp.UnixNano()
 	if st.Frames == 0 || t < st.First {

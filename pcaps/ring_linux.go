@@ -73,11 +73,10 @@ type ring struct {
 	index int // of the interface; 0 for any
 	down  bool
 
-	mu      sync.Mutex  // held to close, and to ask the kernel for its counts
+	mu      sync.Mutex  // held to close, to ask the kernel for its counts, and to count
 	closed  atomic.Bool // changes under mu
-	counted unix.TpacketStatsV3
-	total   Stats     // kernel counts so far
-	dropped ifDropped // what the interface dropped
+	total   Stats       // kernel counts so far
+	dropped ifDropped   // what the interface dropped
 	stats   FileStats
 }
 
@@ -418,6 +417,8 @@ func (r *ring) Read(batch []Packet) (int, error) {
 			return 0, nil
 		}
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	n := 0
 	for n < len(batch) && r.left > 0 {
 		r.frame(&batch[n])
@@ -458,17 +459,22 @@ func (r *ring) frame(p *Packet) {
 		// protocol (2)  reserved (2)  interface (4)  hardware (2)  type (1)
 		// address length (1)  address (8), big endian: LINKTYPE_LINUX_SLL2.
 		a := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&mem[at+unix.SizeofTpacket3Hdr]))
-		protocol, index, hardware, kind, alen, addr := a.Protocol, a.Ifindex, a.Hatype, a.Pkttype, a.Halen, a.Addr
+		index, hardware, kind, alen, addr := a.Ifindex, a.Hatype, a.Pkttype, a.Halen, a.Addr
+		protocol := binary.BigEndian.Uint16(mem[at+unix.SizeofTpacket3Hdr+2:]) // told in network order
 		if tagged {
+			inner := protocol
+			if hidesTag(protocol, mem[begin:end]) {
+				inner = unix.ETH_P_8021Q
+			}
 			begin -= sizeofVLAN
 			wire += sizeofVLAN
 			binary.BigEndian.PutUint16(mem[begin:], tci)
-			binary.NativeEndian.PutUint16(mem[begin+2:], protocol)
+			binary.BigEndian.PutUint16(mem[begin+2:], inner)
 		}
 		begin -= sizeofSLL2
 		wire += sizeofSLL2
 		head := mem[begin : begin+sizeofSLL2]
-		binary.NativeEndian.PutUint16(head, protocol) // in network order already
+		binary.BigEndian.PutUint16(head, protocol)
 		if tagged {
 			binary.BigEndian.PutUint16(head, tpid)
 		}
@@ -511,6 +517,20 @@ func (r *ring) frame(p *Packet) {
 	r.left--
 }
 
+// hidesTag says whether a frame without its link header begins with what is
+// left of a VLAN tag behind the one that the kernel has taken off: from Linux
+// 6.10 on the protocol told is that of the packet behind all tags, though the
+// second tag is still there.
+func hidesTag(protocol uint16, b []byte) bool {
+	version := byte(4)
+	if protocol == unix.ETH_P_IPV6 {
+		version = 6
+	} else if protocol != unix.ETH_P_IP {
+		return false
+	}
+	return len(b) > 4 && b[0]>>4 != version && binary.BigEndian.Uint16(b[2:]) == protocol && b[4]>>4 == version
+}
+
 // wait waits for the kernel to give the block away, for liveWait at most. It
 // is an error only if there is nothing more to wait for.
 func (r *ring) wait() error {
@@ -541,7 +561,9 @@ func (r *ring) wait() error {
 	case 0:
 	case unix.ENETDOWN:
 		r.down = true
+		r.mu.Lock()
 		r.stats.Outages++
+		r.mu.Unlock()
 	default:
 		return fmt.Errorf("%s: %w", r.name, unix.Errno(pending))
 	}
@@ -583,17 +605,7 @@ func (r *ring) back() (bool, error) {
 // ZeroCopyReadPacketData implements gopacket.ZeroCopyPacketDataSource. It
 // waits until there is a frame.
 func (r *ring) ZeroCopyReadPacketData() ([]byte, gopacket.CaptureInfo, error) {
-	var one [1]Packet
-	for {
-		n, err := r.Read(one[:])
-		if err != nil {
-			return nil, gopacket.CaptureInfo{}, err
-		}
-		if n == 1 {
-			p := &one[0]
-			return p.Data, gopacket.CaptureInfo{Timestamp: time.Unix(0, p.Time), CaptureLength: len(p.Data), Length: p.WireLen, InterfaceIndex: r.index}, nil
-		}
-	}
+	return readOne(r)
 }
 
 // count asks the kernel for what it counted since it was last asked, with mu
@@ -648,7 +660,7 @@ type ifDropped struct {
 }
 
 func (d *ifDropped) open(name string) {
-	d.file, _ = os.Open("/proc/self/net/dev")
+	d.file, _ = os.Open("/proc/thread-self/net/dev")
 	d.last, _ = d.now(name)
 }
 
