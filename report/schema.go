@@ -21,6 +21,8 @@ func Schema(kind string) ([]byte, bool) {
 		s = documentSchema(AuditSchema, "An audit", AuditDoc{})
 	case "hosts":
 		s = documentSchema(HostsSchema, "Hosts and the parts they play", hostsDoc{})
+	case "event":
+		s = documentSchema(EventSchema, "What happened in a run over interfaces", eventDoc{})
 	case "explain":
 		s = documentSchema(ExplainSchema, "An explanation of a finding, an edge, a flow or a frame", explainDoc{})
 	case "diff":

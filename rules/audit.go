@@ -56,6 +56,12 @@ type Coverage struct {
 	Lossy       bool                // so much is missing that verdicts rest on less than they should
 }
 
+// Dropped is how many frames were lost between the interface and the program:
+// what they showed, nobody knows.
+func (c *Coverage) Dropped() uint64 {
+	return c.Captures.Dropped + c.Captures.InterfaceDropped
+}
+
 // Host is an address that plays a part, or that a finding speaks of.
 type Host struct {
 	Addr  netip.Addr
@@ -112,6 +118,9 @@ type EdgeState struct {
 	// could have shown it; Why is the sentence.
 	CouldShow bool
 	Why       string
+
+	Since, Last int64 // packet times: the beginning of its first flow, the end of its last; 0 for none
+	Earlier     int64 // when it was last seen in an earlier run, as far as that is known (Memory)
 
 	Pairs     []HostPair // who used it, the first few hundred
 	MorePairs uint64     // flows of pairs that found no room

@@ -12,7 +12,7 @@ import (
 // nothing, whether they could have.
 func (t *Tally) edgeState(i int, cov *Coverage) EdgeState {
 	c := &t.edges[i]
-	s := EdgeState{Edge: t.p.edges[i].Edge, Verdicts: c.verdicts, First: c.first, Pairs: c.pairs.sorted(), MorePairs: c.pairs.more}
+	s := EdgeState{Edge: t.p.edges[i].Edge, Verdicts: c.verdicts, First: c.first, Since: c.since, Last: c.last, Pairs: c.pairs.sorted(), MorePairs: c.pairs.more}
 	s.Status = StatusOf(c.verdicts[:])
 	if s.Status != EdgeNotSeen {
 		s.CouldShow = true
@@ -70,6 +70,8 @@ func (t *Tally) couldShow(e *edge, cov *Coverage) (bool, string) {
 		return false, both + "; most connections were captured in one direction only."
 	case cov.Lossy:
 		return false, both + "; much of the traffic is missing from the captures."
+	case cov.Dropped() > 0:
+		return false, fmt.Sprintf("%s; %d frames were lost while capturing.", both, cov.Dropped())
 	case t.p.fullHouse():
 		return false, both + "; there were more hosts than could be followed."
 	case span < shortCapture:
@@ -208,6 +210,12 @@ func (t *Tally) notes(cov *Coverage) []string {
 	}
 	if k := cov.Keys; k.Ignored > 0 {
 		note("There were secrets of more TLS connections than are kept; %d lines were not used.", k.Ignored)
+	}
+	if n := cov.Dropped(); n > 0 {
+		note("%d frames were lost while capturing: what is said not to have been seen, an answer, a certificate, an edge, may be among them.", n)
+	}
+	if n := cov.Decoded.Retired; n > 0 {
+		note("%d flows were judged for good some time after they ended (--keep), by what was known of their hosts then.", n)
 	}
 	if t.unchosen {
 		note("More clients or servers took part in choices by ping than are kept (%d, %d of each); the later ones are left out.", maxChoosers, maxChoice)

@@ -47,6 +47,8 @@ type edgeCount struct {
 	client   netip.AddrPort
 	server   netip.AddrPort
 	rank     int   // of the example's verdict
+	since    int64 // packet times of the first flow's beginning and the last one's end
+	last     int64
 	lived    int64 // longest silence that a connection lived through, nanoseconds
 	pairs    pairList
 }
@@ -155,6 +157,10 @@ func (t *Tally) addEdge(f *flows.Flow, v *Verdict, bytes uint64) {
 		}
 		e := &t.edges[i]
 		e.verdicts[v.Kind].add(bytes)
+		if e.since == 0 || f.Start < e.since {
+			e.since = f.Start
+		}
+		e.last = max(e.last, f.End)
 		t.pairs.add(&e.pairs, f, v.Kind, bytes)
 		if v.Kind != Blocked {
 			e.lived = max(e.lived, f.TCP.LongestIdle)
@@ -319,9 +325,12 @@ func list(l []netip.Addr, addr netip.Addr) []netip.Addr {
 func (t *Tally) Audit(cov Coverage) *Audit {
 	cov.Flows, cov.OneSided, cov.LateStart, cov.Missed = t.flows, t.oneSided, t.lateStart, t.missed
 	cov.Lossy = t.missed*100 > t.payload
+	frames := uint64(0)
 	for _, f := range cov.Captures.Files {
 		cov.Lossy = cov.Lossy || f.Cut*100 > f.Frames && f.Frames > 0
+		frames += f.Frames
 	}
+	cov.Lossy = cov.Lossy || cov.Dropped()*100 > frames+cov.Dropped()
 	a := &Audit{Diagram: t.p.diagram, Coverage: cov, Hosts: t.p.Hosts(), Verdicts: t.verdicts,
 		Ambient: t.ambient.sorted(), MoreAmbient: t.ambient.more}
 	for _, g := range t.order {
