@@ -7,11 +7,14 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"wirechart/flows"
 	"wirechart/pcaps"
@@ -133,7 +136,10 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 		ctx, cancel = context.WithTimeout(ctx, l.duration)
 		defer cancel()
 	}
-	r := &live{job: j, options: l, out: out, stderr: cmd.ErrOrStderr(), known: map[string]bool{}}
+	r := &live{job: j, options: l, out: out, stdout: cmd.OutOrStdout(), stderr: cmd.ErrOrStderr()}
+	if err := r.stream(); err != nil {
+		return err
+	}
 	defer r.close()
 	audit, err := r.run(ctx)
 	if err != nil {
@@ -158,23 +164,53 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 	return nil
 }
 
+// stream has a stream of lines go to its file as it comes: there is no whole of
+// it as long as the run goes on.
+func (r *live) stream() error {
+	if r.out.format.Name != "jsonl" {
+		return nil
+	}
+	r.job.fingerprints = true
+	if r.out.name == "" {
+		return nil
+	}
+	r.out.abandon()
+	f, err := os.Create(r.out.name)
+	if err != nil {
+		return fmt.Errorf("--output %w", err)
+	}
+	r.out.to = f
+	return nil
+}
+
 // live is one run over interfaces.
 type live struct {
 	job     *job
 	options *liveOptions
 	out     *output
+	stdout  io.Writer
 	stderr  io.Writer
 
 	src      pcaps.Source
 	table    *flows.Table
 	tally    *rules.Tally
 	monitor  *monitor
-	recorder *pcaps.Recorder // nil without -w
-	flushAt  time.Time
+	teller   *teller
+	records  report.FlowWriter // of flows that are settled; nil but for -o jsonl
+	screen   *screen           // nil where there is no terminal
+	recorder *pcaps.Recorder   // nil without -w
 
-	known   map[string]bool // findings told of, by id
-	signals chan os.Signal  // that ask for counters
-	failed  error           // what went wrong on the way and did not end the run
+	began   time.Time
+	flushAt time.Time
+	drawAt  time.Time
+	packets pace
+	bytes   pace
+	last    *rules.Audit         // of the last look
+	edges   map[*rules.Edge]pace // bytes of the edges, by packet time
+	rates   map[string]float64   // the same, per second
+
+	signals chan os.Signal // that ask for counters
+	failed  error          // what went wrong on the way and did not end the run
 }
 
 // run captures until the context ends, or as many frames as were asked for,
@@ -182,9 +218,21 @@ type live struct {
 func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	j := r.job
 	r.tally = rules.NewTally(j.policy)
-	j.each = func(f *flows.Flow, v *rules.Verdict) error { r.tally.Add(f, v); return nil }
 	j.begin = func(files []string) { r.out.options.Files = files }
-	j.open = r.open
+	j.each = func(f *flows.Flow, v *rules.Verdict) error {
+		r.tally.Add(f, v)
+		if r.records != nil {
+			return r.records.Flow(f, v)
+		}
+		return nil
+	}
+	j.open = func(o pcaps.Options) (pcaps.Source, error) {
+		src, err := r.open(o)
+		if err == nil {
+			r.listen(ctx)
+		}
+		return src, err
+	}
 	j.ready = func(src pcaps.Source, table *flows.Table) {
 		r.src, r.table = src, table
 		r.monitor = &monitor{job: j, src: src, table: table, tally: r.tally, keep: r.options.keep, least: r.options.refresh, show: r.show}
@@ -197,11 +245,19 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	if r.monitor != nil {
 		r.monitor.stop()
 	}
+	if r.screen != nil {
+		<-r.screen.done
+	}
 	if err != nil {
 		return nil, err
 	}
 	r.record(nil, true)
-	return r.tally.Audit(cov), nil
+	audit := r.tally.Audit(cov)
+	if b := r.monitor.back; b.times > 0 {
+		audit.Notes = append(audit.Notes, fmt.Sprintf("The clock of the packets went back %d times, by %s at most: times across that are not to be compared.", b.times, time.Duration(b.most).Round(time.Millisecond)))
+	}
+	r.teller.audit(audit, r.table.Now(), true)
+	return audit, nil
 }
 
 // open opens the interfaces and all that is written, and then gives up what it
@@ -221,6 +277,9 @@ func (r *live) open(o pcaps.Options) (pcaps.Source, error) {
 			return nil, fmt.Errorf("--write %w", err)
 		}
 	}
+	if r.out.name != "" {
+		box.Write = append(box.Write, filepath.Dir(r.out.name))
+	}
 	note, err := enterSandbox(box)
 	if err != nil {
 		src.Close()
@@ -230,6 +289,34 @@ func (r *live) open(o pcaps.Options) (pcaps.Source, error) {
 		r.job.warn(note)
 	}
 	return src, nil
+}
+
+// listen settles who is told what happens: a terminal is shown a picture that
+// changes, all others are told a line for each event, on standard error where
+// standard output is for something else.
+func (r *live) listen(ctx context.Context) {
+	r.began = time.Now()
+	o := r.job.options
+	format := r.out.format.Name
+	to := r.stderr
+	if r.out.name != "" || format == report.All()[0].Name || format == "wide" {
+		to = r.stdout
+	}
+	line := func(e report.Event) { fmt.Fprintln(to, report.EventLine(&e)) }
+	switch tty, ok := r.stdout.(*os.File); {
+	case format == "jsonl":
+		r.records = r.out.format.Flows(r.out, r.out.options)
+		line = func(e report.Event) {
+			// A reader that has gone away is noticed when all is written.
+			_ = report.WriteEvent(r.out, &e, r.out.options)
+		}
+	case o.quiet:
+		line = nil
+	case ok && to == r.stdout && term.IsTerminal(int(tty.Fd())) && os.Getenv("TERM") != "dumb":
+		line = nil
+		r.screen = newScreen(tty, ctx.Done())
+	}
+	r.teller = newTeller(line)
 }
 
 func (r *live) close() {
@@ -251,12 +338,51 @@ func (r *live) before(batch []pcaps.Packet) {
 func (r *live) after(batch []pcaps.Packet) bool {
 	now := time.Now()
 	r.monitor.after(now, len(batch) == batchSize)
+	if now.After(r.drawAt) {
+		r.drawAt = now.Add(time.Second)
+		r.second(now)
+	}
 	select {
 	case <-r.signals:
 		r.counters()
 	default:
 	}
 	return true
+}
+
+// second is done once in a second, whatever comes.
+func (r *live) second(now time.Time) {
+	s := r.src.Stats()
+	r.teller.dropped(s.Dropped, s.InterfaceDropped, r.table.Now())
+	if r.records != nil {
+		_ = r.out.Flush() // likewise
+	}
+	if r.screen != nil {
+		r.draw(now, &s)
+	}
+}
+
+// draw shows the state of the run on the terminal.
+func (r *live) draw(now time.Time, s *pcaps.Stats) {
+	d := r.table.Stats()
+	held, _ := r.table.Held()
+	bytes := uint64(0)
+	for i := range s.Files {
+		bytes += s.Files[i].Bytes
+	}
+	p := report.Screen{
+		Interfaces: strings.Join(r.options.interfaces, ", "), Audit: r.last, Running: now.Sub(r.began), Now: r.table.Now(),
+		Packets: d.Packets, Flows: d.Flows, AtHand: held,
+		PerSecond: r.packets.per(now, d.Packets), Bits: 8 * r.bytes.per(now, bytes), EdgeBytes: r.rates,
+		Kernel: s.Dropped, Iface: s.InterfaceDropped, Recent: r.teller.recent,
+	}
+	if r.recorder != nil {
+		p.Also = append(p.Also, fmt.Sprintf("all frames are kept in %s", r.recorder.Name()))
+	}
+	o := *r.out.options
+	width, height := r.screen.size()
+	o.Width = width
+	r.screen.draw(p.Draw(height-1, &o))
 }
 
 // record writes a batch to the file of -w, and what waits for it when that has
@@ -277,8 +403,8 @@ func (r *live) record(batch []pcaps.Packet, end bool) {
 		err = r.recorder.Flush()
 	}
 	if err != nil && r.failed == nil {
-		r.failed = fmt.Errorf("--write %w: frames from %s on are missing there", err, packetTime(r.table.Now()))
-		r.job.warn(r.failed.Error())
+		r.failed = fmt.Errorf("--write %w: the last frames are missing there", err)
+		r.note(r.failed.Error())
 	}
 	if err != nil {
 		_ = r.recorder.Close() // what it says is known
@@ -286,31 +412,42 @@ func (r *live) record(batch []pcaps.Packet, end bool) {
 	}
 }
 
-// show takes in the audit as it would be now.
-func (r *live) show(a *rules.Audit) {
-	for i := range a.Findings {
-		r.tell(&a.Findings[i])
-	}
+// note tells of something to know, at once.
+func (r *live) note(text string) {
+	r.job.warn(text)
+	r.teller.say(report.Event{Time: r.table.Now(), Kind: report.EventNote, Text: text})
 }
 
-// tell says that there is a finding, once.
-func (r *live) tell(f *rules.Finding) {
-	if r.known[f.ID] {
-		return
+// show takes in the audit as it would be now.
+func (r *live) show(a *rules.Audit) {
+	r.teller.audit(a, r.table.Now(), false)
+	if r.records != nil {
+		_ = r.out.Flush()
 	}
-	r.known[f.ID] = true
-	r.job.warn(fmt.Sprintf("%s %s: %s", packetTime(f.Last), f.Severity, f.Title))
+	now := time.Unix(0, r.table.Now())
+	if r.edges == nil {
+		r.edges, r.rates = map[*rules.Edge]pace{}, map[string]float64{}
+	}
+	for i := range a.Edges {
+		e := &a.Edges[i]
+		bytes := uint64(0)
+		for _, c := range e.Verdicts {
+			bytes += c.Bytes
+		}
+		p := r.edges[e.Edge]
+		if !now.Equal(p.at) {
+			r.rates[e.Edge.ID] = p.per(now, bytes)
+			r.edges[e.Edge] = p
+		}
+	}
+	r.last = a
 }
 
 // counters prints what has been counted, as SIGUSR1 asks.
 func (r *live) counters() {
 	s, d := r.src.Stats(), r.table.Stats()
 	held, tracked := r.table.Held()
-	fmt.Fprintf(r.stderr, "wirechart: %s: %d frames seen, %d dropped by the kernel, %d by the interface; %d flows, %d at hand, %d of them tracked; %d settled to make room, %d ended early\n",
-		packetTime(r.table.Now()), d.Packets, s.Dropped, s.InterfaceDropped, d.Flows, held, tracked, d.Early, d.Evicted)
-}
-
-// packetTime is a moment as events show it.
-func packetTime(ns int64) string {
-	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	unread := d.Packets - d.Outcomes[flows.Decoded] - d.Outcomes[flows.NotIP] - d.Outcomes[flows.Fragment]
+	fmt.Fprintf(r.stderr, "wirechart: %s: %d frames seen, %d dropped by the kernel, %d by the interface, headers of %d not read; %d flows, %d at hand, %d of them tracked; %d settled after --keep, %d to make room, %d ended early\n",
+		time.Unix(0, r.table.Now()).UTC().Format(time.RFC3339), d.Packets, s.Dropped, s.InterfaceDropped, unread, d.Flows, held, tracked, d.Retired, d.Early, d.Evicted)
 }
