@@ -15,8 +15,9 @@ type Recorder struct {
 	file    *os.File
 	w       *Writer
 	waiting []byte
-	size    int64 // bytes of the file, all whole blocks
-	err     error // what ended the writing
+	size    int64  // bytes of the file, all whole blocks
+	lost    uint64 // blocks that found no room
+	err     error  // what ended the writing
 }
 
 // recordChunk is how many bytes are gathered before they are written.
@@ -66,6 +67,9 @@ func (r *Recorder) Write(p *Packet, comments ...string) error {
 // Size is how many bytes the capture has, those at hand included.
 func (r *Recorder) Size() int64 { return r.size + int64(len(r.waiting)) }
 
+// Lost is how many blocks that were taken in could not be written.
+func (r *Recorder) Lost() uint64 { return r.lost }
+
 // Name is that of the file.
 func (r *Recorder) Name() string { return r.file.Name() }
 
@@ -90,6 +94,9 @@ func (r *Recorder) Flush() error {
 		whole += size
 	}
 	r.size += int64(whole)
+	for rest := r.waiting[whole:]; len(rest) >= 8; r.lost++ {
+		rest = rest[binary.LittleEndian.Uint32(rest[4:]):]
+	}
 	r.waiting = r.waiting[:0]
 	if cut := r.file.Truncate(r.size); cut != nil {
 		err = errors.Join(err, cut)

@@ -31,6 +31,9 @@ type liveOptions struct {
 	duration       time.Duration
 	keep           time.Duration
 	write          string
+	evidence       string
+	evidenceSize   int // MiB of one file
+	evidenceFiles  int
 	sandbox        sandbox
 
 	// refresh is the least time between two looks at the audit.
@@ -83,6 +86,9 @@ counters on standard error. Exit status: as that of audit.`,
 	fs.IntVar(&l.buffer, "buffer", 64, "`MiB` of the kernel's buffer")
 	fs.BoolVarP(&l.notPromiscuous, "no-promiscuous-mode", "p", false, "see only what the interface would receive anyway")
 	fs.StringVarP(&l.write, "write", "w", "", "write every frame to `FILE` (pcapng)")
+	fs.StringVar(&l.evidence, "evidence", "", "keep the frames of flows with findings in captures in `DIR`")
+	fs.IntVar(&l.evidenceSize, "evidence-size", 16, "`MiB` of one of these captures")
+	fs.IntVar(&l.evidenceFiles, "evidence-files", 16, "keep the last `N` of these captures")
 	fs.DurationVar(&l.duration, "duration", 0, "end after this `TIME`: 90s, 10m, 24h")
 	fs.DurationVar(&l.keep, "keep", flows.DefaultKeep, "judge flows anew for this `TIME` after they ended, by what is learned meanwhile")
 	sandboxFlags(fs, &l.sandbox)
@@ -105,7 +111,8 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 	if len(l.interfaces) == 0 {
 		return errors.New("live: no interface named: -i INTERFACE, -i any for all of them")
 	}
-	for name, bad := range map[string]bool{"--snaplen": l.snapLen < 0, "--buffer": l.buffer < 0 || l.buffer > 2047, "--duration": l.duration < 0, "--keep": l.keep < 0} {
+	for name, bad := range map[string]bool{"--snaplen": l.snapLen < 0, "--buffer": l.buffer < 0 || l.buffer > 2047, "--duration": l.duration < 0, "--keep": l.keep < 0,
+		"--evidence-size": l.evidenceSize < 1, "--evidence-files": l.evidenceFiles < 1} {
 		if bad {
 			return fmt.Errorf("%s: out of range", name)
 		}
@@ -199,6 +206,7 @@ type live struct {
 	records  report.FlowWriter // of flows that are settled; nil but for -o jsonl
 	screen   *screen           // nil where there is no terminal
 	recorder *pcaps.Recorder   // nil without -w
+	evidence *evidence         // nil without --evidence
 
 	began   time.Time
 	flushAt time.Time
@@ -221,6 +229,9 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	j.begin = func(files []string) { r.out.options.Files = files }
 	j.each = func(f *flows.Flow, v *rules.Verdict) error {
 		r.tally.Add(f, v)
+		if r.evidence != nil {
+			r.evidence.judged(f, v, r.tally)
+		}
 		if r.records != nil {
 			return r.records.Flow(f, v)
 		}
@@ -236,6 +247,9 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	j.ready = func(src pcaps.Source, table *flows.Table) {
 		r.src, r.table = src, table
 		r.monitor = &monitor{job: j, src: src, table: table, tally: r.tally, keep: r.options.keep, least: r.options.refresh, show: r.show}
+		if r.evidence != nil {
+			r.monitor.judged = r.evidence.judged
+		}
 	}
 	j.before = r.before
 	j.after = r.after
@@ -252,6 +266,13 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 		return nil, err
 	}
 	r.record(nil, true)
+	if e := r.evidence; e != nil {
+		e.search()
+		e.flush()
+		if lost := e.ring.Lost(); lost > 0 && r.failed == nil {
+			r.failed = fmt.Errorf("--evidence %s: %d frames were not kept, for want of room", r.options.evidence, lost)
+		}
+	}
 	audit := r.tally.Audit(cov)
 	if b := r.monitor.back; b.times > 0 {
 		audit.Notes = append(audit.Notes, fmt.Sprintf("The clock of the packets went back %d times, by %s at most: times across that are not to be compared.", b.times, time.Duration(b.most).Round(time.Millisecond)))
@@ -276,6 +297,13 @@ func (r *live) open(o pcaps.Options) (pcaps.Source, error) {
 			src.Close()
 			return nil, fmt.Errorf("--write %w", err)
 		}
+	}
+	if l.evidence != "" {
+		if r.evidence, err = newEvidence(l.evidence, int64(l.evidenceSize)<<20, l.evidenceFiles, r.note); err != nil {
+			src.Close()
+			return nil, fmt.Errorf("--evidence %w", err)
+		}
+		box.Write = append(box.Write, l.evidence)
 	}
 	if r.out.name != "" {
 		box.Write = append(box.Write, filepath.Dir(r.out.name))
@@ -326,12 +354,18 @@ func (r *live) close() {
 		}
 		r.recorder = nil
 	}
+	if r.evidence != nil {
+		_ = r.evidence.ring.Close() // what was lost has been said
+	}
 }
 
 // before takes a batch before the table does.
 func (r *live) before(batch []pcaps.Packet) {
 	r.monitor.follow(batch)
 	r.record(batch, false)
+	if r.evidence != nil {
+		r.evidence.add(batch)
+	}
 }
 
 // after is called behind every batch, the empty ones included.
@@ -354,6 +388,9 @@ func (r *live) after(batch []pcaps.Packet) bool {
 func (r *live) second(now time.Time) {
 	s := r.src.Stats()
 	r.teller.dropped(s.Dropped, s.InterfaceDropped, r.table.Now())
+	if r.evidence != nil {
+		r.evidence.flush()
+	}
 	if r.records != nil {
 		_ = r.out.Flush() // likewise
 	}
@@ -378,6 +415,9 @@ func (r *live) draw(now time.Time, s *pcaps.Stats) {
 	}
 	if r.recorder != nil {
 		p.Also = append(p.Also, fmt.Sprintf("all frames are kept in %s", r.recorder.Name()))
+	}
+	if r.evidence != nil {
+		p.Also = append(p.Also, fmt.Sprintf("frames of flows with findings are kept in %s, %d files", r.options.evidence, len(r.evidence.ring.Files())))
 	}
 	o := *r.out.options
 	width, height := r.screen.size()
@@ -421,6 +461,9 @@ func (r *live) note(text string) {
 // show takes in the audit as it would be now.
 func (r *live) show(a *rules.Audit) {
 	r.teller.audit(a, r.table.Now(), false)
+	if r.evidence != nil {
+		r.evidence.search()
+	}
 	if r.records != nil {
 		_ = r.out.Flush()
 	}

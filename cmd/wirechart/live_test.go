@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,5 +152,57 @@ func TestLiveMistakes(t *testing.T) {
 		if status, _, stderr := liveOver(t, context.Background(), &liveOptions{open: openInterfaces}, "-i", "nowhere9"); status != exitError || !strings.Contains(stderr, "nowhere9") {
 			t.Errorf("an interface that is not there: %d, %s", status, stderr)
 		}
+	}
+}
+
+// TestLiveKeepsEvidence holds the frames kept against those of the flows that
+// findings rest on: all of them, and of no others.
+func TestLiveKeepsEvidence(t *testing.T) {
+	site := samples + "site-violations.pcapng"
+	dir := filepath.Join(t.TempDir(), "evidence")
+	if status, _, stderr := liveOver(t, context.Background(), from(nil), "-i", site, "--evidence", dir); status != exitFindings {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	// By ends and start, and how many frames.
+	list := func(capture string, bad bool) map[string]string {
+		_, out, _ := wirechart(t, "flows", "-o", "jsonl", capture)
+		flows := map[string]string{}
+		for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
+			var f struct {
+				Start, Community, Verdict string
+				Packets                   [2]int
+				CommunityID               string `json:"community_id"`
+			}
+			if err := json.Unmarshal([]byte(line), &f); err != nil {
+				t.Fatal(err)
+			}
+			if bad && f.Verdict != "violation" && f.Verdict != "undocumented" && f.Verdict != "blocked" {
+				continue
+			}
+			flows[f.Start+" "+f.CommunityID] = fmt.Sprint(f.Packets)
+		}
+		return flows
+	}
+	want, got := list(site, true), list(dir, false)
+	if len(want) < 5 || !maps.Equal(got, want) {
+		t.Errorf("flows kept: %v\nwant %v", got, want)
+	}
+	comments := 0
+	src, err := pcaps.Open([]string{dir}, pcaps.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for batch := make([]pcaps.Packet, 64); ; {
+		if _, err := src.Read(batch); err != nil {
+			break
+		}
+	}
+	for _, c := range src.Stats().Files[0].Comments {
+		if strings.HasPrefix(c, "finding ") {
+			comments++
+		}
+	}
+	if comments != len(want) {
+		t.Errorf("%d comments on %d flows", comments, len(want))
 	}
 }

@@ -30,9 +30,9 @@ type monitor struct {
 	keep  time.Duration
 	least time.Duration      // between two looks
 	show  func(*rules.Audit) // is told of every look's
-	// judged is told of every flow and its verdict in a look; nil where nobody
-	// asks.
-	judged func(*flows.Flow, *rules.Verdict)
+	// judged is told of every flow and its verdict in a look, when the Tally has
+	// counted it; nil where nobody asks.
+	judged func(*flows.Flow, *rules.Verdict, *rules.Tally)
 
 	look     flows.Look
 	phase    phase
@@ -156,7 +156,7 @@ func (m *monitor) advance(wait bool) bool {
 			m.policy.Judge(f, &m.verdict)
 			m.counted.Add(f, &m.verdict)
 			if m.judged != nil {
-				m.judged(f, &m.verdict)
+				m.judged(f, &m.verdict, m.counted)
 			}
 			return true
 		})
