@@ -206,4 +206,3 @@ func ago(ns int64) string {
 	}
 	return span(ns/int64(time.Second)*int64(time.Second)) + " ago"
 }
-
