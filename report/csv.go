@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"wirechart/dissect"
 	"wirechart/flows"
@@ -30,11 +31,12 @@ func newSheet(w io.Writer) sheet {
 
 // row writes one row. A spreadsheet runs what begins like a formula, and names
 // come from the wire: such a value gets an apostrophe in front, which a
-// spreadsheet takes for "this is text". Control characters are taken out.
+// spreadsheet takes for "this is text"; the wide forms of these signs are taken
+// for the same in some languages. Control characters are taken out.
 func (s sheet) row(values []string) error {
 	for i, v := range values {
 		v = Clean(v)
-		if v != "" && strings.IndexByte("=+-@|%", v[0]) >= 0 && !isNumber(v) {
+		if first, _ := utf8.DecodeRuneInString(v); v != "" && strings.ContainsRune("=+-@|%＝＋－＠", first) && !isNumber(v) {
 			v = "'" + v
 		}
 		values[i] = v

@@ -113,7 +113,8 @@ func (f *Format) Writes(k Kind) bool {
 
 // All is every format, the default first.
 func All() []Format {
-	return []Format{table, wide, jsonFormat, jsonlFormat, csvFormat, markdown, mermaid, dot, drawio}
+	return []Format{table, wide, jsonFormat, jsonlFormat, csvFormat, markdown, mermaid, dot, drawio,
+		sarifFormat, junitFormat, eveFormat, zeekFormat, ecsFormat}
 }
 
 // Named finds a format.

@@ -85,6 +85,7 @@ type options struct {
 	showUsers bool
 	failOn    []string
 	baseline  string
+	ipfix     string
 	exitZero  bool
 	color     string
 	maxFlows  int
@@ -167,6 +168,7 @@ func flowsCommand() *cobra.Command {
 	inputFlags(cmd.Flags(), o, report.OfFlows)
 	diagramFlags(cmd.Flags(), o)
 	usersFlag(cmd.Flags(), o)
+	cmd.Flags().StringVar(&o.ipfix, "ipfix", "", "export the flows to the IPFIX collector at `HOST:PORT` (UDP; tcp://HOST:PORT over TCP) instead of printing them")
 	cmd.Flags().BoolVar(&o.noJudge, "no-judge", false, "leave out parts, names and verdicts; no diagram is read")
 	return cmd
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -270,15 +271,51 @@ func runFlows(cmd *cobra.Command, o *options, args []string) error {
 	defer out.abandon()
 	j.fingerprints = true
 	var w report.FlowWriter
+	collector, err := dialCollector(o.ipfix)
+	if err != nil {
+		return err
+	}
 	j.begin = func(files []string) {
 		out.options.Files = files
-		w = out.format.Flows(out, out.options)
+		if w = collector; collector == nil {
+			w = out.format.Flows(out, out.options)
+		}
 		j.each = w.Flow
 	}
 	if _, err := j.run(cmd.Context()); err != nil {
 		return out.finish(err)
 	}
 	return out.finish(w.Close())
+}
+
+// dialCollector connects to where flows are exported to: HOST:PORT over UDP, or
+// tcp://HOST:PORT. It is nil where there is no such place.
+func dialCollector(to string) (report.FlowWriter, error) {
+	if to == "" {
+		return nil, nil
+	}
+	network, address, found := strings.Cut(to, "://")
+	if !found {
+		network, address = "udp", to
+	}
+	if network != "udp" && network != "tcp" {
+		return nil, fmt.Errorf("--ipfix %s: one of HOST:PORT, udp://HOST:PORT, tcp://HOST:PORT", to)
+	}
+	conn, err := net.Dial(network, address)
+	if err != nil {
+		return nil, fmt.Errorf("--ipfix %s: %w", to, err)
+	}
+	return &collector{report.NewIPFIX(conn, network == "udp"), conn}, nil
+}
+
+// collector exports flows over a connection of its own.
+type collector struct {
+	report.FlowWriter
+	conn net.Conn
+}
+
+func (c *collector) Close() error {
+	return errors.Join(c.FlowWriter.Close(), c.conn.Close())
 }
 
 func runHosts(cmd *cobra.Command, o *options, args []string) error {

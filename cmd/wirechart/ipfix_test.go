@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestCollector exports a sample to a collector that others wrote (nfcapd of
+// nfdump), and holds what that wrote down against our flow records.
+func TestCollector(t *testing.T) {
+	for _, p := range []string{"nfcapd", "nfdump"} {
+		if _, err := exec.LookPath(p); err != nil {
+			t.Skipf("needs %s (Debian's nfdump), which is not installed", p)
+		}
+	}
+	socket, err := net.ListenPacket("udp4", "127.0.0.1:0") // a port that is free
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := socket.LocalAddr().String()
+	socket.Close()
+	_, port, _ := net.SplitHostPort(to)
+	dir := t.TempDir()
+	cmd := exec.Command("nfcapd", "-b", "127.0.0.1", "-p", port, "-l", dir, "-t", "3600")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	time.Sleep(time.Second) // it says nowhere that it listens
+	if status, stdout, stderr := wirechart(t, "flows", "--ipfix", to, samples+"site.pcapng"); status != 0 || stdout != "" {
+		t.Fatalf("status %d, %s%s", status, stdout, stderr)
+	}
+	time.Sleep(time.Second)
+	cmd.Process.Signal(syscall.SIGTERM)
+	cmd.Wait()
+	files, _ := filepath.Glob(filepath.Join(dir, "nfcapd.*"))
+	if len(files) != 1 {
+		t.Fatalf("files %v", files)
+	}
+	out, err := exec.Command("nfdump", "-q", "-r", files[0], "-o", "fmt:%pr %sa %sp %da %dp %ipkt %ibyt %opkt %obyt").CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	got := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		got[strings.Join(strings.Fields(line), " ")] = true
+	}
+	_, records, _ := wirechart(t, "flows", "-o", "csv", "--no-judge", samples+"site.pcapng")
+	n := 0
+	rows := strings.Split(strings.TrimSpace(records), "\r\n")
+	head := strings.Split(rows[0], ",")
+	for _, row := range rows[1:] {
+		value := map[string]string{}
+		for i, v := range strings.Split(row, ",") {
+			if i < len(head) {
+				value[head[i]] = v
+			}
+		}
+		if value["proto"] != "tcp" || strings.Contains(row, `"`) {
+			continue
+		}
+		n++
+		want := fmt.Sprintf("TCP %s %s %s %s %s %s %s %s", value["client_ip"], value["client_port"], value["server_ip"], value["server_port"],
+			value["packets_to_server"], value["bytes_to_server"], value["packets_to_client"], value["bytes_to_client"])
+		if !got[want] {
+			t.Errorf("the collector has no %q in\n%s", want, out)
+			return
+		}
+	}
+	if n < 10 {
+		t.Errorf("%d flows compared", n)
+	}
+}
