@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -133,6 +134,7 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 		rulesCommand(status),
 		diagramCommand(), schemaCommand(), versionCommand(), manCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
+	root.SetUsageFunc(usage)
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		// Or a shell that it does not know would be the help text, and no error.
@@ -140,6 +142,22 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 		completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
 	return root
+}
+
+// usage is the text that cobra writes, without the values of flags that are
+// only ever given bare.
+func usage(cmd *cobra.Command) error {
+	const values = "[=true|false]"
+	out := cmd.OutOrStderr()
+	var text strings.Builder
+	cmd.SetOut(&text)
+	err := new(cobra.Command).UsageFunc()(cmd)
+	cmd.SetOut(out)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(out, strings.ReplaceAll(text.String(), values, strings.Repeat(" ", len(values))))
+	return err
 }
 
 func auditCommand(status *int) *cobra.Command {
