@@ -38,6 +38,7 @@ const (
 	maxRPCReply    = 16 << 10 // bytes of a reply that is asked for more than its status
 	maxRPCFragment = 16 << 20 // a longer first fragment is not believed
 	rpcCallsEnough = 64       // calls after which a flow is not read any more
+	rpcMostRecords = 256      // likewise fragments and datagrams, where only replies were captured
 	rpcCallsOpen   = 8        // calls of which the reply is waited for, the latest ones
 
 	// maxRPCArguments covers the longest path of MOUNT, and a tag of NFS 4.
@@ -126,6 +127,7 @@ type rpcParser struct {
 	inside [2]bool // the next fragment goes on with a record
 	joined []byte  // the beginning of a record of several fragments
 	calls  int
+	read   int // fragments and datagrams
 	open   [rpcCallsOpen]rpcCall
 	next   int    // of open, the one to be overwritten
 	null   uint32 // NFS version of a call of the null procedure
@@ -156,7 +158,7 @@ const (
 func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	if !p.stream {
 		err := p.message(b, facts)
-		if p.calls >= rpcCallsEnough {
+		if p.read++; p.calls >= rpcCallsEnough || p.read >= rpcMostRecords {
 			err = ErrDone
 		}
 		return len(b), err
@@ -177,7 +179,7 @@ func (p *rpcParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 		}
 	}
 	p.inside[dir] = mark>>31 == 0
-	if p.calls >= rpcCallsEnough {
+	if p.read++; p.calls >= rpcCallsEnough || p.read >= rpcMostRecords {
 		return 4 + size, ErrDone
 	}
 	return 4 + size, nil

@@ -255,3 +255,22 @@ func TestRPCHandOverInALongRecord(t *testing.T) {
 		t.Errorf("facts\n%swant %q in them", got, want)
 	}
 }
+
+// TestOnlyReplies: a capture of the server's direction alone is not read to its
+// end.
+func TestOnlyReplies(t *testing.T) {
+	// Fragment header, xid, reply, accepted, no verifier, success.
+	reply := unhex("80000018 00000007 00000001 00000000 00000000 00000000 00000000")
+	c := converse(t, &sample{over: TCP, ports: [2]uint16{700, 2049}})
+	for range rpcMostRecords - 1 {
+		c.say(ToClient, reply)
+	}
+	if c.state.Done(ToClient) {
+		t.Fatal("given up too early")
+	}
+	c.say(ToClient, reply)
+	if !c.state.Done(ToClient) {
+		t.Error("read on")
+	}
+	c.end()
+}

@@ -25,6 +25,7 @@ const (
 	maxSMBMessage     = 48 << 10 // bytes of a message of the handshake that are waited for
 	maxSMBName        = 256      // UTF-16 units kept of one name
 	smbSettledAfter   = 12       // messages behind session setup that settle signing
+	smbMostMessages   = 512      // of any kind after which a flow is not read any more: one direction may be missing
 	smbSettledLatest  = 40       // likewise, where no share was named among them
 	maxSessionService = 256      // bytes that two NetBIOS names take, at most
 )
@@ -125,6 +126,7 @@ type smbParser struct {
 	shared    bool // a share was named, other than the one of named pipes
 
 	// What follows.
+	messages  int  // read
 	after     int  // messages behind session setup
 	signed    bool // so are the requests among them, so far
 	requested bool // there were any
@@ -194,7 +196,7 @@ func (p *smbParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 	// A share is named early in a session, behind that of named pipes and a few
 	// questions. In what is encrypted it cannot be seen.
 	naming := p.setup && !p.shared && !p.encrypted
-	if p.after >= smbSettledAfter && !naming || p.after >= smbSettledLatest {
+	if p.messages++; p.messages >= smbMostMessages || p.after >= smbSettledAfter && !naming || p.after >= smbSettledLatest {
 		return whole, ErrDone
 	}
 	return whole, nil

@@ -393,3 +393,20 @@ func TestNetBIOSRefusal(t *testing.T) {
 		t.Errorf("facts:\n%swant:\n%s", got, want)
 	}
 }
+
+// TestOnlyResponses: a capture of the server's direction alone is not read to its
+// end.
+func TestOnlyResponses(t *testing.T) {
+	response := make([]byte, 4+smb2HeaderSize)
+	copy(response, "\x00\x00\x00\x40\xfeSMB\x40\x00")
+	response[4+12], response[4+16] = 0x10, 1 // QUERY_INFO, from the server
+	c := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 445}})
+	said := 0
+	for ; said < 10*smbMostMessages && !c.state.Done(ToClient); said++ {
+		c.say(ToClient, response)
+	}
+	if said < 2 || said > smbMostMessages || c.state.Protocol(c.set) != "smb" {
+		t.Errorf("%d messages were read, as %q", said, c.state.Protocol(c.set))
+	}
+	c.end()
+}
