@@ -17,7 +17,7 @@ BUILD    := -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
 LINT_VERSION := v2.15.0
 LINT         := $(shell $(GO) env GOPATH 2>/dev/null)/bin/golangci-lint
 
-.PHONY: help setup build demo test race static lint fuzz bench bench-record pgo golden samples mtls-matrix score identical check clean
+.PHONY: help setup build demo test race static lint fuzz bench bench-peers bench-record pgo golden samples mtls-matrix score identical check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,10 +51,14 @@ fuzz: setup ## FUZZTIME (30s) for every fuzz target there is
 	@.ci/fuzz $(FUZZTIME)
 
 bench: build ## generate the four workloads and measure the audit beside the limit (5 GB in BENCH_DIR)
-	$(GO) run ./cmd/benchmark run -bin bin/wirechart $(BENCH)
+	$(GO) run ./cmd/benchmark run -bin bin/wirechart -formats $(BENCH)
+
+bench-peers: build ## other programs on the same workloads: argus, softflowd, nfpcapd, ndpiReader, tcpdump, tshark
+	@.ci/packages tcpdump softflowd argus-server nfdump libndpi-bin tshark
+	$(GO) run ./cmd/benchmark run -bin bin/wirechart -peers $(BENCH)
 
 bench-record: build ## the same, and append the table to docs/benchmarks.md
-	$(GO) run ./cmd/benchmark run -bin bin/wirechart -record docs/benchmarks.md $(BENCH)
+	$(GO) run ./cmd/benchmark run -bin bin/wirechart -formats -record docs/benchmarks.md $(BENCH)
 
 pgo: setup ## profile the audit of the workloads for the compiler (cmd/wirechart/default.pgo)
 	$(GO) test ./cmd/wirechart -trimpath -pgo=off -run '^$$' -bench Audit -benchtime 2x -cpuprofile cmd/wirechart/default.pgo -o /dev/null

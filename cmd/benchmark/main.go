@@ -17,7 +17,7 @@ import (
 )
 
 const usage = `usage: benchmark gen [-scale X] W1|W2|W3|W4 FILE
-       benchmark run [-n N] [-only W1,W3] [-scale X] [-bin PROGRAM] [-dir DIR] [-floor LIST] [-record FILE]
+       benchmark run [-n N] [-only W1,W3] [-scale X] [-bin PROGRAM] [-dir DIR] [-floor LIST] [-formats] [-peers] [-record FILE]
 `
 
 func main() {

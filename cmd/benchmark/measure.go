@@ -27,27 +27,41 @@ const spaceNeeded = 6 << 30
 
 // A cost is what one run of a program took, children and all.
 type cost struct {
-	cpu time.Duration // user and system
-	rss int64         // bytes, at the peak
+	cpu  time.Duration // user and system
+	wall time.Duration
+	rss  int64 // bytes, at the peak
 }
 
 // A result is the runs on one workload.
 type result struct {
 	load         workload
+	format       string // "" for that which the workload is made in
 	size         size
 	limit, audit []cost
 }
 
+// runOptions are the flags of run.
+type runOptions struct {
+	n, cores int
+	scale    float64
+	dir      string
+	variants bool
+	peers    bool
+}
+
 func run(args []string) error {
 	flags := flag.NewFlagSet("run", flag.ExitOnError)
-	n := flags.Int("n", 3, "runs of each program on each workload; the median counts")
+	var o runOptions
+	flags.IntVar(&o.n, "n", 3, "runs of each program on each workload; the median counts")
 	only := flags.String("only", "", "these workloads, comma-separated (default all)")
-	scale := flags.Float64("scale", 1, "share of the packets and flows")
+	flags.Float64Var(&o.scale, "scale", 1, "share of the packets and flows")
 	program := flags.String("bin", "bin/wirechart", "the program to measure")
 	words := flags.String("args", "audit --exit-zero -q", "what to run it with, before the file")
-	dir := flags.String("dir", cacheDir(), "where the workloads are kept (also: BENCH_DIR)")
+	flags.StringVar(&o.dir, "dir", cacheDir(), "where the workloads are kept (also: BENCH_DIR)")
 	floor := flags.String("floor", "", "exit 1 above these: W1=4,W2=2.5,W3=30,W4=14 (times the limit), W3bytes=256 (per flow)")
-	cores := flags.Int("cores", 1, "GOMAXPROCS and cores to run on")
+	flags.IntVar(&o.cores, "cores", 1, "GOMAXPROCS and cores to run on")
+	flags.BoolVar(&o.variants, "formats", false, "the first workload as pcapng, gzip and zstd as well")
+	flags.BoolVar(&o.peers, "peers", false, "other programs instead, those that are installed, beside the audit")
 	record := flags.String("record", "", "append the table to this file")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -70,47 +84,78 @@ func run(args []string) error {
 			loads = append(loads, load)
 		}
 	}
-	if *n < 1 || *cores < 1 || *scale <= 0 {
+	if o.n < 1 || o.cores < 1 || o.scale <= 0 {
 		return errors.New("-n, -cores and -scale must be above 0")
 	}
 
-	if err := os.MkdirAll(*dir, 0o755); err != nil {
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
 		return err
 	}
-	limit, err := compileLimit(*dir)
+	limit, err := compileLimit(o.dir)
 	if err != nil {
 		return err
 	}
 	audit := append([]string{*program}, strings.Fields(*words)...)
-	var results []result
-	for _, load := range loads {
-		path, size, err := prepare(load, *dir, *scale)
+	if o.peers {
+		list, err := comparePeers(loads, limit, audit, &o)
 		if err != nil {
 			return err
 		}
-		r := result{load: load, size: size}
-		for range *n { // interleaved: the machine's moods hit both alike
-			l, err := measure(append(slices.Clone(limit), path), *cores)
-			if err != nil {
-				return err
-			}
-			a, err := measure(append(slices.Clone(audit), path), *cores)
-			if err != nil {
-				return err
-			}
-			r.limit, r.audit = append(r.limit, l), append(r.audit, a)
+		table := formatPeers(list)
+		fmt.Print(table)
+		return appendRecord(*record, table, &o)
+	}
+	var results []result
+	for i, load := range loads {
+		path, size, err := prepare(load, o.dir, o.scale)
+		if err != nil {
+			return err
+		}
+		r, err := o.compare(load, size, limit, audit, path, path)
+		if err != nil {
+			return err
 		}
 		results = append(results, r)
+		if !o.variants || i > 0 {
+			continue
+		}
+		for _, v := range variants() {
+			other, err := prepareVariant(v, path)
+			if err != nil {
+				return err
+			}
+			if r, err = o.compare(load, size, limit, audit, path, other); err != nil {
+				return err
+			}
+			r.format = v.name
+			results = append(results, r)
+		}
 	}
 
 	table := format(results)
 	fmt.Print(table)
-	if *record != "" {
-		if err := appendRecord(*record, table, *n, *cores, *scale); err != nil {
-			return err
-		}
+	if err := appendRecord(*record, table, &o); err != nil {
+		return err
 	}
 	return check(results, floors)
+}
+
+// compare runs the limit on one file and the audit on another of the same frames,
+// interleaved: the machine's moods hit both alike.
+func (o *runOptions) compare(load workload, size size, limit, audit []string, plain, path string) (result, error) {
+	r := result{load: load, size: size}
+	for range o.n {
+		l, err := measure(append(slices.Clone(limit), plain), o.cores)
+		if err != nil {
+			return r, err
+		}
+		a, err := measure(append(slices.Clone(audit), path), o.cores)
+		if err != nil {
+			return r, err
+		}
+		r.limit, r.audit = append(r.limit, l), append(r.audit, a)
+	}
+	return r, nil
 }
 
 // cacheDir is BENCH_DIR, or a directory that outlives the run but not the
@@ -200,6 +245,7 @@ func measure(command []string, cores int) (cost, error) {
 	cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", cores))
 	var messages strings.Builder
 	cmd.Stderr = &messages
+	began := time.Now()
 	if err := cmd.Run(); err != nil {
 		return cost{}, fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, messages.String())
 	}
@@ -208,8 +254,9 @@ func measure(command []string, cores int) (cost, error) {
 		return cost{}, errors.New("this system does not say what a process used")
 	}
 	return cost{
-		cpu: time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
-		rss: int64(usage.Maxrss) << 10, // Linux counts in KiB
+		cpu:  time.Duration(usage.Utime.Nano() + usage.Stime.Nano()),
+		wall: time.Since(began),
+		rss:  int64(usage.Maxrss) << 10, // Linux counts in KiB
 	}, nil
 }
 
@@ -221,21 +268,25 @@ func median(costs []cost) (mid cost, spread time.Duration) {
 	return sorted[len(sorted)/2], (sorted[len(sorted)-1].cpu - sorted[0].cpu) / 2
 }
 
+func ratio(a, b cost) float64 { return float64(a.cpu) / float64(b.cpu) }
+
 // ratio is how many times the limit's CPU the audit took.
 func (r result) ratio() float64 {
 	limit, _ := median(r.limit)
 	audit, _ := median(r.audit)
-	return float64(audit.cpu) / float64(limit.cpu)
+	return ratio(audit, limit)
 }
 
-// peak is the most memory that any run of the audit held, in bytes.
-func (r result) peak() int64 {
+// peak is the most memory that any of the runs held, in bytes.
+func peak(runs []cost) int64 {
 	most := int64(0)
-	for _, c := range r.audit {
+	for _, c := range runs {
 		most = max(most, c.rss)
 	}
 	return most
 }
+
+func (r result) peak() int64 { return peak(r.audit) }
 
 func (r result) bytesPerFlow() float64 { return float64(r.peak()) / float64(r.size.Flows) }
 
@@ -243,8 +294,8 @@ func (r result) bytesPerFlow() float64 { return float64(r.peak()) / float64(r.si
 func format(results []result) string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(w, "| workload\t| packets\t| flows\t| limit, CPU s\t| ns/packet\t| audit, CPU s\t| ns/packet\t| audit / limit\t| peak MiB\t| bytes/flow\t|")
-	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+	fmt.Fprintln(w, "| workload\t| packets\t| flows\t| limit, CPU s\t| ns/packet\t| audit, CPU s\t| ns/packet\t| wall s\t| audit / limit\t| peak MiB\t| bytes/flow\t|")
+	fmt.Fprintln(w, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
 	for _, r := range results {
 		limit, limitSpread := median(r.limit)
 		audit, auditSpread := median(r.audit)
@@ -253,10 +304,10 @@ func format(results []result) string {
 		if r.size.Flows >= 100_000 {
 			perFlow = fmt.Sprintf("%.0f", r.bytesPerFlow())
 		}
-		fmt.Fprintf(w, "| %s %s\t| %d\t| %d\t| %.3f ± %.3f\t| %.1f\t| %.3f ± %.3f\t| %.1f\t| %.2f\t| %.1f\t| %s\t|\n",
-			r.load.name, r.load.about, r.size.Packets, r.size.Flows,
+		fmt.Fprintf(w, "| %s %s\t| %d\t| %d\t| %.3f ± %.3f\t| %.1f\t| %.3f ± %.3f\t| %.1f\t| %.3f\t| %.2f\t| %.1f\t| %s\t|\n",
+			r.load.name, strings.TrimSpace(r.load.about+" "+r.format), r.size.Packets, r.size.Flows,
 			limit.cpu.Seconds(), limitSpread.Seconds(), perPacket(limit),
-			audit.cpu.Seconds(), auditSpread.Seconds(), perPacket(audit),
+			audit.cpu.Seconds(), auditSpread.Seconds(), perPacket(audit), audit.wall.Seconds(),
 			r.ratio(), float64(r.peak())/(1<<20), perFlow)
 	}
 	w.Flush()
@@ -284,6 +335,9 @@ func parseFloors(list string) (map[string]float64, error) {
 func check(results []result, floors map[string]float64) error {
 	var errs []error
 	for _, r := range results {
+		if r.format != "" {
+			continue
+		}
 		if most, ok := floors[r.load.name]; ok && r.ratio() > most {
 			errs = append(errs, fmt.Errorf("%s takes %.2f times the limit, more than %g", r.load.name, r.ratio(), most))
 		}
@@ -294,8 +348,12 @@ func check(results []result, floors map[string]float64) error {
 	return errors.Join(errs...)
 }
 
-// appendRecord adds the table to a file, with what it was measured on.
-func appendRecord(path, table string, n, cores int, scale float64) error {
+// appendRecord adds the table to a file, with what it was measured on; "" is no
+// file.
+func appendRecord(path, table string, o *runOptions) error {
+	if path == "" {
+		return nil
+	}
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -305,7 +363,7 @@ func appendRecord(path, table string, n, cores int, scale float64) error {
 		commit = strings.TrimSpace(string(out))
 	}
 	fmt.Fprintf(f, "\n## %s, %s\n\n%s, %d CPUs, %s, %s/%s; GOMAXPROCS=%d; medians of %d interleaved runs; scale %g.\n\n%s",
-		time.Now().UTC().Format("2006-01-02"), commit, processor(), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, cores, n, scale, table)
+		time.Now().UTC().Format("2006-01-02"), commit, processor(), runtime.NumCPU(), runtime.Version(), runtime.GOOS, runtime.GOARCH, o.cores, o.n, o.scale, table)
 	return f.Close()
 }
 
