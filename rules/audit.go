@@ -82,6 +82,7 @@ type Role struct {
 	Component  *Component
 	Confidence float64 // 0 to 1
 	Because    []Evidence
+	Remembered bool // from an earlier run; nothing was seen in this one
 }
 
 // Evidence is one observation that a role rests on.

@@ -41,7 +41,10 @@ type host struct {
 	ttlCount uint8
 	ttls     [4]uint8 // of what it sent, one for each way that this took
 
-	roles  mask
+	roles mask
+	// What it played in earlier runs: that holds until something is seen.
+	remembered mask
+
 	goesBy []clue // what its names say
 	clues  []clue // what the roles rest on, and what was too weak for one
 
@@ -176,7 +179,9 @@ func (p *Policy) observeBarren(f *flows.Flow, s *service) {
 }
 
 // meet returns the host of an address, made when it is new and there is room.
-func (p *Policy) meet(addr netip.Addr, f *flows.Flow) *host {
+func (p *Policy) meet(addr netip.Addr, f *flows.Flow) *host { return p.meetAt(addr, f.Frame) }
+
+func (p *Policy) meetAt(addr netip.Addr, frame pcaps.FrameID) *host {
 	h := p.host(addr)
 	if h != nil {
 		return h
@@ -190,7 +195,7 @@ func (p *Policy) meet(addr netip.Addr, f *flows.Flow) *host {
 	}
 	h = &p.slabs.hosts[0]
 	p.slabs.hosts = p.slabs.hosts[1:]
-	h.addr, h.first, h.number = addr, f.Frame, uint32(len(p.order))
+	h.addr, h.first, h.number = addr, frame, uint32(len(p.order))
 	p.hosts.add(p.hashAddr(addr), len(p.order))
 	p.order = append(p.order, h)
 	return h
@@ -414,7 +419,9 @@ func (p *Policy) Settle() {
 		changed := false
 		for i, h := range p.order {
 			if !h.pinned {
-				h.roles = p.rolesOf(h) &^ h.never
+				if h.roles = p.rolesOf(h) &^ h.never; h.roles == 0 {
+					h.roles = h.remembered &^ h.never
+				}
 			}
 			changed = changed || h.roles != before[i]
 		}

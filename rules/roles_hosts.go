@@ -61,6 +61,10 @@ func (p *Policy) describe(h *host) Host {
 					role.Because = append(role.Because, Evidence{Weight: c.weight, Says: p.sentence(c), Frame: c.frame})
 				}
 			}
+			if len(role.Because) == 0 {
+				role.Remembered, role.Confidence = true, roleThreshold
+				role.Because = []Evidence{{Weight: roleThreshold, Says: "played this part in an earlier run"}}
+			}
 			slices.SortStableFunc(role.Because, func(a, b Evidence) int {
 				switch {
 				case a.Weight > b.Weight:

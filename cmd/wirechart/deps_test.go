@@ -42,7 +42,8 @@ var only = map[string][]string{
 	"github.com/klauspost/compress":     {"wirechart/pcaps"},
 	"golang.org/x/net/dns":              {"wirechart/dissect"},
 	"github.com/santhosh-tekuri/":       {},
-	"net/http":                          {}, // the program opens no connection
+	"github.com/VictoriaMetrics/":       {"wirechart/cmd/wirechart"},
+	"net/http":                          {"wirechart/cmd/wirechart"}, // to serve counters when asked to; the program opens no connection
 }
 
 type goPackage struct {

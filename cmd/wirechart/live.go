@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -34,6 +36,10 @@ type liveOptions struct {
 	evidence       string
 	evidenceSize   int // MiB of one file
 	evidenceFiles  int
+	state          string
+	stateReplace   bool
+	metrics        string
+	metricsPublic  bool
 	sandbox        sandbox
 
 	// refresh is the least time between two looks at the audit.
@@ -89,6 +95,10 @@ counters on standard error. Exit status: as that of audit.`,
 	fs.StringVar(&l.evidence, "evidence", "", "keep the frames of flows with findings in captures in `DIR`")
 	fs.IntVar(&l.evidenceSize, "evidence-size", 16, "`MiB` of one of these captures")
 	fs.IntVar(&l.evidenceFiles, "evidence-files", 16, "keep the last `N` of these captures")
+	fs.StringVar(&l.state, "state", "", "remember parts, edges and findings in `FILE`, from one run to the next")
+	fs.BoolVar(&l.stateReplace, "state-replace", false, "begin anew when the file of --state cannot be understood, and keep it as FILE.old")
+	fs.StringVar(&l.metrics, "metrics", "", "serve counters for Prometheus at `ADDRESS:PORT`, and /healthz")
+	fs.BoolVar(&l.metricsPublic, "metrics-public", false, "let --metrics be an address that others can reach")
 	fs.DurationVar(&l.duration, "duration", 0, "end after this `TIME`: 90s, 10m, 24h")
 	fs.DurationVar(&l.keep, "keep", flows.DefaultKeep, "judge flows anew for this `TIME` after they ended, by what is learned meanwhile")
 	sandboxFlags(fs, &l.sandbox)
@@ -207,6 +217,13 @@ type live struct {
 	screen   *screen           // nil where there is no terminal
 	recorder *pcaps.Recorder   // nil without -w
 	evidence *evidence         // nil without --evidence
+	state    *state            // nil without --state
+	exporter *exporter         // nil without --metrics
+	saveAt   time.Time
+	listens  func(proto uint8, port uint16) bool
+	settled  map[string]uint64 // flows that are settled, by protocol and service; nil without --metrics
+	looking  map[string]uint64 // likewise those of the look at hand
+	counted  map[string]uint64 // both, of the last look
 
 	began   time.Time
 	flushAt time.Time
@@ -226,11 +243,15 @@ type live struct {
 func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	j := r.job
 	r.tally = rules.NewTally(j.policy)
+	r.listens = j.diagram.Listens()
 	j.begin = func(files []string) { r.out.options.Files = files }
 	j.each = func(f *flows.Flow, v *rules.Verdict) error {
 		r.tally.Add(f, v)
 		if r.evidence != nil {
 			r.evidence.judged(f, v, r.tally)
+		}
+		if r.settled != nil {
+			r.settled[r.service(f)]++
 		}
 		if r.records != nil {
 			return r.records.Flow(f, v)
@@ -247,9 +268,8 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	j.ready = func(src pcaps.Source, table *flows.Table) {
 		r.src, r.table = src, table
 		r.monitor = &monitor{job: j, src: src, table: table, tally: r.tally, keep: r.options.keep, least: r.options.refresh, show: r.show}
-		if r.evidence != nil {
-			r.monitor.judged = r.evidence.judged
-		}
+		r.monitor.judged = r.judged
+		r.monitor.given = func() { clear(r.looking) }
 	}
 	j.before = r.before
 	j.after = r.after
@@ -274,6 +294,14 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 		}
 	}
 	audit := r.tally.Audit(cov)
+	if s := r.state; s != nil {
+		s.save(s.before.After(audit, r.table.Now()))
+		r.state = nil
+		if err := s.close(); err != nil && r.failed == nil {
+			r.failed = err
+		}
+		s.before.Recall(audit)
+	}
 	if b := r.monitor.back; b.times > 0 {
 		audit.Notes = append(audit.Notes, fmt.Sprintf("The clock of the packets went back %d times, by %s at most: times across that are not to be compared.", b.times, time.Duration(b.most).Round(time.Millisecond)))
 	}
@@ -292,6 +320,21 @@ func (r *live) open(o pcaps.Options) (pcaps.Source, error) {
 		return nil, err
 	}
 	box := l.sandbox
+	if l.state != "" {
+		if r.state, err = openState(l.state, r.job.diagram.Name, l.stateReplace); err != nil {
+			src.Close()
+			return nil, err
+		}
+		r.job.policy.Remember(r.state.before)
+		box.Write = append(box.Write, filepath.Dir(l.state))
+	}
+	if l.metrics != "" {
+		if r.exporter, err = newExporter(l.metrics, l.metricsPublic); err != nil {
+			src.Close()
+			return nil, err
+		}
+		r.settled, r.looking = map[string]uint64{}, map[string]uint64{}
+	}
 	if l.write != "" {
 		if r.recorder, err = pcaps.Record(l.write, "wirechart "+version, ""); err != nil {
 			src.Close()
@@ -345,6 +388,9 @@ func (r *live) listen(ctx context.Context) {
 		r.screen = newScreen(tty, ctx.Done())
 	}
 	r.teller = newTeller(line)
+	if r.state != nil {
+		r.teller.know(r.state.before)
+	}
 }
 
 func (r *live) close() {
@@ -356,6 +402,12 @@ func (r *live) close() {
 	}
 	if r.evidence != nil {
 		_ = r.evidence.ring.Close() // what was lost has been said
+	}
+	if r.state != nil {
+		_ = r.state.close() // nothing new to be written
+	}
+	if r.exporter != nil {
+		r.exporter.close()
 	}
 }
 
@@ -393,6 +445,21 @@ func (r *live) second(now time.Time) {
 	}
 	if r.records != nil {
 		_ = r.out.Flush() // likewise
+	}
+	if r.exporter != nil {
+		held, _ := r.table.Held()
+		c := &counts{at: now, capture: s, table: r.table.Stats(), held: held, audit: r.last, flows: r.counted}
+		if r.evidence != nil {
+			c.lost = r.evidence.ring.Lost()
+		}
+		r.exporter.now.Store(c)
+	}
+	if r.state != nil {
+		select {
+		case err := <-r.state.failed:
+			r.note(err.Error() + ": what was learned is not kept until it can be written")
+		default:
+		}
 	}
 	if r.screen != nil {
 		r.draw(now, &s)
@@ -458,8 +525,52 @@ func (r *live) note(text string) {
 	r.teller.say(report.Event{Time: r.table.Now(), Kind: report.EventNote, Text: text})
 }
 
+// judged is told of the flows of a look.
+func (r *live) judged(f *flows.Flow, v *rules.Verdict, tally *rules.Tally) {
+	if r.evidence != nil {
+		r.evidence.judged(f, v, tally)
+	}
+	if r.looking != nil {
+		r.looking[r.service(f)]++
+	}
+}
+
+// service is the protocol of a flow and the service as the diagram has it, of
+// which there are few.
+func (r *live) service(f *flows.Flow) string {
+	proto := flows.ProtoName(f.Proto)
+	if f.Proto == flows.ProtoTCP || f.Proto == flows.ProtoUDP {
+		if r.listens(f.Proto, f.Server.Port()) {
+			return proto + " " + strconv.Itoa(int(f.Server.Port()))
+		}
+		return proto + " other"
+	}
+	if proto[0] <= '9' {
+		proto = "other"
+	}
+	return proto + " none"
+}
+
+// saveEvery is how often what was learned is written down.
+const saveEvery = 30 * time.Second
+
 // show takes in the audit as it would be now.
 func (r *live) show(a *rules.Audit) {
+	if s := r.state; s != nil {
+		if now := time.Now(); now.After(r.saveAt) {
+			r.saveAt = now.Add(saveEvery)
+			s.save(s.before.After(a, r.table.Now()))
+		}
+		s.before.Recall(a)
+	}
+	if r.looking != nil {
+		counted := maps.Clone(r.settled)
+		for k, n := range r.looking {
+			counted[k] += n
+		}
+		r.counted = counted
+		clear(r.looking)
+	}
 	r.teller.audit(a, r.table.Now(), false)
 	if r.evidence != nil {
 		r.evidence.search()

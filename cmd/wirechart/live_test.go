@@ -5,7 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"wirechart/pcaps"
+	"wirechart/rules"
 )
 
 // dripping is a Source that hands out a few packets at a time, and sometimes
@@ -204,5 +208,114 @@ func TestLiveKeepsEvidence(t *testing.T) {
 	}
 	if comments != len(want) {
 		t.Errorf("%d comments on %d flows", comments, len(want))
+	}
+}
+
+// TestLiveRemembers runs twice with one state: the second run knows what the
+// first one saw. What cannot be understood is left alone.
+func TestLiveRemembers(t *testing.T) {
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state.json")
+	first, second := samples+"site-violations.pcapng", samples+"files.pcapng"
+	if status, _, stderr := liveOver(t, context.Background(), from(nil), "-i", first, "--state", state); status != exitFindings {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	written, err := os.ReadFile(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := rules.ParseMemory(written)
+	if err != nil || len(m.Findings) < 5 || len(m.Edges) < 3 || len(m.Hosts) < 3 {
+		t.Fatalf("%v: %s", err, written)
+	}
+	_, out, stderr := liveOver(t, context.Background(), from(nil), "-i", second, "--state", state, "-o", "json")
+	for _, want := range []string{"not seen since 2026-", "Found in earlier runs and not in this one", "played this part in an earlier run"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in the second report: %s%s", want, out, stderr)
+		}
+	}
+	_, _, stderr = liveOver(t, context.Background(), from(nil), "-i", first, "--state", state, "-o", "json")
+	if strings.Contains(stderr, "  finding  ") {
+		t.Errorf("told again what was known: %s", stderr)
+	}
+
+	for name, text := range map[string]string{"cut": string(written[:len(written)/2]), "another's": strings.Replace(string(written), `"diagram": "`, `"diagram": "x`, 1)} {
+		if err := os.WriteFile(state, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		status, out, stderr := liveOver(t, context.Background(), from(nil), "-i", first, "--state", state)
+		left, err := os.ReadFile(state)
+		if status != exitError || out != "" || !strings.Contains(stderr, state) || !strings.Contains(stderr, "--state-replace") || err != nil || string(left) != text {
+			t.Errorf("%s: status %d, %s%s, %v; it was changed: %t", name, status, out, stderr, err, string(left) != text)
+		}
+	}
+	if status, _, stderr := liveOver(t, context.Background(), from(nil), "-i", first, "--state", state, "--state-replace"); status != exitFindings {
+		t.Errorf("begun anew: %d, %s", status, stderr)
+	}
+	if _, err := os.Stat(state + ".old"); err != nil {
+		t.Error(err)
+	}
+	if b, err := os.ReadFile(state); err != nil {
+		t.Error(err)
+	} else if _, err := rules.ParseMemory(b); err != nil {
+		t.Error(err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, ".*")); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestLiveMetrics asks a run for its counters while it goes on.
+func TestLiveMetrics(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	l.Close()
+	get := func(path string) string {
+		r, err := http.Get("http://" + addr + path)
+		if err != nil {
+			return err.Error()
+		}
+		defer r.Body.Close()
+		b, _ := io.ReadAll(r.Body)
+		return fmt.Sprint(r.StatusCode, " ", string(b))
+	}
+	var health, metrics string
+	seen := 0
+	source := from(func(batch []pcaps.Packet) {
+		if seen += len(batch); seen > 340 && metrics == "" {
+			health, metrics = get("/healthz"), get("/metrics")
+		} else if seen > 200 {
+			time.Sleep(50 * time.Millisecond) // the counters are made anew every second
+		}
+	})
+	if status, _, stderr := liveOver(t, context.Background(), source, "-i", samples+"site-violations.pcapng", "--metrics", addr); status != exitFindings {
+		t.Fatalf("status %d: %s", status, stderr)
+	}
+	if health != "200 ok\n" {
+		t.Errorf("/healthz: %q", health)
+	}
+	for _, want := range []string{
+		"wirechart_packets_total 2", "wirechart_bytes_total ", `wirechart_dropped_packets_total{where="kernel"} 0`, `wirechart_dropped_packets_total{where="app"} 0`,
+		`wirechart_decode_errors_total{layer="truncated"} 0`, "wirechart_flows_active ", `wirechart_flows_total{proto="tcp",service="9876"} `,
+		`wirechart_edge_flows_total{edge="agent-backup",verdict="violation"} `, `wirechart_findings_total{rule="zmtp_mechanism_null",severity="high"} 1`, "wirechart_build_info{version=",
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s in\n%s", want, metrics)
+		}
+	}
+	if strings.Contains(metrics, "10.20.30.") {
+		t.Error("an address of a host is in the counters")
+	}
+	if _, err := http.Get("http://" + addr + "/healthz"); err == nil {
+		t.Error("the counters are served after the run")
+	}
+	for _, addr := range []string{"0.0.0.0:0", ":0", "[::]:0", "192.0.2.1:0", "example:0", "9108"} {
+		status, _, stderr := liveOver(t, context.Background(), from(nil), "-i", samples+"site.pcapng", "--metrics", addr)
+		if status != exitError || !strings.Contains(stderr, "--metrics "+addr) {
+			t.Errorf("--metrics %s: %d, %s", addr, status, stderr)
+		}
 	}
 }

@@ -33,6 +33,7 @@ type monitor struct {
 	// judged is told of every flow and its verdict in a look, when the Tally has
 	// counted it; nil where nobody asks.
 	judged func(*flows.Flow, *rules.Verdict, *rules.Tally)
+	given  func() // is told that a look was given up
 
 	look     flows.Look
 	phase    phase
@@ -120,6 +121,7 @@ func (m *monitor) step(began time.Time) {
 	if m.phase > waiting && m.phase < summing && m.look.Stale() {
 		m.stop()
 		m.stale++
+		m.given()
 	}
 	whole := m.stale >= maxStale
 	for m.advance(whole) && whole && m.phase != waiting {

@@ -24,7 +24,8 @@ type teller struct {
 	line   func(report.Event) // nil where nobody listens
 	found  map[string]*finding
 	parts  map[netip.Addr]*parts
-	recent []string // the last lines
+	recent []string        // the last lines
+	known  map[string]bool // findings of earlier runs
 	looks  int
 	losses [2]uint64 // frames lost by the kernel and the interface, when that was told last
 	full   bool
@@ -51,7 +52,19 @@ const (
 )
 
 func newTeller(line func(report.Event)) *teller {
-	return &teller{line: line, found: map[string]*finding{}, parts: map[netip.Addr]*parts{}}
+	return &teller{line: line, found: map[string]*finding{}, known: map[string]bool{}, parts: map[netip.Addr]*parts{}}
+}
+
+// know takes in what earlier runs found: it is not told again as if it were new.
+func (t *teller) know(m *rules.Memory) {
+	for i := range m.Findings {
+		t.known[m.Findings[i].ID] = true
+	}
+	for i := range m.Hosts {
+		h := &m.Hosts[i]
+		play := strings.Join(slices.Sorted(slices.Values(h.Roles)), " ")
+		t.parts[h.Address] = &parts{told: play}
+	}
 }
 
 func (t *teller) say(e report.Event) {
@@ -94,6 +107,9 @@ func (t *teller) audit(a *rules.Audit, now int64, last bool) {
 		x.finding.Pairs = nil
 		if !x.told && x.row >= need {
 			x.told = true
+			if t.known[f.ID] {
+				continue
+			}
 			t.say(report.Event{Time: f.Last, Kind: report.EventFinding, Finding: &x.finding})
 		}
 	}

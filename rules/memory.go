@@ -1,0 +1,255 @@
+package rules
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+// MemorySchema is the schema of what a Memory is written as.
+const MemorySchema = "wirechart/state/v1"
+
+// Memory is what one run over interfaces leaves to the next one: which parts
+// hosts played, when edges were used, what was found. It is written as JSON.
+type Memory struct {
+	Schema   string              `json:"schema"`
+	Diagram  string              `json:"diagram"` // by whose components and edges it speaks
+	Since    time.Time           `json:"since"`   // packet time at which the first run began
+	Saved    time.Time           `json:"saved"`   // packet time up to which this is true
+	Hosts    []RememberedHost    `json:"hosts"`
+	Edges    []RememberedEdge    `json:"edges"`
+	Findings []RememberedFinding `json:"findings"`
+}
+
+// RememberedHost is a host that played a part.
+type RememberedHost struct {
+	Address netip.Addr `json:"address"`
+	Name    string     `json:"name,omitempty"`
+	Roles   []string   `json:"roles"`
+	Last    time.Time  `json:"last"` // when its traffic last said so
+}
+
+// RememberedEdge is an edge that was used.
+type RememberedEdge struct {
+	ID    string    `json:"id"`
+	First time.Time `json:"first"`
+	Last  time.Time `json:"last"`
+	Flows uint64    `json:"flows"`
+}
+
+// RememberedFinding is something that was found.
+type RememberedFinding struct {
+	ID       string    `json:"id"`
+	Verdict  string    `json:"verdict"`
+	Severity string    `json:"severity"`
+	Title    string    `json:"title"`
+	First    time.Time `json:"first"`
+	Last     time.Time `json:"last"`
+	Flows    uint64    `json:"flows"`
+}
+
+// The bounds of a Memory; what was seen last is kept.
+const (
+	maxRememberedHosts    = 1 << 14
+	maxRememberedFindings = 1 << 12
+)
+
+// ParseMemory reads what a Memory was written as. Everything that is not what
+// it should be is an error: a state that is half understood would forget the
+// rest when it is written again.
+func ParseMemory(b []byte) (*Memory, error) {
+	m := &Memory{}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(m); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, errors.New("ends before its end")
+		}
+		return nil, err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("goes on behind its end")
+	}
+	if m.Schema != MemorySchema {
+		return nil, fmt.Errorf("schema %q, this program reads %s", m.Schema, MemorySchema)
+	}
+	for i := range m.Hosts {
+		if !m.Hosts[i].Address.IsValid() {
+			return nil, fmt.Errorf("host %d has no address", i+1)
+		}
+	}
+	return m, nil
+}
+
+// Text is m as it is written.
+func (m *Memory) Text() []byte {
+	b, err := json.MarshalIndent(m, "", " ")
+	if err != nil {
+		panic(err) // strings, numbers and times of four-digit years
+	}
+	return append(b, '\n')
+}
+
+// Remember lets hosts begin with the parts that they played in earlier runs.
+// What their traffic says now comes before that. It is for a Policy that has
+// observed nothing yet.
+func (p *Policy) Remember(m *Memory) {
+	for i := range m.Hosts {
+		x := &m.Hosts[i]
+		var roles mask
+		for _, id := range x.Roles {
+			for bit := range p.parts {
+				if p.parts[bit].ID == id {
+					roles |= 1 << bit
+				}
+			}
+		}
+		if roles == 0 {
+			continue
+		}
+		if h := p.meetAt(x.Address, 0); h != nil {
+			h.remembered = roles
+		}
+	}
+}
+
+// Recall adds to an audit what m knows beside: when edges were used before, and
+// what was found before and was not found again.
+func (m *Memory) Recall(a *Audit) {
+	edges := map[string]*RememberedEdge{}
+	for i := range m.Edges {
+		edges[m.Edges[i].ID] = &m.Edges[i]
+	}
+	for i := range a.Edges {
+		e := &a.Edges[i]
+		x := edges[e.Edge.ID]
+		if x == nil {
+			continue
+		}
+		e.Earlier = x.Last.UnixNano()
+		if e.Status == EdgeNotSeen {
+			e.Why = fmt.Sprintf("not seen since %s; %s", day(x.Last), e.Why)
+		}
+	}
+	found := map[string]*Finding{}
+	for i := range a.Findings {
+		found[a.Findings[i].ID] = &a.Findings[i]
+	}
+	var gone []string
+	for i := range m.Findings {
+		x := &m.Findings[i]
+		if f := found[x.ID]; f != nil {
+			f.First = min(f.First, x.First.UnixNano())
+		} else {
+			gone = append(gone, fmt.Sprintf("%s (%s, last %s)", strings.TrimSuffix(x.Title, "."), x.ID, day(x.Last)))
+		}
+	}
+	if len(gone) > 0 {
+		a.Notes = append(a.Notes, fmt.Sprintf("Found in earlier runs and not in this one: %s.", some(gone)))
+	}
+}
+
+// day is a moment as notes tell it.
+func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+// After is what there is to remember when a run that began with m has come to
+// the audit a, at a packet time. m may have nothing in it.
+func (m *Memory) After(a *Audit, now int64) *Memory {
+	at := func(ns int64) time.Time { return time.Unix(0, ns).UTC() }
+	next := &Memory{Schema: MemorySchema, Diagram: a.Diagram.Name, Since: m.Since, Saved: at(now),
+		Hosts: []RememberedHost{}, Edges: []RememberedEdge{}, Findings: []RememberedFinding{}}
+	if next.Since.IsZero() {
+		next.Since = at(a.Coverage.First)
+	}
+
+	old := map[netip.Addr]RememberedHost{}
+	for _, h := range m.Hosts {
+		old[h.Address] = h
+	}
+	for i := range a.Hosts {
+		h := &a.Hosts[i]
+		x := RememberedHost{Address: h.Addr, Name: h.Name, Last: at(now)}
+		for _, r := range h.Roles {
+			if r.Remembered {
+				x.Last = old[h.Addr].Last
+			}
+			x.Roles = append(x.Roles, r.Component.ID)
+		}
+		if h.Pinned || len(x.Roles) == 0 { // the inventory will say so again
+			continue
+		}
+		slices.Sort(x.Roles)
+		delete(old, h.Addr)
+		next.Hosts = append(next.Hosts, x)
+	}
+	for _, h := range m.Hosts {
+		if x, left := old[h.Address]; left {
+			next.Hosts = append(next.Hosts, x)
+		}
+	}
+	if len(next.Hosts) > maxRememberedHosts {
+		slices.SortStableFunc(next.Hosts, func(a, b RememberedHost) int { return b.Last.Compare(a.Last) })
+		next.Hosts = next.Hosts[:maxRememberedHosts]
+	}
+	slices.SortFunc(next.Hosts, func(a, b RememberedHost) int { return a.Address.Compare(b.Address) })
+
+	edges := map[string]RememberedEdge{}
+	for _, e := range m.Edges {
+		edges[e.ID] = e
+	}
+	for i := range a.Edges {
+		e := &a.Edges[i]
+		if e.Last == 0 {
+			continue
+		}
+		x := edges[e.Edge.ID]
+		x.ID = e.Edge.ID
+		if x.First.IsZero() || at(e.Since).Before(x.First) {
+			x.First = at(e.Since)
+		}
+		if at(e.Last).After(x.Last) {
+			x.Last = at(e.Last)
+		}
+		for _, c := range e.Verdicts {
+			x.Flows += c.Flows
+		}
+		edges[x.ID] = x
+	}
+	for _, e := range edges {
+		next.Edges = append(next.Edges, e)
+	}
+	slices.SortFunc(next.Edges, func(a, b RememberedEdge) int { return cmp.Compare(a.ID, b.ID) })
+
+	findings := map[string]RememberedFinding{}
+	for _, f := range m.Findings {
+		findings[f.ID] = f
+	}
+	for i := range a.Findings {
+		f := &a.Findings[i]
+		x := findings[f.ID]
+		x.ID, x.Verdict, x.Severity, x.Title = f.ID, f.Kind.String(), f.Severity.String(), f.Title
+		if x.First.IsZero() || at(f.First).Before(x.First) {
+			x.First = at(f.First)
+		}
+		if at(f.Last).After(x.Last) {
+			x.Last = at(f.Last)
+		}
+		x.Flows += f.Flows
+		findings[x.ID] = x
+	}
+	for _, f := range findings {
+		next.Findings = append(next.Findings, f)
+	}
+	slices.SortFunc(next.Findings, func(a, b RememberedFinding) int {
+		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.ID, b.ID))
+	})
+	next.Findings = next.Findings[:min(len(next.Findings), maxRememberedFindings)]
+	return next
+}
