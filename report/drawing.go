@@ -392,24 +392,22 @@ func (l *line) thickness() float64 {
 	return math.Round(10*min(1.5+0.6*math.Log10(1+float64(n)/300), 6)) / 10
 }
 
-// text is a stranger in a line of its own.
+// text is a stranger in a line of its own: "10.20.30.21 → tcp/9876 ×12" where it
+// called the component, "→ 203.0.113.77 tcp/443 ×2" where it was called.
 func (s *stranger) text() string {
-	arrow := "calls "
-	switch {
-	case len(s.over) == 0:
+	if len(s.over) == 0 {
 		return Clean(s.name)
-	case s.to:
-		arrow = ""
 	}
 	over := s.over[0]
 	if n := len(s.over); n > 1 {
 		over += " +" + number(uint64(n-1))
 	}
-	over += " ×" + number(s.flows)
+	over = Clean(over + " ×" + number(s.flows))
+	name := clip(Clean(s.name), max(chipRoom-cells(over)-3, 12))
 	if s.to {
-		return clip(Clean(s.name), noteRoom-cells(over)-3) + " → " + Clean(over)
+		return name + " → " + over
 	}
-	return clip(Clean(arrow+s.name), noteRoom-cells(over)-1) + " " + Clean(over)
+	return "→ " + name + " " + over
 }
 
 // wrapWords breaks s into at most lines lines of width letters.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 
 	"wirechart/rules"
@@ -56,6 +57,7 @@ type svgView struct {
 
 type svgLine struct {
 	Class, Edge, Href, Says string
+	Name                    string // for those who hear it: what stands there, then the sentence
 	Path, Head, Bar         string
 	Thick                   float64
 	Label, Anchor           string
@@ -91,6 +93,7 @@ func (g *drawing) view(observed, linked bool) *svgView {
 			continue
 		}
 		s := svgLine{Class: "documented", Says: l.says(observed), Label: l.label(observed), Thick: 1.6}
+		s.Name = s.Label + ", " + s.Says
 		if observed {
 			s.Class, s.Thick = className(l.stateWord()), l.thickness()
 		}
@@ -119,7 +122,7 @@ func (g *drawing) view(observed, linked bool) *svgView {
 		v.Lines = append(v.Lines, s)
 	}
 	for _, b := range g.boxes {
-		s := svgBox{X: b.x, Y: b.y, W: b.w, H: b.h, Says: strings.Join(b.title, " ")}
+		s := svgBox{X: b.x, Y: b.y, W: b.w, H: b.h}
 		if b.component != nil {
 			s.Component = b.id
 			if linked {
@@ -132,11 +135,11 @@ func (g *drawing) view(observed, linked bool) *svgView {
 		small := b.notes
 		if observed && b.component != nil {
 			small = b.hosts
-			s.Says += ": " + strings.Join(b.hosts, ", ")
 			if len(b.hosts) == 1 && b.hosts[0] == "no host found" {
 				s.Class = "absent"
 			}
 		}
+		s.Says = strings.Join(slices.Concat(b.title, small), " ")
 		y := b.y + (b.h-len(b.title)*titleLine-len(small)*noteLine)/2
 		for _, text := range b.title {
 			y += titleLine

@@ -34,6 +34,10 @@ type Options struct {
 	// Parts says what parts the ends of a flow play; nil when nothing was
 	// judged.
 	Parts Parts
+
+	// Provenance is printed by the formats that are handed in; nil where it is
+	// not known.
+	Provenance *Provenance
 }
 
 // Parts answers for the ends of a flow; *rules.Policy does.
@@ -91,7 +95,7 @@ type Format struct {
 	Explain func(w io.Writer, e *Explanation, o *Options) error
 	Diff    func(w io.Writer, d *DiffDoc, o *Options) error
 
-	Detailed bool // the audit is to come with its rules.Detail
+	Detailed bool // the audit is to come with its rules.Detail, and the options with their Provenance
 }
 
 // Writes says whether f has room for results of a kind.
@@ -113,7 +117,7 @@ func (f *Format) Writes(k Kind) bool {
 
 // All is every format, the default first.
 func All() []Format {
-	return []Format{table, wide, jsonFormat, jsonlFormat, csvFormat, markdown, mermaid, dot, drawio,
+	return []Format{table, wide, jsonFormat, jsonlFormat, csvFormat, markdown, htmlFormat, mermaid, dot, drawio,
 		sarifFormat, junitFormat, eveFormat, zeekFormat, ecsFormat}
 }
 

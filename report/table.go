@@ -140,11 +140,10 @@ func diagramTitle(d *rules.Diagram) string {
 
 func (p *page) captures(c *rules.Coverage, x extent) {
 	files := c.Captures.Files
-	var frames, bytes, cut uint64
+	var frames, bytes uint64
 	for i := range files {
 		frames += files[i].Frames
 		bytes += files[i].Bytes
-		cut += files[i].Cut
 	}
 	title := "Capture"
 	if len(files) > 1 {
@@ -195,10 +194,32 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 	}
 	p.grid(2, columns, rows)
 
-	trouble := false
+	trouble, asides := coverageRemarks(c)
+	for _, line := range trouble {
+		p.mark(2, "!", yellow, line)
+	}
+	if len(trouble) == 0 && frames > 0 {
+		p.mark(2, "✓", green, nothingMissing)
+	}
+	for _, line := range asides {
+		p.mark(2, "·", dim, line)
+	}
+}
+
+// nothingMissing is said of captures without trouble.
+const nothingMissing = "whole frames, nothing missing, both directions"
+
+// coverageRemarks are what a reader should know of the captures: what was
+// missing from them, and what was left out for good reasons.
+func coverageRemarks(c *rules.Coverage) (trouble, asides []string) {
+	files := c.Captures.Files
+	var frames, cut uint64
+	for i := range files {
+		frames += files[i].Frames
+		cut += files[i].Cut
+	}
 	warn := func(format string, args ...any) {
-		trouble = true
-		p.mark(2, "!", yellow, fmt.Sprintf(format, args...))
+		trouble = append(trouble, fmt.Sprintf(format, args...))
 	}
 	for i := range files {
 		f := &files[i]
@@ -258,17 +279,15 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 	if c.Lossy {
 		warn("so much is missing that the verdicts rest on less than they should")
 	}
-	if !trouble && frames > 0 {
-		p.mark(2, "✓", green, "whole frames, nothing missing, both directions")
-	}
 	note := func(what string, n uint64, more string) {
 		if n > 0 {
-			p.mark(2, "·", dim, what+": "+count(n, "frame")+more)
+			asides = append(asides, what+": "+count(n, "frame")+more)
 		}
 	}
 	note("copies made by the mirror", d.Copies, ", counted apart")
 	note("not IP", d.Outcomes[flows.NotIP], " (ARP and the like)")
 	note("left out by the filter", c.Captures.Filtered, "")
+	return trouble, asides
 }
 
 // snapLengths says what the snap lengths of cut captures are.

@@ -73,7 +73,10 @@ func (d *detail) add(f *flows.Flow, v *Verdict, bytes uint64) {
 	u := use(&d.Services, d.services, service, f)
 	if u != nil {
 		u.Verdicts[v.Kind].add(bytes)
-		if u.App != f.App {
+		switch {
+		case u.App == "":
+			u.App = f.App
+		case f.App != "" && u.App != f.App:
 			u.App = "…"
 		}
 	}

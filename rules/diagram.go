@@ -1,6 +1,8 @@
 package rules
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -227,6 +229,26 @@ type Infrastructure struct {
 	To        []netip.Prefix // servers it is allowed to; empty for any
 	File      string
 	Line      int
+}
+
+// Text is the files of d as they were written, the base first, as documents of
+// one YAML stream.
+func (d *Diagram) Text() string {
+	var b strings.Builder
+	for i, p := range d.Parts {
+		if i > 0 {
+			b.WriteString("---\n")
+		}
+		b.WriteString(p.Text)
+	}
+	return b.String()
+}
+
+// Revision is the SHA-256 of Text in hexadecimal: diagrams with one revision say
+// the same.
+func (d *Diagram) Revision() string {
+	sum := sha256.Sum256([]byte(d.Text()))
+	return hex.EncodeToString(sum[:])
 }
 
 // Component finds a component by its id, nil when there is none.

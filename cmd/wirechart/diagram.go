@@ -36,7 +36,8 @@ func diagramCommand() *cobra.Command {
 				return err
 			}
 			if yaml {
-				return writeParts(cmd.OutOrStdout(), d)
+				_, err := io.WriteString(cmd.OutOrStdout(), d.Text())
+				return err
 			}
 			out, err := newOutput(cmd.OutOrStdout(), "", "auto", report.Format{})
 			if err != nil {
@@ -120,20 +121,6 @@ func listDiagrams(w io.Writer) error {
 			note = " (adds to " + part.Extends + ")"
 		}
 		if _, err := fmt.Fprintf(w, "%-28s %s%s\n", name, part.Title, note); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writeParts writes the files of a diagram as they were written, the base
-// first, as documents of one YAML stream.
-func writeParts(w io.Writer, d *rules.Diagram) error {
-	for i, p := range d.Parts {
-		if i > 0 {
-			p.Text = "---\n" + p.Text
-		}
-		if _, err := io.WriteString(w, p.Text); err != nil {
 			return err
 		}
 	}

@@ -62,6 +62,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	status := exitConforms
 	root := rootCommand(&status)
 	root.SetArgs(args)
+	root.Annotations = map[string]string{commandLine: quoted(args)}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {

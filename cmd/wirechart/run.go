@@ -247,6 +247,9 @@ func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error 
 	if baseline != nil {
 		report.SinceBaseline(audit, o.baseline, baseline, out.options)
 	}
+	if out.format.Detailed {
+		out.options.Provenance = provenance(cmd, audit)
+	}
 	if err := out.finish(out.format.Audit(out, audit, out.options)); err != nil {
 		return err
 	}

@@ -1,0 +1,136 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"wirechart/rules"
+)
+
+// timelineView is when flows began, by verdict, and when findings were seen.
+type timelineView struct {
+	Width, Height, Right int
+	Label                string
+	Rows                 []timelineRow
+	Ticks                []timelineTick
+	Findings             []timelineBar
+	More, Scale          string
+}
+
+type timelineRow struct {
+	Class, Label, Most, Path string
+	Y, Base                  int
+}
+
+type timelineTick struct {
+	X      int
+	Label  string
+	Anchor string
+}
+
+type timelineBar struct {
+	Class, Label, Says, Href string
+	X, W, Y, TextX           int
+	Anchor                   string
+}
+
+const (
+	timelineWidth = 1100
+	timelineLeft  = 130
+	timelineRight = timelineWidth - 20
+	rowHeight     = 34
+	findingHeight = 15
+	maxBars       = 30
+)
+
+// newTimeline draws a.Detail; nil when nothing has a time.
+func newTimeline(a *rules.Audit) *timelineView {
+	d := a.Detail
+	if d == nil || len(d.Buckets) == 0 {
+		return nil
+	}
+	first := min(d.Begin, a.Coverage.First)
+	if a.Coverage.First == 0 {
+		first = d.Begin
+	}
+	last := max(d.Begin+int64(len(d.Buckets))*d.Width, a.Coverage.Last)
+	at := func(ns int64) int {
+		ns = min(max(ns, first), last)
+		return timelineLeft + int(float64(ns-first)/float64(last-first)*float64(timelineRight-timelineLeft))
+	}
+	v := &timelineView{Width: timelineWidth, Right: timelineRight, Label: "Flows by when they began, and when findings were seen",
+		Scale: "Each bar is " + span(d.Width) + "; its height grows with the logarithm of the number of flows."}
+	y := 8
+	for _, k := range kinds {
+		most := uint64(0)
+		for i := range d.Buckets {
+			most = max(most, d.Buckets[i][k])
+		}
+		if most == 0 {
+			continue
+		}
+		base := y + rowHeight - 6
+		var path strings.Builder
+		for i := range d.Buckets {
+			n := d.Buckets[i][k]
+			if n == 0 {
+				continue
+			}
+			h := 3 + int(math.Round(21*math.Log1p(float64(n-1))/math.Max(math.Log1p(float64(most-1)), math.Ln2)))
+			x := at(d.Begin + int64(i)*d.Width)
+			w := max(at(d.Begin+int64(i+1)*d.Width)-x-1, 2)
+			fmt.Fprintf(&path, "M%d %dh%dv-%dh-%dz", x, base, w, min(h, 24), w)
+		}
+		v.Rows = append(v.Rows, timelineRow{kindClass(k), kindSign(k) + " " + kindWord(k), "at most " + number(most), path.String(), base - 6, base})
+		y += rowHeight
+	}
+	for i := range a.Findings {
+		if i == maxBars {
+			v.More = "and " + number(uint64(len(a.Findings)-i)) + " more findings"
+			break
+		}
+		f := &a.Findings[i]
+		x := at(f.First)
+		b := timelineBar{Class: kindClass(f.Kind), Label: "finding " + number(uint64(i+1)), Href: fmt.Sprintf("finding-%d", i+1),
+			Says: Clean(fmt.Sprintf("Finding %d: %s, %s to %s %s, %s", i+1, kindWord(f.Kind), f.From, f.To, f.Service, period(f.First, f.Last))),
+			X:    x, W: max(at(f.Last)-x, 4), Y: y}
+		b.TextX, b.Anchor = b.X+b.W+5, "start"
+		if b.TextX > timelineRight-80 {
+			b.TextX, b.Anchor = b.X-5, "end"
+		}
+		v.Findings = append(v.Findings, b)
+		y += findingHeight
+	}
+	v.ticks(first, last, at)
+	v.Height = y + 24
+	return v
+}
+
+// ticks marks at most eight times, at steps that people count in.
+func (v *timelineView) ticks(first, last int64, at func(int64) int) {
+	step := int64(0)
+	for _, s := range []time.Duration{time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, 500 * time.Millisecond,
+		time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute,
+		10 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 48 * time.Hour, 168 * time.Hour} {
+		if step = int64(s); (last-first)/step < 8 {
+			break
+		}
+	}
+	for (last-first)/step >= 8 {
+		step *= 2
+	}
+	layout := "15:04:05"
+	switch {
+	case step < int64(time.Second):
+		layout = "15:04:05.000"
+	case step >= int64(24*time.Hour):
+		layout = "2006-01-02"
+	case last-first > int64(24*time.Hour):
+		layout = "01-02 15:04"
+	}
+	for t := first - first%step + step; t < last; t += step {
+		v.Ticks = append(v.Ticks, timelineTick{at(t), time.Unix(0, t).UTC().Format(layout), "middle"})
+	}
+}
