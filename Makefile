@@ -70,6 +70,7 @@ golden: build ## rewrite the expected report of every sample, and README's; revi
 samples: ## record the site samples again, in network namespaces (needs root)
 	pcaps/samples/gen/site.sh
 	pcaps/samples/gen/files.sh
+	pcaps/samples/gen/firewall.sh
 	$(GO) run ./pcaps/samples/gen
 
 mtls-matrix: build ## try client authentication between the TLS stacks installed (needs root, 20 minutes)

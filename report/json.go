@@ -24,6 +24,7 @@ var jsonFormat = Format{
 
 	Explain: explainJSON,
 	Diff:    func(w io.Writer, d *DiffDoc, _ *Options) error { return writeJSON(w, d) },
+	Compare: func(w io.Writer, d *CompareDoc, _ *Options) error { return writeJSON(w, d) },
 }
 
 // writeJSON writes a document with escapes for what does something to a

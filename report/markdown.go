@@ -21,7 +21,8 @@ var markdown = Format{
 	},
 	Flows: func(w io.Writer, o *Options) FlowWriter { return &markdownFlows{m: markdownPage{page{w: w, o: o}}} },
 
-	Diff: diffMarkdown,
+	Diff:    diffMarkdown,
+	Compare: compareMarkdown,
 
 	// A tree is told best as it stands.
 	Explain: func(w io.Writer, e *Explanation, o *Options) error {

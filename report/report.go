@@ -83,6 +83,7 @@ const (
 	OfFlows   Kind = "flows"
 	OfExplain Kind = "explain"
 	OfDiff    Kind = "diff"
+	OfCompare Kind = "compare"
 )
 
 // Format is one way to write results. What it has no room for is nil.
@@ -94,6 +95,7 @@ type Format struct {
 	Flows   func(w io.Writer, o *Options) FlowWriter
 	Explain func(w io.Writer, e *Explanation, o *Options) error
 	Diff    func(w io.Writer, d *DiffDoc, o *Options) error
+	Compare func(w io.Writer, d *CompareDoc, o *Options) error
 
 	Detailed bool // the audit is to come with its rules.Detail, and the options with their Provenance
 }
@@ -111,6 +113,8 @@ func (f *Format) Writes(k Kind) bool {
 		return f.Explain != nil
 	case OfDiff:
 		return f.Diff != nil
+	case OfCompare:
+		return f.Compare != nil
 	}
 	return false
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Schema is the JSON Schema (draft 2020-12) of what the JSON formats write:
-// "flow", "audit", "hosts", "explain", "diff", "rules" and "verify" are the kinds. They are made from what writes the
+// "flow", "audit", "hosts", "explain", "diff", "compare", "rules" and "verify" are the kinds. They are made from what writes the
 // documents: the keys of facts, and the document types of json.go.
 func Schema(kind string) ([]byte, bool) {
 	var s schema
@@ -27,6 +27,8 @@ func Schema(kind string) ([]byte, bool) {
 		s = documentSchema(ExplainSchema, "An explanation of a finding, an edge, a flow or a frame", explainDoc{})
 	case "diff":
 		s = documentSchema(DiffSchema, "What changed between two audits", DiffDoc{})
+	case "compare":
+		s = documentSchema(CompareSchema, "What became of flows between two capture points", CompareDoc{})
 	case "rules":
 		s = documentSchema(firewall.Schema, "Firewall rules", firewall.Document{})
 	case "verify":
@@ -204,7 +206,7 @@ func typeSchema(t reflect.Type) schema {
 	switch t.Kind() {
 	case reflect.Pointer:
 		return typeSchema(t.Elem())
-	case reflect.Slice:
+	case reflect.Slice, reflect.Array:
 		return schema{"type": "array", "items": typeSchema(t.Elem())}
 	case reflect.Map:
 		return schema{"type": "object", "additionalProperties": typeSchema(t.Elem())}

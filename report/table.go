@@ -22,6 +22,7 @@ var table = Format{
 
 	Explain: explainTable,
 	Diff:    diffTable,
+	Compare: compareTable,
 }
 
 var wide = Format{
@@ -33,6 +34,7 @@ var wide = Format{
 
 	Explain: explainTable,
 	Diff:    diffTable,
+	Compare: compareTable,
 }
 
 // extent is how many of a kind are shown before the rest is only counted.

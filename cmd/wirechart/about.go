@@ -22,7 +22,7 @@ import (
 var version string
 
 // schemaKinds are the documents that have a JSON Schema.
-var schemaKinds = []string{"flow", "audit", "hosts", "event", "explain", "diff", "rules", "verify", "diagram", "inventory"}
+var schemaKinds = []string{"flow", "audit", "hosts", "event", "explain", "diff", "compare", "rules", "verify", "diagram", "inventory"}
 
 func schemaCommand() *cobra.Command {
 	return &cobra.Command{
