@@ -40,6 +40,8 @@ type liveOptions struct {
 	stateReplace   bool
 	metrics        string
 	metricsPublic  bool
+	follow         string // a directory, in the place of interfaces
+	idle           time.Duration
 	sandbox        sandbox
 
 	// refresh is the least time between two looks at the audit.
@@ -118,11 +120,13 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 	if err != nil {
 		return err
 	}
-	if len(l.interfaces) == 0 {
+	if l.follow != "" {
+		l.interfaces = []string{l.follow}
+	} else if len(l.interfaces) == 0 {
 		return errors.New("live: no interface named: -i INTERFACE, -i any for all of them")
 	}
 	for name, bad := range map[string]bool{"--snaplen": l.snapLen < 0, "--buffer": l.buffer < 0 || l.buffer > 2047, "--duration": l.duration < 0, "--keep": l.keep < 0,
-		"--evidence-size": l.evidenceSize < 1, "--evidence-files": l.evidenceFiles < 1} {
+		"--idle": l.idle < 0, "--evidence-size": l.evidence != "" && l.evidenceSize < 1, "--evidence-files": l.evidence != "" && l.evidenceFiles < 1} {
 		if bad {
 			return fmt.Errorf("%s: out of range", name)
 		}
@@ -285,6 +289,7 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.nameFiles()
 	r.record(nil, true)
 	if e := r.evidence; e != nil {
 		e.search()
@@ -313,6 +318,9 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 // does not need any more.
 func (r *live) open(o pcaps.Options) (pcaps.Source, error) {
 	l := r.options
+	if l.follow != "" {
+		return pcaps.Follow(l.follow, o, l.idle)
+	}
 	src, err := l.open(l.interfaces, pcaps.LiveOptions{
 		SnapLen: l.snapLen, Buffer: l.buffer << 20, Filter: o.Filter, NotPromiscuous: l.notPromiscuous,
 	})
@@ -525,6 +533,17 @@ func (r *live) note(text string) {
 	r.teller.say(report.Event{Time: r.table.Now(), Kind: report.EventNote, Text: text})
 }
 
+// nameFiles has reports know the captures that have come since the beginning.
+func (r *live) nameFiles() {
+	if r.options.follow == "" {
+		return
+	}
+	files := r.src.Stats().Files
+	for i := len(r.out.options.Files); i < len(files); i++ {
+		r.out.options.Files = append(r.out.options.Files, files[i].Name)
+	}
+}
+
 // judged is told of the flows of a look.
 func (r *live) judged(f *flows.Flow, v *rules.Verdict, tally *rules.Tally) {
 	if r.evidence != nil {
@@ -556,6 +575,7 @@ const saveEvery = 30 * time.Second
 
 // show takes in the audit as it would be now.
 func (r *live) show(a *rules.Audit) {
+	r.nameFiles()
 	if s := r.state; s != nil {
 		if now := time.Now(); now.After(r.saveAt) {
 			r.saveAt = now.Add(saveEvery)

@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -317,5 +320,81 @@ func TestLiveMetrics(t *testing.T) {
 		if status != exitError || !strings.Contains(stderr, "--metrics "+addr) {
 			t.Errorf("--metrics %s: %d, %s", addr, status, stderr)
 		}
+	}
+}
+
+// TestFollow holds the audit of a directory that fills while it is read against
+// that of the same files when they are there: flows go on from one to the next.
+func TestFollow(t *testing.T) {
+	dir := t.TempDir()
+	site, err := os.ReadFile(samples + "snap96.pcap")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Cut between records: the next file goes on with the flows of the one before.
+	behind := func(least int) int {
+		at := 24
+		for at < least {
+			at += 16 + int(binary.LittleEndian.Uint32(site[at+8:]))
+		}
+		return at
+	}
+	one, two := behind(len(site)/3), behind(len(site)/3*2)
+	next := func(from, to int) []byte { return append(append([]byte{}, site[:24]...), site[from:to]...) }
+	write := func(name string, b []byte) {
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	write("a.pcap", site[:one])
+	go func() {
+		time.Sleep(300 * time.Millisecond)
+		write("b.pcap", next(one, two-7))
+		time.Sleep(300 * time.Millisecond)
+		write("b.pcap", next(one, two))
+		time.Sleep(300 * time.Millisecond)
+		write("c.pcap", next(two, len(site)))
+	}()
+	status, got, stderr := wirechart(t, "audit", "--follow", dir, "--idle", "2s", "-o", "json", "-q")
+	wantStatus, want, _ := wirechart(t, "audit", "-o", "json", filepath.Join(dir, "a.pcap"), filepath.Join(dir, "b.pcap"), filepath.Join(dir, "c.pcap"))
+	var g, w struct {
+		Verdicts, Findings, Edges, Hosts, Coverage any
+	}
+	if err := errors.Join(json.Unmarshal([]byte(got), &g), json.Unmarshal([]byte(want), &w)); err != nil {
+		t.Fatalf("%v: %s%s", err, got, stderr)
+	}
+	if status != wantStatus || !reflect.DeepEqual(g, w) {
+		t.Errorf("status %d, want %d; %s\n%s\nwant\n%s", status, wantStatus, stderr, got, want)
+	}
+	if status, _, stderr := wirechart(t, "audit", "--follow", dir, samples+"scan.pcap"); status != exitError || !strings.Contains(stderr, "--follow") {
+		t.Errorf("a capture beside: %d, %s", status, stderr)
+	}
+}
+
+// TestClockSetBack has the clock of the packets jump back by a day: what goes on
+// is not taken for over, nothing is judged early, and the report says so.
+func TestClockSetBack(t *testing.T) {
+	site := samples + "site-violations.pcapng"
+	seen := 0
+	back := from(func(batch []pcaps.Packet) {
+		for i := range batch {
+			if seen++; seen > 150 {
+				batch[i].Time -= int64(24 * time.Hour)
+			}
+		}
+	})
+	_, want, _ := wirechart(t, "audit", "-o", "json", site)
+	_, got, stderr := liveOver(t, context.Background(), back, "-i", site, "-o", "json", "--keep", "10s")
+	var g, w struct {
+		Verdicts map[string]struct{ Flows int }
+		Findings []struct{ ID string }
+		Coverage struct{ Evicted, Judged_early int }
+		Notes    []string
+	}
+	if err := errors.Join(json.Unmarshal([]byte(got), &g), json.Unmarshal([]byte(want), &w)); err != nil {
+		t.Fatalf("%v: %s%s", err, got, stderr)
+	}
+	if !reflect.DeepEqual(g.Verdicts, w.Verdicts) || g.Coverage != w.Coverage || !strings.Contains(strings.Join(g.Notes, " "), "went back 1 times, by 24h") {
+		t.Errorf("verdicts %v, want %v; %+v, %q", g.Verdicts, w.Verdicts, g.Coverage, g.Notes)
 	}
 }

@@ -162,16 +162,25 @@ func usage(cmd *cobra.Command) error {
 }
 
 func auditCommand(status *int) *cobra.Command {
-	o := &options{}
+	o, l := &options{}, &liveOptions{refresh: refreshLeast, keep: flows.DefaultKeep, sandbox: sandbox{Off: true}}
 	cmd := &cobra.Command{
 		Use:   "audit CAPTURE...",
 		Short: "judge captures against a diagram; what bare `wirechart CAPTURE...` does",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if l.follow != "" {
+				if len(args)+len(o.captures) > 0 {
+					return errors.New("--follow reads the captures of its directory: name no others")
+				}
+				return runLive(cmd, o, l, status)
+			}
 			return runAudit(cmd, o, args, status)
 		},
 	}
 	inputFlags(cmd.Flags(), o, report.OfAudit)
 	auditFlags(cmd.Flags(), o)
+	cmd.Flags().StringVar(&l.follow, "follow", "", "read the captures that come in `DIR`, filled by tcpdump -G or dumpcap -b, until Ctrl-C")
+	cmd.Flags().DurationVar(&l.idle, "idle", 0, "with --follow: end when nothing was written for this `TIME`")
+	cmd.Flags().DurationVar(&l.duration, "duration", 0, "with --follow: end after this `TIME`")
 	return cmd
 }
 
