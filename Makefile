@@ -17,7 +17,7 @@ BUILD    := -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
 LINT_VERSION := v2.15.0
 LINT         := $(shell $(GO) env GOPATH 2>/dev/null)/bin/golangci-lint
 
-.PHONY: help setup build demo test race static lint fuzz bench bench-peers bench-record pgo golden samples mtls-matrix score identical check clean
+.PHONY: help setup build demo test race vet static-build cross deb bench-live lint fuzz bench bench-peers bench-record pgo golden samples mtls-matrix score identical check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,15 @@ setup: ## install a C compiler and libpcap's headers by apt, where they are miss
 build: setup ## bin/wirechart
 	$(GO) build $(BUILD) -o bin/wirechart ./cmd/wirechart
 
+static-build: ## bin/wirechart-static: without cgo and libpcap, for any Linux of this machine's kind
+	CGO_ENABLED=0 $(GO) build $(BUILD) -o bin/wirechart-static ./cmd/wirechart
+
+cross: ## the program for other systems, without cgo; arm64 reads a sample where there is qemu-user
+	@GO="$(GO)" .ci/cross $(BUILD)
+
+deb: build ## bin/wirechart_VERSION_ARCH.deb: the program, its unit, manual pages and completions
+	@GO="$(GO)" VERSION="$(VERSION)" packaging/deb
+
 demo: build ## build, then audit a bundled capture and print the report
 	bin/wirechart audit --exit-zero $(SAMPLE)
 
@@ -37,7 +46,7 @@ test: setup ## every test
 race: setup ## every test under the race detector
 	$(GO) test -race ./...
 
-static: setup ## gofmt and go vet
+vet: setup ## gofmt and go vet
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "not gofmt'ed:" $$unformatted; exit 1; fi
 	$(GO) vet ./...
 
@@ -59,6 +68,9 @@ bench-peers: build ## other programs on the same workloads: argus, softflowd, nf
 
 bench-record: build ## the same, and append the table to docs/benchmarks.md
 	$(GO) run ./cmd/benchmark run -bin bin/wirechart -formats -record docs/benchmarks.md $(BENCH)
+
+bench-live: build ## the rates at which captures begin to lose packets, over a veth pair (needs root, tcpreplay)
+	@.ci/bench-live $(BENCH_LIVE)
 
 pgo: setup ## profile the audit of the workloads for the compiler (cmd/wirechart/default.pgo)
 	$(GO) test ./cmd/wirechart -trimpath -pgo=off -run '^$$' -bench Audit -benchtime 2x -cpuprofile cmd/wirechart/default.pgo -o /dev/null

@@ -40,7 +40,56 @@ func filterFrames() [][]byte {
 	}
 }
 
+// needsCompiler skips a test of expressions where there is nothing to compile
+// them.
+func needsCompiler(t *testing.T) {
+	t.Helper()
+	if !haveLibpcap {
+		t.Skip("this build has no libpcap to compile filters")
+	}
+}
+
+// What tcpdump -ddd prints takes the frames that its expression takes.
+func TestBytecode(t *testing.T) {
+	tcp := "13\n40 0 0 12\n21 0 10 2048\n48 0 0 23\n21 0 8 6\n40 0 0 20\n69 6 0 8191\n177 0 0 14\n72 0 0 14\n21 2 0 443\n72 0 0 16\n21 0 1 443\n6 0 0 262144\n6 0 0 0\n"
+	path := filepath.Join("samples", "site.pcapng")
+	all, _ := openAll(t, Options{}, path)
+	for _, code := range []string{tcp, strings.ReplaceAll(strings.TrimSpace(tcp), "\n", ",")} {
+		got, st := openAll(t, Options{Filter: code}, path)
+		if len(got) == 0 || uint64(len(got))+st.Filtered != uint64(len(all)) {
+			t.Errorf("%d of %d frames, %d filtered", len(got), len(all), st.Filtered)
+		}
+		for _, f := range got {
+			if d := []byte(f.Data); d[23] != 6 || binary.BigEndian.Uint16(d[34:]) != 443 && binary.BigEndian.Uint16(d[36:]) != 443 {
+				t.Errorf("frame % x", d[:40])
+			}
+		}
+		if haveLibpcap {
+			if want, _ := openAll(t, Options{Filter: "ip and tcp port 443"}, path); len(want) != len(got) {
+				t.Errorf("%d frames, and the expression takes %d", len(got), len(want))
+			}
+		}
+	}
+	for code, want := range map[string]string{
+		"2,6 0 0 0":          "bytecode of 1 instructions says that they are 2",
+		"1,6 0 0":            "bytecode: instruction 0 is not four numbers",
+		"1,6 0 256 0":        "bytecode: instruction 0: ",
+		"2,21 0 9 1,6 0 0 0": "", // jumps behind its end: the machine's own words
+	} {
+		if _, err := Open([]string{path}, Options{Filter: code}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", code, err, want)
+		}
+	}
+	if haveLibpcap {
+		return
+	}
+	if _, err := Open([]string{path}, Options{Filter: "tcp port 443"}); err == nil || !strings.Contains(err.Error(), `-f "$(tcpdump -y EN10MB -ddd 'tcp port 443')"`) {
+		t.Errorf("without a compiler: %v", err)
+	}
+}
+
 func TestFilter(t *testing.T) {
+	needsCompiler(t)
 	var records []record
 	for i, f := range filterFrames() {
 		records = append(records, record{uint32(i + 1), 0, uint32(len(f) + 1000*(i&1)), f})
@@ -85,6 +134,7 @@ func TestFilter(t *testing.T) {
 // Every link type that is decoded can be filtered, in whatever number
 // libpcap has for it.
 func TestFilterLinkTypes(t *testing.T) {
+	needsCompiler(t)
 	raw := filterFrames()[0][14:]
 	sll := append([]byte{0, 0, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0, 8, 0}, raw...)
 	sll2 := append([]byte{8, 0, 0, 0, 0, 0, 0, 2, 0, 1, 0, 6, 2, 0, 0, 0, 0, 1, 0, 0}, raw...)
@@ -111,6 +161,7 @@ func TestFilterLinkTypes(t *testing.T) {
 }
 
 func TestFilterErrors(t *testing.T) {
+	needsCompiler(t)
 	path := file(t, "x.pcap", aPcap())
 	for filter, want := range map[string]string{
 		"tcp prot 443": `filter "tcp prot 443": can't parse filter expression: syntax error`,
@@ -132,6 +183,7 @@ func TestFilterErrors(t *testing.T) {
 }
 
 func TestFilterAllocates(t *testing.T) {
+	needsCompiler(t)
 	f, err := newFilter("tcp port 443", []LinkType{LinkEthernet})
 	if err != nil {
 		t.Fatal(err)
@@ -145,6 +197,7 @@ func TestFilterAllocates(t *testing.T) {
 
 // tcpdump, where it is installed, takes the same frames of the corpus.
 func TestFilterAgainstTcpdump(t *testing.T) {
+	needsCompiler(t)
 	tcpdump, err := exec.LookPath("tcpdump")
 	if err != nil {
 		t.Skip("tcpdump is not installed")

@@ -118,7 +118,7 @@ func openLibpcap(name string, o LiveOptions) (Source, error) {
 	}
 	l := &live{handle: h, buf: make([]byte, max(liveBatch, o.SnapLen))}
 	link := LinkType(h.LinkType())
-	l.stats = FileStats{Name: name, Format: "live", SnapLen: uint32(o.SnapLen), Links: []LinkType{link}}
+	l.stats = FileStats{Name: name, Format: "live", With: CaptureLibpcap.String(), SnapLen: uint32(o.SnapLen), Links: []LinkType{link}}
 	return l, nil
 }
 

@@ -88,11 +88,19 @@ func OpenLive(name string, o LiveOptions) (Source, error) {
 	return s, err
 }
 
+// errPermission says that this user may not capture.
+var errPermission = errors.New("no permission to capture")
+
 // permissionError says what to do about an interface that may not be captured.
 func permissionError(name string) error {
+	return fmt.Errorf("%s: %w: %s", name, errPermission, HowToPermit())
+}
+
+// HowToPermit says what gives this program the right to capture.
+func HowToPermit() string {
 	path, err := os.Executable()
 	if err != nil {
 		path = "PATH"
 	}
-	return fmt.Errorf("%s: no permission to capture: run as root, or once: sudo setcap cap_net_raw=ep %s, or in a systemd unit: AmbientCapabilities=CAP_NET_RAW", name, path)
+	return fmt.Sprintf("run as root, or once: sudo setcap cap_net_raw=ep %s, or in a systemd unit: AmbientCapabilities=CAP_NET_RAW", path)
 }

@@ -89,6 +89,7 @@ type FileStats struct {
 	Links       []LinkType // link types that occurred, ascending
 	Comments    []string   // pcapng comments, the first few
 	Secrets     int        // decryption-secrets blocks
+	With        string     // live capture only: what captures, "ring" or "pcap"
 	Outages     uint64     // live capture only: times that the interface went down or away
 	Damage      *Damage    // why reading ended before the end of the file, or nil
 }

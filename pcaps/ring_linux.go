@@ -172,7 +172,7 @@ func newRing(name string, o LiveOptions) (r *ring, err error) {
 	if err := r.bind(); err != nil {
 		return nil, err
 	}
-	r.stats = FileStats{Name: name, Format: "live", SnapLen: uint32(o.SnapLen), Links: []LinkType{r.link}}
+	r.stats = FileStats{Name: name, Format: "live", With: CaptureRing.String(), SnapLen: uint32(o.SnapLen), Links: []LinkType{r.link}}
 	// Close leaves the memory to the reader, which may be looking at it, and
 	// which may not come back.
 	runtime.AddCleanup(r, (*ringMemory).free, r.shared)

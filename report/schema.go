@@ -10,7 +10,7 @@ import (
 )
 
 // Schema is the JSON Schema (draft 2020-12) of what the JSON formats write:
-// "flow", "audit", "hosts", "explain", "diff", "compare", "rules" and "verify" are the kinds. They are made from what writes the
+// "flow", "audit", "hosts", "explain", "diff", "compare", "rules", "verify" and "interfaces" are the kinds. They are made from what writes the
 // documents: the keys of facts, and the document types of json.go.
 func Schema(kind string) ([]byte, bool) {
 	var s schema
@@ -33,6 +33,8 @@ func Schema(kind string) ([]byte, bool) {
 		s = documentSchema(firewall.Schema, "Firewall rules", firewall.Document{})
 	case "verify":
 		s = documentSchema(firewall.VerifySchema, "What a ruleset does to the documented connections", firewall.Verification{})
+	case "interfaces":
+		s = documentSchema(InterfacesSchema, "Network interfaces, and whether they can be captured from", interfacesDoc{})
 	default:
 		return nil, false
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra/doc"
 
 	"wirechart/dissect"
+	"wirechart/pcaps"
 	"wirechart/report"
 	"wirechart/rules"
 )
@@ -22,7 +23,7 @@ import (
 var version string
 
 // schemaKinds are the documents that have a JSON Schema.
-var schemaKinds = []string{"flow", "audit", "hosts", "event", "explain", "diff", "compare", "rules", "verify", "diagram", "inventory"}
+var schemaKinds = []string{"flow", "audit", "hosts", "event", "explain", "diff", "compare", "rules", "verify", "interfaces", "diagram", "inventory"}
 
 func schemaCommand() *cobra.Command {
 	return &cobra.Command{
@@ -68,6 +69,7 @@ func versionCommand() *cobra.Command {
 				return err
 			}
 			fmt.Fprintf(w, "built with   %s for %s/%s, cgo %s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, setting(info, "CGO_ENABLED", "off"))
+			fmt.Fprintf(w, "captures by  %s\n", capturesBy())
 			var protocols []string
 			for _, d := range dissect.All() {
 				protocols = append(protocols, d.Name)
@@ -88,6 +90,19 @@ func versionCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "what the build is made of")
 	return cmd
+}
+
+// capturesBy is how this build captures, and what it lacks for being built
+// without cgo or for another system.
+func capturesBy() string {
+	by := strings.Join(pcaps.Captures(), ", ")
+	if by == "" {
+		by = "nothing: this build reads files only"
+	}
+	if !slices.Contains(pcaps.Captures(), pcaps.CaptureLibpcap.String()) {
+		by += "; no libpcap: filters (-f) are bytecode, as tcpdump -ddd prints it"
+	}
+	return by
 }
 
 // buildVersion is what the linker was told, the version of the module, or the

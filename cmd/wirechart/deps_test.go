@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -104,6 +105,28 @@ func placeOf(path string) (importers []string, ok bool) {
 		}
 	}
 	return importers, ok
+}
+
+// TestWithoutCgo says that the builds for other systems, and the static one,
+// do without libpcap and what comes with it.
+func TestWithoutCgo(t *testing.T) {
+	for _, system := range []string{"linux", "windows", "darwin"} {
+		cmd := exec.Command("go", "list", "-pgo=off", "-deps", "wirechart/cmd/wirechart")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+system, "GOARCH=arm64")
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("go list for %s: %v", system, err)
+		}
+		deps := strings.Fields(string(out))
+		if !slices.Contains(deps, "wirechart/pcaps") {
+			t.Errorf("%s: no wirechart/pcaps among %d packages", system, len(deps))
+		}
+		for _, dep := range deps {
+			if dep == "runtime/cgo" || strings.HasPrefix(dep, "github.com/google/gopacket/") {
+				t.Errorf("%s: without cgo it has %s", system, dep)
+			}
+		}
+	}
 }
 
 // TestNoHiddenState says that no package runs code by being imported.

@@ -30,6 +30,7 @@ type liveOptions struct {
 	snapLen        int
 	buffer         int // MiB
 	notPromiscuous bool
+	capture        string
 	duration       time.Duration
 	keep           time.Duration
 	write          string
@@ -55,7 +56,7 @@ type liveOptions struct {
 const liveFlows = 1 << 20
 
 func liveCommand(status *int) *cobra.Command {
-	return liveCommandOf(status, &liveOptions{open: openInterfaces, refresh: refreshLeast})
+	return liveCommandOf(status, &liveOptions{open: pcaps.OpenInterfaces, refresh: refreshLeast})
 }
 
 func liveCommandOf(status *int, l *liveOptions) *cobra.Command {
@@ -93,6 +94,7 @@ counters on standard error. Exit status: as that of audit.`,
 	fs.IntVarP(&l.snapLen, "snaplen", "s", 0, "capture `N` bytes of each frame; 0 is all")
 	fs.IntVar(&l.buffer, "buffer", 64, "`MiB` of the kernel's buffer")
 	fs.BoolVarP(&l.notPromiscuous, "no-promiscuous-mode", "p", false, "see only what the interface would receive anyway")
+	fs.StringVar(&l.capture, "capture", pcaps.CaptureAuto.String(), "capture by `WAY`: ring (shared with the Linux kernel), pcap (libpcap), or auto, the best there is")
 	fs.StringVarP(&l.write, "write", "w", "", "write every frame to `FILE` (pcapng)")
 	fs.StringVar(&l.evidence, "evidence", "", "keep the frames of flows with findings in captures in `DIR`")
 	fs.IntVar(&l.evidenceSize, "evidence-size", 16, "`MiB` of one of these captures")
@@ -105,14 +107,6 @@ counters on standard error. Exit status: as that of audit.`,
 	fs.DurationVar(&l.keep, "keep", flows.DefaultKeep, "judge flows anew for this `TIME` after they ended, by what is learned meanwhile")
 	sandboxFlags(fs, &l.sandbox)
 	return cmd
-}
-
-// openInterfaces opens what is captured.
-func openInterfaces(names []string, o pcaps.LiveOptions) (pcaps.Source, error) {
-	if len(names) > 1 {
-		return nil, errors.New("live: name one interface, or any for all of them")
-	}
-	return pcaps.OpenLive(names[0], o)
 }
 
 func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error {
@@ -321,8 +315,12 @@ func (r *live) open(o pcaps.Options) (pcaps.Source, error) {
 	if l.follow != "" {
 		return pcaps.Follow(l.follow, o, l.idle)
 	}
+	by, err := pcaps.ParseCapture(l.capture)
+	if err != nil {
+		return nil, fmt.Errorf("--capture: %w", err)
+	}
 	src, err := l.open(l.interfaces, pcaps.LiveOptions{
-		SnapLen: l.snapLen, Buffer: l.buffer << 20, Filter: o.Filter, NotPromiscuous: l.notPromiscuous,
+		By: by, SnapLen: l.snapLen, Buffer: l.buffer << 20, Filter: o.Filter, NotPromiscuous: l.notPromiscuous,
 	})
 	if err != nil {
 		return nil, err

@@ -156,7 +156,7 @@ func TestLiveMistakes(t *testing.T) {
 		}
 	}
 	if os.Getuid() == 0 {
-		if status, _, stderr := liveOver(t, context.Background(), &liveOptions{open: openInterfaces}, "-i", "nowhere9"); status != exitError || !strings.Contains(stderr, "nowhere9") {
+		if status, _, stderr := liveOver(t, context.Background(), &liveOptions{open: pcaps.OpenInterfaces}, "-i", "nowhere9"); status != exitError || !strings.Contains(stderr, "nowhere9") {
 			t.Errorf("an interface that is not there: %d, %s", status, stderr)
 		}
 	}

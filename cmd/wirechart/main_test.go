@@ -351,3 +351,38 @@ func TestShownDiagram(t *testing.T) {
 		t.Error(strconv.Itoa(status), stderr)
 	}
 }
+
+// TestInterfaces says that the interfaces that are there are listed, each with
+// what captures it or with a reason.
+func TestInterfaces(t *testing.T) {
+	status, stdout, stderr := wirechart(t, "interfaces", "-o", "json")
+	var doc struct {
+		Schema     string
+		Interfaces []struct {
+			Name, State, With, Reason string
+			Usable, Loopback          bool
+		}
+	}
+	if err := json.Unmarshal([]byte(stdout), &doc); status != 0 || err != nil || doc.Schema != "wirechart/interfaces/v1" {
+		t.Fatalf("status %d, %v: %s%s", status, err, stdout, stderr)
+	}
+	loopback := ""
+	for _, i := range doc.Interfaces {
+		if i.Usable == (i.Reason != "") || i.Usable == (i.With == "") {
+			t.Errorf("%+v", i)
+		}
+		if i.Loopback {
+			loopback = i.Name
+		}
+	}
+	denied := strings.Contains(stdout, "no permission to capture")
+	if denied != strings.Contains(stderr, "setcap cap_net_raw=ep /") {
+		t.Errorf("what to do: %q", stderr)
+	}
+	if status, table, _ := wirechart(t, "interfaces"); status != 0 || !strings.Contains(table, "can be captured") || !strings.Contains(table, loopback) {
+		t.Errorf("status %d: %s", status, table)
+	}
+	if status, _, stderr := wirechart(t, "interfaces", "-o", "xls"); status != exitError || !strings.Contains(stderr, `"xls"`) {
+		t.Errorf("status %d, %s", status, stderr)
+	}
+}
