@@ -40,9 +40,7 @@ func enterSandbox(s sandbox) (note string, err error) {
 	_ = time.Unix(0, 0).Local().String()
 
 	// Libcap looks for the threads in /proc, so privileges go before files.
-	var lacks []string
-	bounded, err := lowerBound()
-	if err != nil {
+	if err := lowerBound(); err != nil {
 		return "", err
 	}
 	if err := dropUser(s.User); err != nil {
@@ -51,9 +49,7 @@ func enterSandbox(s sandbox) (note string, err error) {
 	if err := dropCapabilities(); err != nil {
 		return "", err
 	}
-	if !bounded {
-		lacks = append(lacks, "the bounding set is kept, as without CAP_SETPCAP it cannot be lowered")
-	}
+	var lacks []string
 	lack, err := restrictFiles(s)
 	if err != nil {
 		return "", err
@@ -109,20 +105,21 @@ func dropUser(name string) error {
 }
 
 // lowerBound empties the bounding set, out of which a program that is started
-// could draw, and says whether that was allowed: it takes a capability itself.
-func lowerBound() (bool, error) {
+// could draw. That takes a capability which a service does not have; its
+// bounding set then holds what systemd left in it, and no_new_privs keeps
+// anyone from drawing.
+func lowerBound() error {
 	if may, err := cap.GetProc().GetFlag(cap.Effective, cap.SETPCAP); err != nil || !may {
-		left, err := cap.GetBound(cap.NET_RAW)
-		return err == nil && !left, nil
+		return nil
 	}
 	var all []cap.Value
 	for c := cap.Value(0); c < cap.MaxBits(); c++ {
 		all = append(all, c)
 	}
 	if err := cap.DropBound(all...); err != nil {
-		return false, fmt.Errorf("sandbox: bounding set: %w", err)
+		return fmt.Errorf("sandbox: bounding set: %w", err)
 	}
-	return true, nil
+	return nil
 }
 
 // dropCapabilities empties the other sets of capabilities, and has the kernel
