@@ -2,353 +2,474 @@ package flows
 
 import (
 	"cmp"
+	"hash"
 	"hash/fnv"
 	"net/netip"
 	"slices"
 
+	"wirechart/dissect"
 	"wirechart/pcaps"
 )
 
-// Vantage is what one capture point saw, kept for being compared with another:
-// of each flow its ends, how it began, and marks by which packets are known
-// again behind a device that changed addresses. What it keeps is bounded.
+// Vantage notes, beside a Table, what finds its flows again in a capture that
+// was made at another place: the numbers that TCP began with, and of packets
+// what no device on the way has a reason to change (marks). Compare then holds
+// two of them against each other. It is for captures that are read for this
+// purpose: the ordinary path does not know of it.
+//
+// Of each flow and direction the first marks are kept and the last ones, and
+// of those between a sample that is chosen by what is in the packet, so that
+// both places choose the same packets (trajectory sampling: N. Duffield,
+// M. Grossglauser, 2001). It belongs to one goroutine.
 type Vantage struct {
-	Frames, Other, More uint64 // frames; those that are of no flow; packets of flows that found no room
+	passages []*Passage
+	byFrame  map[pcaps.FrameID]*Passage // not settled yet, by the frame that began the flow
+	byRecord []*Passage                 // by the number of the table's record
+	left     uint64                     // flows for which there was no room
+	marks    int
+	shift    uint8 // at least this thin is the sample of each flow
 
-	max   int
-	flows map[sightKey]*Passing // the latest of each pair of ends
-	order []*Passing
-	seg   segment
+	first, last int64 // times of the first and the last frame, whatever they are
+	frames      uint64
+	quoted      segment
+	digest      hash.Hash64
 }
 
-// Passing is one flow at one capture point.
-type Passing struct {
-	Client, Server netip.AddrPort
-	Proto          uint8
-	Start          int64
-	Frame          pcaps.FrameID
-	ISN            [2]uint32 // initial sequence numbers, where HasISN
-	HasISN         [2]bool
-	Packets        [2]uint64
-	Marks          [2][]Mark
-	Reset          *Mark // the first reset
-	ResetBy        int   // its direction
-	ICMP           *ICMPError
-}
-
-// Mark is a packet by what no address translation changes.
-type Mark struct {
-	Print uint64 // of its payload, its flags and its place in the stream
-	Body  uint64 // of its payload alone; 0 where it has none worth it
-	Time  int64
-	Frame pcaps.FrameID
-	TTL   uint8
-}
-
-type sightKey struct {
-	client, server netip.AddrPort
-	proto          uint8
-}
-
-// What is kept of one capture point at most.
+// How much a Vantage keeps.
 const (
-	maxPassings = 1 << 17
-	maxMarks    = 12 // packets of one direction: what happens to a flow shows early, and its end in its counts
-	markBytes   = 48 // of a payload that count: both captures have as much
-	minBody     = 8  // bytes of a payload that is told from others by itself
+	maxPassages  = 1 << 20
+	maxMarks     = 4 << 20 // of all flows, 32 bytes each
+	openingMarks = 16      // of each direction, kept whatever they are
+	tailMarks    = 16
+	maxSampled   = 128 // of each direction between them
+	digestLen    = 64  // bytes of payload that tell packets apart
+	maxQuotes    = 8   // ICMP errors of one flow
 )
 
-// NewVantage makes an empty Vantage.
-func NewVantage() *Vantage {
-	return &Vantage{max: maxPassings, flows: make(map[sightKey]*Passing)}
+// mark is what is noted of one packet. For TCP seq is the sequence number and
+// sum a digest of the payload, or the acknowledgement where there is no
+// payload; for everything else both are halves of a digest.
+type mark struct {
+	time  int64
+	frame pcaps.FrameID
+	seq   uint32
+	n     uint32 // payload, as the headers claim
+	sum   uint32
+	id    uint16 // IP identification; 0 where there is none
+	flags uint8  // TCP: FIN, SYN, RST
+	cut   bool   // the snap length took part of what sum is over
 }
 
-// Passings are the flows in the order in which they began.
-func (v *Vantage) Passings() []*Passing { return v.order }
+// print is a mark without what differs between places and transmissions.
+type print struct{ seq, n, sum, flags uint32 }
 
-// Add takes one packet.
-func (v *Vantage) Add(p *pcaps.Packet) {
-	v.Frames++
-	s := &v.seg
-	s.decode(p)
+func (m *mark) print(tcp bool) print {
+	p := print{m.seq, m.n, m.sum, uint32(m.flags)}
+	if tcp && m.n > 0 {
+		p.sum = 0 // sequence numbers tell enough, and snap lengths differ
+	}
+	return p
+}
+
+// sampled says whether a sample that keeps one in 2^shift keeps m.
+func (m *mark) sampled(shift uint8) bool {
+	const m1, m2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
+	x := (uint64(m.seq)<<32 | uint64(m.n)) * m1
+	x = (x ^ x>>29 ^ uint64(m.flags)<<32) * m2
+	return x>>32&(1<<shift-1) == 0
+}
+
+// track is the marks of one direction: the first ones, a sample of those
+// behind, the last ones.
+type track struct {
+	opening, sample, tail []mark
+	at                    int // the oldest of tail, when it is full
+	shift                 uint8
+}
+
+// add takes the next mark and returns by how many more are kept.
+func (k *track) add(m mark, floor uint8) int {
 	switch {
-	case s.outcome != Decoded:
-		v.Other++
-		return
-	case s.isError:
-		v.quoted(p)
-		return
+	case len(k.opening) < openingMarks:
+		k.opening = append(k.opening, m)
+		return 1
+	case len(k.tail) < tailMarks:
+		k.tail = append(k.tail, m)
+		return 1
 	}
-	src, dst := netip.AddrPortFrom(s.src.netip(s.v6), s.srcPort), netip.AddrPortFrom(s.dst.netip(s.v6), s.dstPort)
-	syn, ack := s.proto == ProtoTCP && s.flags&flagSYN != 0, s.flags&flagACK != 0
-	dir := 0
-	f := v.flows[sightKey{src, dst, s.proto}]
-	if f == nil {
-		if f = v.flows[sightKey{dst, src, s.proto}]; f != nil {
-			dir = 1
-		}
+	m, k.tail[k.at] = k.tail[k.at], m
+	k.at = (k.at + 1) % tailMarks
+	before := len(k.sample)
+	k.thin(floor)
+	if m.sampled(k.shift) {
+		k.sample = append(k.sample, m)
 	}
-	// Ports are used again.
-	if f != nil && syn && !ack && f.HasISN[dir] && f.ISN[dir] != s.seq {
-		f = nil
+	for len(k.sample) > maxSampled {
+		k.thin(k.shift + 1)
 	}
-	if f == nil {
-		if len(v.order) >= v.max {
-			v.More++
-			return
-		}
-		f = &Passing{Client: src, Server: dst, Proto: s.proto, Start: p.Time, Frame: p.Frame}
-		dir = 0
-		if syn && ack || s.echo == echoReply {
-			f.Client, f.Server, dir = dst, src, 1
-		}
-		v.flows[sightKey{f.Client, f.Server, s.proto}] = f
-		v.order = append(v.order, f)
-	}
-	if syn && !f.HasISN[dir] {
-		f.ISN[dir], f.HasISN[dir] = s.seq, true
-	}
-	m := Mark{Time: p.Time, Frame: p.Frame, TTL: s.ttl}
-	m.Print, m.Body = s.marks(f, dir)
-	if slices.ContainsFunc(f.Marks[dir], func(x Mark) bool { return x.Print == m.Print }) && p.Time-f.Marks[dir][len(f.Marks[dir])-1].Time < 1e6 {
-		return // a copy of the mirror's
-	}
-	f.Packets[dir]++
-	if s.proto == ProtoTCP && s.flags&flagRST != 0 && f.Reset == nil {
-		f.Reset, f.ResetBy = &m, dir
-	}
-	if len(f.Marks[dir]) < maxMarks && !slices.ContainsFunc(f.Marks[dir], func(x Mark) bool { return x.Print == m.Print }) {
-		f.Marks[dir] = append(f.Marks[dir], m)
+	return len(k.sample) - before
+}
+
+// thin makes the sample as thin as 1 in 2^shift.
+func (k *track) thin(shift uint8) {
+	if k.shift < shift {
+		k.shift = shift
+		k.sample = slices.DeleteFunc(k.sample, func(m mark) bool { return !m.sampled(shift) })
 	}
 }
 
-// quoted notes an ICMP error with the flow that it is about.
-func (v *Vantage) quoted(p *pcaps.Packet) {
-	var q segment
-	if !q.decodeQuoted(&v.seg) {
-		return
+// all is the marks in order, and how many at the end are the tail's.
+func (k *track) all() (list []mark, tail int) {
+	list = slices.Concat(k.opening, k.sample)
+	if len(k.tail) < tailMarks {
+		return append(list, k.tail...), len(k.tail)
 	}
-	src, dst := netip.AddrPortFrom(q.src.netip(q.v6), q.srcPort), netip.AddrPortFrom(q.dst.netip(q.v6), q.dstPort)
-	f := v.flows[sightKey{src, dst, q.proto}]
-	if f == nil {
-		f = v.flows[sightKey{dst, src, q.proto}]
-	}
-	if f != nil && f.ICMP == nil && len(v.seg.payload) >= 2 {
-		f.ICMP = &ICMPError{Type: v.seg.payload[0], Code: v.seg.payload[1], From: v.seg.src.netip(v.seg.v6), Frame: p.Frame}
+	return append(append(list, k.tail[k.at:]...), k.tail[:k.at]...), len(k.tail)
+}
+
+// Passage is a flow as it passed one place.
+type Passage struct {
+	Frame          pcaps.FrameID // that began it
+	Proto          uint8
+	Client, Server netip.AddrPort
+	EchoID         uint16 // of ICMP echoes
+	ICMPType       uint8
+	App            string
+	Edge           string // of the diagram; "" for none
+	Packets        Pair
+	Payload        Pair
+	Start, End     int64
+	State          ConnState
+
+	// By direction: the first packet, the last one that is no RST, TTL or hop
+	// limit of the first one that is none, and the first RST.
+	First [2]Moment
+	Last  [2]Moment
+	TTL   [2]uint8
+	Reset [2]ResetSight
+	Frag  [2]bool // some packets came in fragments
+
+	// ICMP errors that quoted the flow, the first few.
+	Errors []Quote
+
+	key    key
+	isn    [2]uint32
+	hasISN [2]bool
+	acked  [2]uint32 // the highest acknowledgement of what this direction sent
+	ackSet [2]bool
+	missed Pair
+	unseen [2]bool
+	track  [2]track
+	mac    [2]macs // of the first packet
+	icmp   uint16  // type and code of ICMP flows; of the request, for echoes
+	group  bool    // to a multicast or broadcast address: not for a router
+	whole  bool    // taken over from the Table
+}
+
+// Moment is a frame and its time; the zero value is none.
+type Moment struct {
+	Frame pcaps.FrameID
+	Time  int64
+}
+
+// ResetSight is the first RST of a direction.
+type ResetSight struct {
+	Moment
+	TTL uint8
+	seq uint32
+}
+
+// Quote is an ICMP error that quoted a packet of the flow.
+type Quote struct {
+	ICMPError
+	Time int64
+	Dir  dissect.Dir // of the packet quoted
+}
+
+type macs struct{ src, dst MAC }
+
+// NewVantage makes an empty one.
+func NewVantage() *Vantage {
+	return &Vantage{byFrame: map[pcaps.FrameID]*Passage{}, digest: fnv.New64a()}
+}
+
+// Add hands the packets of a batch to the table, one by one, and notes what the
+// table made of each.
+func (v *Vantage) Add(t *Table, batch []pcaps.Packet) {
+	for i := range batch {
+		p := &batch[i]
+		if v.frames == 0 {
+			v.first, v.last = p.Time, p.Time
+		}
+		v.frames++
+		v.first, v.last = min(v.first, p.Time), max(v.last, p.Time)
+		copies := t.stats.Copies
+		t.Add(batch[i : i+1])
+		if s := &t.segments[0]; s.outcome == Decoded && t.stats.Copies == copies {
+			v.note(t, p, s)
+		}
 	}
 }
 
-// marks are what the packet is known by: in TCP its place behind the initial
-// sequence number, which devices change that choose numbers anew.
-func (s *segment) marks(f *Passing, dir int) (print, body uint64) {
-	payload := s.payload
-	if s.echo != notEcho && len(payload) >= 8 {
-		payload = payload[8:] // the identifier is changed as ports are
-	}
-	payload = payload[:min(len(payload), markBytes)]
-	h := fnv.New64a()
-	place := s.seq
-	if s.proto == ProtoTCP && f.HasISN[dir] {
-		place -= f.ISN[dir]
-	}
-	if s.proto != ProtoTCP && s.echo == notEcho {
-		place = 0
-	}
-	flags := s.flags & (flagFIN | flagSYN | flagRST)
-	if s.proto != ProtoTCP {
-		flags = 0
-	}
-	h.Write([]byte{s.proto, flags, byte(place >> 24), byte(place >> 16), byte(place >> 8), byte(place),
-		byte(s.payloadLen >> 8), byte(s.payloadLen)})
-	if s.proto == ProtoTCP && len(payload) == 0 && flags == 0 {
-		// Acknowledgements are told apart by what they acknowledge.
-		ack := s.ack
-		if f.HasISN[1-dir] {
-			ack -= f.ISN[1-dir]
-		}
-		h.Write([]byte{byte(ack >> 24), byte(ack >> 16), byte(ack >> 8), byte(ack)})
-	}
-	h.Write(payload)
-	print = h.Sum64()
-	if len(payload) >= minBody {
-		h.Reset()
-		h.Write([]byte{s.proto, byte(s.payloadLen >> 8), byte(s.payloadLen)})
-		h.Write(payload)
-		body = h.Sum64()
-	}
-	return print, body
-}
-
-// Crossing is one flow as both capture points saw it; the side that did not has
-// nil.
-type Crossing struct {
-	Sides [2]*Passing // inside, outside
-	By    string      // what it was known again by: "addresses", "sequence numbers", "payload"
-}
-
-// MatchVantages pairs what two capture points saw: by addresses and ports, then by
-// initial sequence numbers, then by payload. The order is that of the first
-// capture point's flows, then the rest of the second's.
-func MatchVantages(inside, outside *Vantage) []Crossing {
-	taken := make(map[*Passing]bool)
-	pairs := make(map[*Passing]Crossing)
-	join := func(a, b *Passing, by string) {
-		pairs[a] = Crossing{[2]*Passing{a, b}, by}
-		taken[b] = true
-	}
-	same := func(a, b *Passing) bool {
-		if a.Proto != b.Proto {
-			return false
-		}
-		for dir := range 2 {
-			if a.HasISN[dir] && b.HasISN[dir] && a.ISN[dir] == b.ISN[dir] {
-				return true
-			}
-		}
-		return sharedBody(a, b) || !a.HasISN[0] && !b.HasISN[0]
-	}
-	byEnds := make(map[sightKey][]*Passing)
-	for _, b := range outside.order {
-		k := sightKey{b.Client, b.Server, b.Proto}
-		byEnds[k] = append(byEnds[k], b)
-	}
-	for _, a := range inside.order {
-		list := byEnds[sightKey{a.Client, a.Server, a.Proto}]
-		for _, b := range list {
-			if !taken[b] && (same(a, b) || len(list) == 1 && !a.HasISN[0]) {
-				join(a, b, "addresses")
-				break
-			}
-		}
-	}
-	type isnKey struct {
-		dir int
-		isn uint32
-	}
-	byISN := make(map[isnKey][]*Passing)
-	byBody := make(map[uint64][]*Passing)
-	for _, b := range outside.order {
-		if taken[b] {
-			continue
-		}
-		for dir := range 2 {
-			if b.HasISN[dir] {
-				k := isnKey{dir, b.ISN[dir]}
-				byISN[k] = append(byISN[k], b)
-			}
-		}
-		for _, body := range b.bodies() {
-			byBody[body] = append(byBody[body], b)
-		}
-	}
-	for _, a := range inside.order {
-		if _, ok := pairs[a]; ok || a.Proto != ProtoTCP {
-			continue
-		}
-		for dir := range 2 {
-			if !a.HasISN[dir] {
-				continue
-			}
-			if i := slices.IndexFunc(byISN[isnKey{dir, a.ISN[dir]}], func(b *Passing) bool { return !taken[b] }); i >= 0 {
-				join(a, byISN[isnKey{dir, a.ISN[dir]}][i], "sequence numbers")
-				break
-			}
-		}
-	}
-	for _, a := range inside.order {
-		if _, ok := pairs[a]; ok {
-			continue
-		}
-		var best *Passing
-		for _, body := range a.bodies() {
-			for _, b := range byBody[body] {
-				if !taken[b] && b.Proto == a.Proto && (best == nil || abs(b.Start-a.Start) < abs(best.Start-a.Start)) {
-					best = b
-				}
-			}
-		}
-		if best != nil {
-			join(a, best, "payload")
-		}
-	}
-	var list []Crossing
-	for _, a := range inside.order {
-		c, ok := pairs[a]
-		if !ok {
-			c = Crossing{Sides: [2]*Passing{a, nil}}
-		}
-		list = append(list, c)
-	}
-	for _, b := range outside.order {
-		if !taken[b] {
-			list = append(list, Crossing{Sides: [2]*Passing{nil, b}})
-		}
-	}
-	return list
-}
-
-func abs(n int64) int64 { return max(n, -n) }
-
-// bodies are the payloads that a passing is known by.
-func (s *Passing) bodies() []uint64 {
-	var list []uint64
-	for dir := range 2 {
-		for _, m := range s.Marks[dir] {
-			if m.Body != 0 && !slices.Contains(list, m.Body) {
-				list = append(list, m.Body)
-			}
-		}
-	}
-	return list
-}
-
-func sharedBody(a, b *Passing) bool {
-	other := b.bodies()
-	return slices.ContainsFunc(a.bodies(), func(x uint64) bool { return slices.Contains(other, x) })
-}
-
-// Lag is the time between the passings of one packet: outside less inside. Dir
-// is its direction in the flow; Outward says that it went from inside to
-// outside, where the hop counts tell.
-type Lag struct {
-	Dir     int
-	Time    int64
-	Outward int // 1 outward, -1 inward, 0 not known
-}
-
-// Lags are those of the packets that both sides saw, retransmissions left out.
-func (c *Crossing) Lags() []Lag {
-	var list []Lag
-	if c.Sides[0] == nil || c.Sides[1] == nil {
+// passage finds the flow that the table has under a key, or begins it.
+func (v *Vantage) passage(t *Table, s *segment) *Passage {
+	_, n := t.find(&s.key, s.hash)
+	if n == 0 {
 		return nil
 	}
-	for dir := range 2 {
-		for _, m := range c.Sides[0].Marks[dir] {
-			for _, x := range c.Sides[1].Marks[dir] {
-				if x.Print == m.Print {
-					list = append(list, Lag{dir, x.Time - m.Time, cmp.Compare(m.TTL, x.TTL)})
-				}
+	began := t.origin(n - 1).frame
+	for int(n) > len(v.byRecord) {
+		v.byRecord = append(v.byRecord, nil)
+	}
+	if p := v.byRecord[n-1]; p != nil && p.Frame == began {
+		return p
+	}
+	if p := v.byFrame[began]; p != nil {
+		v.byRecord[n-1] = p
+		return p
+	}
+	if len(v.passages) >= maxPassages {
+		v.left++
+		return nil
+	}
+	p := &Passage{Frame: began, Proto: s.proto, key: s.key}
+	v.passages = append(v.passages, p)
+	v.byFrame[began], v.byRecord[n-1] = p, p
+	return p
+}
+
+// note writes down a packet of a flow. Until the flow is settled the pairs are
+// by end of its key.
+func (v *Vantage) note(t *Table, p *pcaps.Packet, s *segment) {
+	if s.isError {
+		v.quote(t, p, s)
+		return
+	}
+	if s.proto == ProtoICMPv6 && s.echo == notEcho && isNeighbour(uint8(s.srcPort>>8)) {
+		return
+	}
+	f := v.passage(t, s)
+	if f == nil {
+		return
+	}
+	end := 0
+	if s.fromB {
+		end = 1
+	}
+	at := Moment{p.Frame, p.Time}
+	if f.First[end].Frame == 0 {
+		f.First[end] = at
+		f.mac[end] = macsOf(p, s)
+		f.group = f.group || forGroup(p, s)
+		if f.First[1-end].Frame == 0 {
+			f.Start = p.Time
+		}
+	}
+	if s.flags&flagRST == 0 {
+		f.Last[end] = at
+	}
+	f.End = max(f.End, p.Time)
+	f.Frag[end] = f.Frag[end] || s.parts > 0
+	m := mark{time: p.Time, frame: p.Frame, n: s.payloadLen, id: uint16(s.ipID)}
+	if s.proto == ProtoTCP {
+		v.noteTCP(f, s, end, at, &m)
+	} else {
+		v.digestOf(s, &m)
+	}
+	if s.flags&flagRST == 0 && f.TTL[end] == 0 {
+		f.TTL[end] = s.ttl
+	}
+	v.marks += f.track[end].add(m, v.shift)
+	if v.marks > maxMarks && v.shift < 30 {
+		v.shift++
+		v.marks = 0
+		for _, f := range v.passages {
+			for end := range f.track {
+				k := &f.track[end]
+				k.thin(v.shift)
+				v.marks += len(k.opening) + len(k.sample) + len(k.tail)
 			}
 		}
 	}
-	return list
 }
 
-// Lost says of one direction how many of the packets marked at one side the
-// other never saw, and the first of those.
-func (c *Crossing) Lost(from, dir int) (n int, first *Mark) {
-	a, b := c.Sides[from], c.Sides[1-from]
-	if a == nil {
-		return 0, nil
+func (v *Vantage) noteTCP(f *Passage, s *segment, end int, at Moment, m *mark) {
+	m.seq, m.flags = s.seq, s.flags&(flagFIN|flagSYN|flagRST)
+	switch {
+	case s.payloadLen > 0:
+		v.digest.Reset()
+		part := s.payload[:min(len(s.payload), digestLen)]
+		v.digest.Write(part)
+		m.sum = uint32(v.digest.Sum64())
+		m.cut = len(part) < min(int(s.payloadLen), digestLen)
+	case m.flags == 0:
+		m.sum = s.ack
 	}
-	for i := range a.Marks[dir] {
-		m := &a.Marks[dir][i]
-		if b != nil && (slices.ContainsFunc(b.Marks[dir], func(x Mark) bool { return x.Print == m.Print }) || len(b.Marks[dir]) == maxMarks) {
-			continue
-		}
-		if n++; first == nil {
-			first = m
+	if s.flags&flagSYN != 0 && !f.hasISN[end] {
+		f.isn[end], f.hasISN[end] = s.seq, true
+	}
+	if s.flags&flagACK != 0 && (!f.ackSet[1-end] || int32(s.ack-f.acked[1-end]) > 0) {
+		f.acked[1-end], f.ackSet[1-end] = s.ack, true
+	}
+	if r := &f.Reset[end]; s.flags&flagRST != 0 && r.Frame == 0 {
+		r.Moment, r.TTL, r.seq = at, s.ttl, s.seq
+	}
+}
+
+// digestOf makes the mark of a packet without sequence numbers. Of an ICMP echo
+// it leaves out the checksum and the identifier, which address translation
+// changes.
+func (v *Vantage) digestOf(s *segment, m *mark) {
+	b := s.payload
+	v.digest.Reset()
+	switch {
+	case s.echo != notEcho:
+		v.digest.Write(b[6:8]) // the sequence number
+		b = b[8:]
+	case s.proto == ProtoICMP || s.proto == ProtoICMPv6:
+		b = b[min(4, len(b)):]
+	}
+	part := b[:min(len(b), digestLen)]
+	v.digest.Write(part)
+	sum := v.digest.Sum64()
+	m.seq, m.sum = uint32(sum>>32), uint32(sum)
+	m.cut = len(part) < digestLen && len(s.payload) < int(s.payloadLen)
+}
+
+// quote writes an ICMP error down where the packet that it quotes belongs.
+func (v *Vantage) quote(t *Table, p *pcaps.Packet, e *segment) {
+	q := &v.quoted
+	if !q.decodeQuoted(e) {
+		return
+	}
+	q.setKey(t.seed)
+	if _, n := t.find(&q.key, q.hash); n == 0 {
+		return
+	}
+	f := v.passage(t, q)
+	if f == nil || len(f.Errors) >= maxQuotes {
+		return
+	}
+	dir := dissect.Dir(0)
+	if q.fromB {
+		dir = 1
+	}
+	f.Errors = append(f.Errors, Quote{ICMPError{Type: e.payload[0], Code: e.payload[1], From: e.src.netip(e.v6), Frame: p.Frame}, p.Time, dir})
+}
+
+// isNeighbour says whether ICMPv6 messages of a type stay on their link: listener
+// and neighbour discovery (RFC 4861, RFC 3810).
+func isNeighbour(t uint8) bool { return t >= 130 && t <= 137 || t == 143 }
+
+// macsOf are the addresses of an Ethernet frame that is not a tunnel's.
+func macsOf(p *pcaps.Packet, s *segment) macs {
+	if p.Link != pcaps.LinkEthernet || len(p.Data) < 12 || MAC(p.Data[6:12]) != s.srcMAC {
+		return macs{}
+	}
+	return macs{src: s.srcMAC, dst: MAC(p.Data[:6])}
+}
+
+// forGroup says whether a packet is for more than one host, or for its link
+// alone: no router passes it on.
+func forGroup(p *pcaps.Packet, s *segment) bool {
+	if m := macsOf(p, s); m.dst[0]&1 != 0 {
+		return true
+	}
+	src, dst := s.src.netip(s.v6), s.dst.netip(s.v6)
+	return dst.IsMulticast() || dst.IsLinkLocalUnicast() || src.IsLinkLocalUnicast() || src.IsUnspecified() ||
+		dst.IsLoopback() || dst == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+}
+
+// Settle takes over what the Table says of a flow, in the order in which it
+// hands them out; edge is what the diagram calls it.
+func (v *Vantage) Settle(f *Flow, edge string) {
+	p := v.byFrame[f.Frame]
+	if p == nil {
+		return
+	}
+	delete(v.byFrame, f.Frame)
+	p.whole = true
+	p.Client, p.Server, p.EchoID, p.App, p.Edge = f.Client, f.Server, f.EchoID, f.App, edge
+	if f.Proto == ProtoICMP || f.Proto == ProtoICMPv6 {
+		p.icmp, p.ICMPType = f.icmp, uint8(f.icmp>>8)
+	}
+	p.Packets, p.Payload, p.missed = f.Packets, f.Payload, f.Missed
+	for d := range p.Packets { // what the mirror made twice crossed once
+		p.Packets[d] -= min(p.Packets[d], f.Duplicate[d])
+	}
+	p.State, p.unseen = f.TCP.State, f.TCP.Unseen
+	if addressOf(f.Client.Addr()) != p.key.a || p.key.a == p.key.b && f.Client.Port() != p.key.aPort {
+		p.swap()
+	}
+}
+
+// swap exchanges the two directions of what was noted.
+func (p *Passage) swap() {
+	swap(&p.First)
+	swap(&p.Last)
+	swap(&p.TTL)
+	swap(&p.Reset)
+	swap(&p.Frag)
+	swap(&p.isn)
+	swap(&p.hasISN)
+	swap(&p.acked)
+	swap(&p.ackSet)
+	swap(&p.track)
+	swap(&p.mac)
+	for i := range p.Errors {
+		p.Errors[i].Dir = p.Errors[i].Dir.Other()
+	}
+}
+
+func swap[T any](pair *[2]T) { pair[0], pair[1] = pair[1], pair[0] }
+
+// turned is p with client and server exchanged.
+func (p *Passage) turned() *Passage {
+	t := *p
+	t.Errors = slices.Clone(p.Errors)
+	t.swap()
+	t.Client, t.Server = p.Server, p.Client
+	for _, pair := range []*Pair{&t.Packets, &t.Payload, &t.missed} {
+		pair[0], pair[1] = pair[1], pair[0]
+	}
+	swap(&t.unseen)
+	return &t
+}
+
+// finish is the passages in the order in which they began, those to groups
+// left out and counted.
+func (v *Vantage) finish() (list []*Passage, group uint64) {
+	for _, p := range v.passages {
+		switch {
+		case !p.whole:
+		case p.group:
+			group++
+		default:
+			list = append(list, p)
 		}
 	}
-	return n, first
+	slices.SortFunc(list, func(a, b *Passage) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(a.Frame, b.Frame))
+	})
+	return list, group
+}
+
+// echo says whether p is of ICMP echoes.
+func (p *Passage) echo() bool {
+	return p.Proto == ProtoICMP && p.ICMPType == 8 || p.Proto == ProtoICMPv6 && p.ICMPType == 128
+}
+
+// kind is the same for flows that may be one although a device between has
+// translated them to the other version of IP.
+func (p *Passage) kind() uint8 {
+	if p.Proto == ProtoICMPv6 {
+		return ProtoICMP
+	}
+	return p.Proto
+}
+
+// CommunityID is that of the flow as this place shows it.
+func (p *Passage) CommunityID() string {
+	f := Flow{Proto: p.Proto, Client: p.Client, Server: p.Server, EchoID: p.EchoID, icmp: p.icmp}
+	return f.CommunityID()
 }

@@ -3,430 +3,582 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"wirechart/flows"
+	"wirechart/pcaps"
 )
 
-// CompareSchema is the schema that a comparison of two capture points names.
+// CompareSchema is the schema that a comparison names.
 const CompareSchema = "wirechart/compare/v1"
 
-// Fate is what became of a flow between two capture points.
-type Fate string
-
-// The fates, the most serious first.
+// The results of a comparison.
 const (
-	FateDropped  Fate = "dropped"         // what the client sent did not come out on the other side
-	FateAnswers  Fate = "answers_dropped" // the client's packets crossed, the answers did not
-	FateMidway   Fate = "dropped_midway"  // it crossed, and later packets did not
-	FateRejected Fate = "rejected"        // refused between: a reset or an ICMP error that no end sent
-	FateReset    Fate = "reset_between"   // it crossed, and was then reset by what lies between
-	FateCrossed  Fate = "crossed"
-	FateOneSide  Fate = "one_side" // answered on the side that it was seen on: it did not have to cross
+	AllCrossed Result = "crossed"
+	Between    Result = "between"
 )
 
-var fates = [...]Fate{FateDropped, FateAnswers, FateMidway, FateRejected, FateReset, FateCrossed, FateOneSide}
-
-// bad says whether what lies between kept a flow from working.
-func (f Fate) bad() bool { return f != FateCrossed && f != FateOneSide }
-
-// CompareDoc is a comparison of two capture points as a document.
-type CompareDoc struct {
-	Schema  string          `json:"schema"`
-	Summary string          `json:"summary" doc:"the answer as a sentence"`
-	Inside  vantageDoc      `json:"inside"`
-	Outside vantageDoc      `json:"outside"`
-	Clock   clockDoc        `json:"clock"`
-	Fates   map[Fate]uint64 `json:"fates" doc:"flows by what became of them"`
-	Flows   []crossingDoc   `json:"flows" doc:"those that did not get through first"`
-	Notes   []string        `json:"notes"`
+// CompareSide is what a comparison is told of one capture beside its packets.
+type CompareSide struct {
+	Name  string   // as given on the command line
+	Files []string // what it came to, in the order of pcaps.Stats
+	Lossy bool     // the capture says itself that it lacks frames, or is damaged
+	Parts Parts    // names of hosts; nil for none
 }
 
-type vantageDoc struct {
-	Files  []string `json:"files"`
-	Frames uint64   `json:"frames"`
-	Flows  uint64   `json:"flows"`
-	More   uint64   `json:"more_packets,omitempty" doc:"packets of flows that found no room"`
+// CompareDoc is what two captures say of what is between them, as a document.
+type CompareDoc struct {
+	Schema  string            `json:"schema"`
+	Result  Result            `json:"result" doc:"between when something failed between the two captures, undecided when the captures cannot tell, else crossed"`
+	Summary string            `json:"summary" doc:"the result as a sentence"`
+	Inside  placeDoc          `json:"inside"`
+	Outside placeDoc          `json:"outside"`
+	Joined  uint64            `json:"joined_flows" doc:"flows found in both captures"`
+	Matched uint64            `json:"matched_packets" doc:"packets found in both captures"`
+	Clock   clockDoc          `json:"clock"`
+	Delay   travelDoc         `json:"delay" doc:"what the path between added, over the packets found in both captures"`
+	Hops    int               `json:"hops,omitempty" doc:"by how much TTL or hop limit commonly differ between the captures"`
+	Fates   map[string]uint64 `json:"fates" doc:"flows by what became of them"`
+
+	Findings []crossFindingDoc `json:"findings" doc:"flows of one fate and one service together, the most serious first"`
+	Rewrites []rewriteDoc      `json:"rewrites" doc:"addresses and ports translated between, the first few hundred"`
+	Flows    []crossDoc        `json:"flows" doc:"every flow, the most serious first, up to some thousands"`
+	More     uint64            `json:"more_flows,omitempty" doc:"flows that are not listed"`
+	Notes    []string          `json:"notes" doc:"what limits the answer"`
+}
+
+type placeDoc struct {
+	Capture  string   `json:"capture" doc:"as given on the command line"`
+	Files    []string `json:"files"`
+	Frames   uint64   `json:"frames"`
+	Flows    uint64   `json:"flows" doc:"flows to multicast and broadcast addresses left out"`
+	Local    uint64   `json:"local_flows" doc:"flows between hosts of this side, not on their way across"`
+	Group    uint64   `json:"group_flows" doc:"flows to multicast and broadcast addresses"`
+	First    string   `json:"first,omitempty" format:"date-time"`
+	Last     string   `json:"last,omitempty" format:"date-time"`
+	LossRate float64  `json:"loss_rate" doc:"share of the packets that must have been here and are not in the capture"`
+	Blind    []string `json:"blind,omitempty" doc:"directions that were not recorded: leaving, arriving"`
 }
 
 type clockDoc struct {
-	Offset    float64 `json:"offset_ms" doc:"clock outside less clock inside: given, or estimated from the medians of both directions as if both took the same time"`
-	Given     bool    `json:"given" doc:"the offset was given and not estimated"`
-	Outward   int     `json:"outward" doc:"packets seen on both sides, from inside to outside"`
-	Inward    int     `json:"inward" doc:"packets seen on both sides, from outside to inside"`
-	RoundTrip float64 `json:"round_trip_ms" doc:"what lies between adds in both directions together, the median; free of the clocks"`
+	Known     bool    `json:"known" doc:"packets went both ways, so that the offset is bounded from both sides"`
+	Offset    float64 `json:"offset_s" doc:"by how much the clock of the outside capture is ahead, seconds"`
+	Error     float64 `json:"error_s" doc:"the offset lies within this of offset_s; where known is false, the least delay is in the offset"`
+	Drift     float64 `json:"drift_ppm,omitempty" doc:"by how much the outside clock runs faster, parts per million"`
+	Unsteady  bool    `json:"unsteady,omitempty" doc:"no offset and drift fit all packets: a clock was set during the capture"`
+	RoundTrip float64 `json:"round_trip_ms" doc:"the least time from inside to outside and back, milliseconds"`
+	Samples   []int   `json:"samples" doc:"packets compared: [inside to outside, outside to inside]"`
 }
 
-type crossingDoc struct {
-	Fate     Fate     `json:"fate"`
-	Proto    string   `json:"proto"`
-	Client   string   `json:"client" doc:"as the client's side saw it"`
-	Server   string   `json:"server" doc:"as the client's side saw it"`
-	From     string   `json:"from" doc:"the side that the client is on: inside or outside"`
-	Matched  string   `json:"matched,omitempty" doc:"how it was known again: by addresses, sequence numbers or payload"`
-	Inside   *sideDoc `json:"inside,omitempty"`
-	Outside  *sideDoc `json:"outside,omitempty"`
-	Rewrites []string `json:"rewritten,omitempty" doc:"what address translation changed"`
-	ResetBy  string   `json:"reset_by,omitempty" doc:"client, server, or between"`
-	ICMP     string   `json:"icmp,omitempty" doc:"the error about it, and who sent it"`
-	Lost     *lostDoc `json:"lost,omitempty" doc:"the first packet that did not cross"`
-	Added    *float64 `json:"added_ms,omitempty" doc:"round trip that what lies between adds: the median of each direction, together"`
-	Delayed  bool     `json:"delayed,omitempty" doc:"it adds noticeably more to this flow than to others"`
-	Says     string   `json:"says" doc:"the fate as a sentence"`
+type travelDoc struct {
+	Out *delayDoc `json:"inside_to_outside,omitempty"`
+	In  *delayDoc `json:"outside_to_inside,omitempty"`
 }
 
-type sideDoc struct {
-	Client  string    `json:"client"`
-	Server  string    `json:"server"`
-	Packets [2]uint64 `json:"packets" doc:"from client to server, from server to client"`
-	File    string    `json:"file,omitempty"`
-	Frame   uint64    `json:"frame"`
+type delayDoc struct {
+	Packets uint64  `json:"packets"`
+	Min     float64 `json:"min_ms"`
+	Median  float64 `json:"median_ms"`
+	P95     float64 `json:"p95_ms"`
 }
 
-type lostDoc struct {
-	Direction string `json:"direction" doc:"to_server or to_client"`
-	Packets   int    `json:"packets" doc:"of the first few of the flow"`
-	Side      string `json:"side" doc:"where they were seen"`
-	File      string `json:"file,omitempty"`
-	Frame     uint64 `json:"frame"`
+type crossFindingDoc struct {
+	ID         string   `json:"id" doc:"the same in every comparison that finds the same"`
+	Fate       string   `json:"fate"`
+	Reason     string   `json:"reason,omitempty" doc:"why it is undecided, or how a flow that crossed went on"`
+	By         string   `json:"by,omitempty" doc:"who refused, reset or dropped: between, server, client"`
+	Directions []string `json:"directions,omitempty" doc:"in which it failed: to_server, to_client"`
+	ClientSide string   `json:"client_side" doc:"inside or outside"`
+	Service    string   `json:"service" doc:"transport and server, as the client addresses it"`
+	Edge       string   `json:"edge,omitempty" doc:"edge of the diagram"`
+	Flows      uint64   `json:"flows"`
+	Clients    []string `json:"clients" doc:"addresses, the first few"`
+	Lost       uint64   `json:"lost_packets,omitempty" doc:"packets that went in and did not come out"`
+	Says       string   `json:"says" doc:"what was seen, as a sentence"`
+	Do         string   `json:"do,omitempty" doc:"what to do next"`
+	Example    crossDoc `json:"example" doc:"the first of the flows"`
 }
 
-// CompareOptions are what a comparison may be told.
-type CompareOptions struct {
-	Offset *int64      // clock outside less clock inside, nanoseconds; nil to estimate it
-	Delay  int64       // what is noticeably more than other flows have, nanoseconds
-	Files  [2][]string // names of the captures, inside and outside
+type crossDoc struct {
+	Fate       string    `json:"fate"`
+	Reason     string    `json:"reason,omitempty"`
+	By         string    `json:"by,omitempty"`
+	Directions []string  `json:"directions,omitempty"`
+	Proto      string    `json:"proto"`
+	ClientSide string    `json:"client_side"`
+	App        string    `json:"app,omitempty"`
+	Edge       string    `json:"edge,omitempty"`
+	Matched    string    `json:"matched_by,omitempty" doc:"how it is known that both captures show one flow: sequence, addresses_and_payload, payload, addresses"`
+	Inside     *sightDoc `json:"inside,omitempty" doc:"absent where it was not seen"`
+	Outside    *sightDoc `json:"outside,omitempty"`
+
+	Compared   []uint64 `json:"compared_packets" doc:"[client to server, server to client]"`
+	Lost       []uint64 `json:"lost_packets" doc:"went in and did not come out"`
+	Uncaptured []uint64 `json:"uncaptured_packets" doc:"known to have passed, and missing in a capture"`
+	LostBytes  []uint64 `json:"lost_bytes" doc:"of TCP payload, every transmission"`
+	Rewritten  []string `json:"rewritten,omitempty" doc:"client, server, sequence"`
+
+	ICMP     *crossICMP `json:"icmp,omitempty" doc:"error that answered it"`
+	Crossed  string     `json:"crossed_until,omitempty" format:"date-time" doc:"of a flow that was cut off: time of the last packet that crossed, by the clock inside"`
+	ToServer *delayDoc  `json:"delay_to_server,omitempty"`
+	ToClient *delayDoc  `json:"delay_to_client,omitempty"`
 }
 
-var sideNames = [...]string{"inside", "outside"}
+type crossICMP struct {
+	Type uint8  `json:"type"`
+	Code uint8  `json:"code"`
+	From string `json:"from"`
+	Name string `json:"name"`
+}
 
-// Compare says what became of every flow between two capture points.
-func Compare(inside, outside *flows.Vantage, o CompareOptions) *CompareDoc {
-	d := &CompareDoc{Schema: CompareSchema, Fates: map[Fate]uint64{}, Flows: []crossingDoc{}, Notes: []string{},
-		Inside:  vantageDoc{o.Files[0], inside.Frames, uint64(len(inside.Passings())), inside.More},
-		Outside: vantageDoc{o.Files[1], outside.Frames, uint64(len(outside.Passings())), outside.More}}
-	crossings := flows.MatchVantages(inside, outside)
-	clientAt := make([]int, len(crossings))
-	var lags [2][]int64 // outward, inward
-	for i := range crossings {
-		c := &crossings[i]
-		clientAt[i] = clientSide(c)
-		for _, l := range c.Lags() {
-			way := 0 // outward
-			if (l.Dir == 0) != (clientAt[i] == 0) {
-				way = 1
-			}
-			lags[way] = append(lags[way], l.Time)
+// sightDoc is a flow as one capture shows it.
+type sightDoc struct {
+	Client    string   `json:"client" doc:"address and port"`
+	Server    string   `json:"server" doc:"address and port"`
+	Community string   `json:"community_id"`
+	Packets   []uint64 `json:"packets" doc:"[client to server, server to client]"`
+	State     string   `json:"tcp_state,omitempty" doc:"Zeek's conn_state"`
+	TTL       []int    `json:"ttl" doc:"of the first packets of each direction; 0 where there are none"`
+	File      string   `json:"file"`
+	Frame     uint64   `json:"frame" doc:"the frame that shows it"`
+	Time      string   `json:"time" format:"date-time"`
+}
+
+type rewriteDoc struct {
+	Kind   string `json:"kind" doc:"source, destination or sequence"`
+	Side   string `json:"client_side" doc:"where the clients are"`
+	Before string `json:"before" doc:"as the client's side shows it"`
+	After  string `json:"after" doc:"as the server's side shows it"`
+	Ports  string `json:"ports,omitempty" doc:"kept or changed"`
+	Flows  uint64 `json:"flows"`
+
+	InsideFile   string `json:"inside_file"`
+	InsideFrame  uint64 `json:"inside_frame"`
+	OutsideFile  string `json:"outside_file"`
+	OutsideFrame uint64 `json:"outside_frame"`
+}
+
+// Bounds of what a comparison lists.
+const (
+	maxCrossFlows = 5000
+	maxRewrites   = 300
+)
+
+// NewCompareDoc makes the document of a comparison.
+func NewCompareDoc(c *flows.Comparison, sides [2]CompareSide) *CompareDoc {
+	x := &compareWriter{c: c, sides: sides}
+	d := &CompareDoc{Schema: CompareSchema, Joined: c.Joined, Matched: c.Packets, Hops: c.Hops, Fates: map[string]uint64{},
+		Findings: []crossFindingDoc{}, Rewrites: x.rewrites(), Flows: []crossDoc{}, Notes: []string{}}
+	d.Inside, d.Outside = x.place(flows.Inside), x.place(flows.Outside)
+	d.Clock = clockDoc{
+		Known: c.Clock.Known, Offset: float64(c.Clock.Offset) / 1e9, Error: float64(c.Clock.Error) / 1e9, Drift: c.Clock.Drift,
+		Unsteady: c.Clock.Unsteady, RoundTrip: float64(c.Clock.RoundTrip) / 1e6, Samples: []int{int(c.Clock.Samples[0]), int(c.Clock.Samples[1])},
+	}
+	d.Delay = travelDoc{newDelayDoc(c.Delay[0]), newDelayDoc(c.Delay[1])}
+	for _, f := range flows.Fates() {
+		d.Fates[f.String()] = 0
+	}
+	for i := range c.Crossings {
+		k := &c.Crossings[i]
+		d.Fates[k.Fate.String()]++
+		if i < maxCrossFlows {
+			d.Flows = append(d.Flows, x.flow(k))
+		} else {
+			d.More++
 		}
 	}
-	out, in := median(lags[0]), median(lags[1])
-	d.Clock = clockDoc{Outward: len(lags[0]), Inward: len(lags[1]), RoundTrip: ms(out - in)}
-	offset := (out + in) / 2
-	switch {
-	case o.Offset != nil:
-		offset, d.Clock.Given = *o.Offset, true
-	case len(lags[0])+len(lags[1]) == 0:
-		d.Notes = append(d.Notes, "No packet was seen on both sides: the clocks cannot be compared.")
-	case len(lags[0]) == 0 || len(lags[1]) == 0:
-		offset = out + in
-		d.Clock.RoundTrip = 0
-		d.Notes = append(d.Notes, "Packets of one direction alone were seen on both sides: what lies between cannot be told from the clocks' offset.")
-	}
-	d.Clock.Offset = ms(offset)
-	for i := range crossings {
-		x := newCrossing(&crossings[i], clientAt[i], &o)
-		if x.Added != nil && *x.Added-d.Clock.RoundTrip >= float64(o.Delay)/1e6 && o.Delay > 0 {
-			x.Delayed = true
-			x.Says += fmt.Sprintf(" It is delayed: %s added, %s as a rule.", decimalMS(*x.Added), decimalMS(d.Clock.RoundTrip))
-		}
-		d.Fates[x.Fate]++
-		d.Flows = append(d.Flows, x)
-	}
-	slices.SortStableFunc(d.Flows, func(a, b crossingDoc) int {
-		return cmp.Compare(slices.Index(fates[:], a.Fate), slices.Index(fates[:], b.Fate))
-	})
-	for i, v := range []*flows.Vantage{inside, outside} {
-		if v.More > 0 {
-			d.Notes = append(d.Notes, fmt.Sprintf("There were more flows %s than are kept; %d packets are of none.", sideNames[i], v.More))
-		}
-	}
-	var parts []string
-	for _, f := range fates {
-		if n := d.Fates[f]; n > 0 {
-			parts = append(parts, number(n)+" "+fateWord(f))
-		}
-	}
-	d.Summary = count(uint64(len(d.Flows)), "flow") + ": " + orElse(strings.Join(parts, ", "), "nothing to compare") + "."
+	d.Findings = x.findings()
+	d.Notes = x.notes()
+	d.conclude(c)
 	return d
 }
 
-// Bad says whether what lies between kept some flow from working.
-func (d *CompareDoc) Bad() bool {
-	return slices.ContainsFunc(d.Flows, func(x crossingDoc) bool { return x.Fate.bad() })
+// compareWriter makes parts of the document.
+type compareWriter struct {
+	c     *flows.Comparison
+	sides [2]CompareSide
 }
 
-func fateWord(f Fate) string {
-	switch f {
-	case FateAnswers:
-		return "with answers dropped"
-	case FateOneSide:
-		return "answered on one side"
+func (x *compareWriter) place(side flows.Side) placeDoc {
+	p, s := &x.c.Places[side], &x.sides[side]
+	d := placeDoc{Capture: s.Name, Files: s.Files, Frames: p.Frames, Flows: p.Flows, Local: p.Local, Group: p.Group,
+		First: optionalTime(p.First), Last: optionalTime(p.Last), LossRate: p.LossRate()}
+	if d.Files == nil {
+		d.Files = []string{}
 	}
-	return phrase(string(f))
-}
-
-func ms(ns int64) float64 { return float64(ns/1000) / 1000 }
-
-func decimalMS(v float64) string { return fmt.Sprintf("%.1f ms", v) }
-
-func median(list []int64) int64 {
-	if len(list) == 0 {
-		return 0
+	for i, name := range []string{"leaving", "arriving"} {
+		if p.Blind[i] {
+			d.Blind = append(d.Blind, name)
+		}
 	}
-	list = slices.Sorted(slices.Values(list))
-	return list[len(list)/2]
+	return d
 }
 
-// clientSide is the side that a flow's client is on: the only one that saw it, or
-// the one where its packets have passed fewer routers.
-func clientSide(c *flows.Crossing) int {
+func newDelayDoc(d flows.Delay) *delayDoc {
+	if d.Packets == 0 {
+		return nil
+	}
+	ms := func(ns int64) float64 { return float64(ns) / 1e6 }
+	return &delayDoc{d.Packets, ms(d.Min), ms(d.Median), ms(d.P95)}
+}
+
+var directionNames = [...]string{"to_server", "to_client"}
+
+// reason is why a flow is undecided or how it went on, in one word.
+func reason(k *flows.Crossing) string {
+	if k.Doubt != flows.NoDoubt {
+		return k.Doubt.String()
+	}
+	if k.Ending == flows.ResetByEnd {
+		return "reset"
+	}
+	return k.Ending.String()
+}
+
+// by is who did it.
+func by(k *flows.Crossing) string {
 	switch {
-	case c.Sides[0] == nil:
-		return 1
-	case c.Sides[1] == nil:
-		return 0
-	}
-	votes := 0
-	for _, l := range c.Lags() {
-		if l.Dir == 0 {
-			votes += l.Outward
-		} else {
-			votes -= l.Outward
-		}
-	}
-	if votes < 0 {
-		return 1
-	}
-	return 0
-}
-
-func newCrossing(c *flows.Crossing, at int, o *CompareOptions) crossingDoc {
-	near, far := c.Sides[at], c.Sides[1-at]
-	x := crossingDoc{Proto: flows.ProtoName(near.Proto), Client: passingEnd(near.Client, near.Proto), Server: passingEnd(near.Server, near.Proto), From: sideNames[at], Matched: c.By}
-	for i, s := range c.Sides {
-		if s == nil {
-			continue
-		}
-		doc := &sideDoc{passingEnd(s.Client, s.Proto), passingEnd(s.Server, s.Proto), s.Packets, o.file(i, s.Frame.File()), s.Frame.Number()}
-		if i == 0 {
-			x.Inside = doc
-		} else {
-			x.Outside = doc
-		}
-	}
-	if far != nil {
-		if near.Client != far.Client && (near.Client.Addr() != far.Client.Addr() || near.Proto == flows.ProtoTCP || near.Proto == flows.ProtoUDP) {
-			x.Rewrites = append(x.Rewrites, "source "+passingEnd(near.Client, near.Proto)+" to "+passingEnd(far.Client, far.Proto))
-		}
-		if near.Server != far.Server && (near.Server.Addr() != far.Server.Addr() || near.Proto == flows.ProtoTCP || near.Proto == flows.ProtoUDP) {
-			x.Rewrites = append(x.Rewrites, "destination "+passingEnd(near.Server, near.Proto)+" to "+passingEnd(far.Server, far.Proto))
-		}
-	}
-	icmp := ""
-	for _, s := range []*flows.Passing{near, far} {
-		if s != nil && s.ICMP != nil && icmp == "" {
-			icmp = fmt.Sprintf("type %d code %d from %s", s.ICMP.Type, s.ICMP.Code, s.ICMP.From)
-		}
-	}
-	x.ICMP = icmp
-	x.ResetBy = resetBy(near, far)
-	toServer, lostOut := c.Lost(at, 0)
-	toClient, lostIn := c.Lost(1-at, 1)
-	lost := func(direction string, n int, side int, m interface{ Number() uint64 }, file int) {
-		x.Lost = &lostDoc{direction, n, sideNames[side], o.file(side, file), m.Number()}
-	}
-	switch {
-	case far == nil && x.ResetBy == "between":
-		x.Fate, x.Says = FateRejected, "Refused between: the reset came from no end, for nothing of the flow reached the other side."
-	case far == nil && near.ICMP != nil && near.ICMP.From != near.Server.Addr():
-		x.Fate, x.Says = FateRejected, "Refused between: "+near.ICMP.From.String()+" answered with an ICMP error, and nothing of the flow reached the other side."
-	case far == nil && near.ICMP != nil:
-		x.Fate, x.Says = FateRejected, "Refused between with an ICMP error in the server's name: nothing of the flow reached the other side."
-	case far == nil && near.Packets[1] > 0:
-		x.Fate, x.Says = FateOneSide, "Answered on the side that it was seen on: it did not cross."
-	case far == nil:
-		x.Fate, x.Says = FateDropped, "Dropped between: what the client sent never came out on the other side."
-		lost("to_server", toServer, at, lostOut.Frame, lostOut.Frame.File())
-	case x.ResetBy == "between":
-		x.Fate, x.Says = FateReset, "It crossed, and what lies between then reset it: no end sent that reset."
-	case near.Packets[1] == 0 && far.Packets[1] > 0:
-		x.Fate, x.Says = FateAnswers, "The client's packets crossed, and the server's answers were dropped between."
-		if lostIn != nil {
-			lost("to_client", toClient, 1-at, lostIn.Frame, lostIn.Frame.File())
-		}
-	case near.ICMP != nil && far.ICMP == nil && near.ICMP.From != near.Server.Addr() && toServer > 0:
-		x.Fate, x.Says = FateRejected, "It crossed at first, and what lies between then refused it with an ICMP error."
-		lost("to_server", toServer, at, lostOut.Frame, lostOut.Frame.File())
-	case toServer > 0 && near.Packets[0] > far.Packets[0]:
-		x.Fate, x.Says = FateMidway, fmt.Sprintf("It crossed at first; then %s of the client's did not come out on the other side.", count(near.Packets[0]-far.Packets[0], "packet"))
-		lost("to_server", toServer, at, lostOut.Frame, lostOut.Frame.File())
-	case toClient > 0 && far.Packets[1] > near.Packets[1]:
-		x.Fate, x.Says = FateMidway, fmt.Sprintf("It crossed at first; then %s of the server's did not come out on the client's side.", count(far.Packets[1]-near.Packets[1], "packet"))
-		lost("to_client", toClient, 1-at, lostIn.Frame, lostIn.Frame.File())
-	default:
-		x.Fate, x.Says = FateCrossed, "It crossed, both ways."
-		switch {
-		case x.ResetBy != "":
-			x.Says = "It crossed; the " + x.ResetBy + " reset it."
-		case near.Packets[1] == 0 && far.Packets[1] == 0:
-			x.Says = "It crossed, and the server did not answer."
-		}
-	}
-	if len(x.Rewrites) > 0 {
-		x.Says += " Rewritten: " + strings.Join(x.Rewrites, ", ") + "."
-	}
-	var ways [2][]int64
-	for _, l := range c.Lags() {
-		ways[l.Dir] = append(ways[l.Dir], l.Time)
-	}
-	if len(ways[0]) > 0 && len(ways[1]) > 0 {
-		added := median(ways[0]) - median(ways[1])
-		if at == 1 {
-			added = -added
-		}
-		v := ms(added)
-		x.Added = &v
-	}
-	return x
-}
-
-// resetBy is who sent the first reset: an end, whose reset both sides saw, or what
-// lies between, whose reset one side did or whose two resets are not one packet.
-func resetBy(near, far *flows.Passing) string {
-	seen := func(s *flows.Passing, print uint64, dir int) bool {
-		return s != nil && slices.ContainsFunc(s.Marks[dir], func(m flows.Mark) bool { return m.Print == print })
-	}
-	for i, s := range []*flows.Passing{near, far} {
-		if s == nil || s.Reset == nil {
-			continue
-		}
-		other := []*flows.Passing{far, near}[i]
-		if other != nil && (seen(other, s.Reset.Print, s.ResetBy) || other.Reset != nil && other.ResetBy == s.ResetBy) {
-			return [...]string{"client", "server"}[s.ResetBy]
-		}
-		// A reset that goes towards the far side and was seen near it alone, or
-		// the other way round, was made in between; one that an end sent and that
-		// was dropped was seen where that end is.
-		if sender := [...]*flows.Passing{near, far}[s.ResetBy]; sender == s {
-			return [...]string{"client", "server"}[s.ResetBy]
-		}
+	case k.Fate.Between():
 		return "between"
+	case k.Ending == flows.Refused, k.Ending == flows.ResetByEnd && k.ByEnd == flows.ToClient:
+		return "server"
+	case k.Ending == flows.ResetByEnd:
+		return "client"
 	}
 	return ""
 }
 
-func (o *CompareOptions) file(side, n int) string {
-	if n < len(o.Files[side]) {
-		return o.Files[side][n]
+func directions(k *flows.Crossing) (list []string) {
+	for d, failed := range k.Dirs {
+		if failed {
+			list = append(list, directionNames[d])
+		}
 	}
-	return ""
+	return list
 }
 
-// passingEnd is an end; of what has no ports the address.
-func passingEnd(a netip.AddrPort, proto uint8) string {
-	if proto == flows.ProtoTCP || proto == flows.ProtoUDP || proto == flows.ProtoSCTP {
-		return a.String()
+func (x *compareWriter) flow(k *flows.Crossing) crossDoc {
+	near := k.Near()
+	d := crossDoc{
+		Fate: k.Fate.String(), Reason: reason(k), By: by(k), Directions: directions(k), Proto: flows.ProtoName(near.Proto),
+		ClientSide: k.Client.String(), App: cmp.Or(near.App, k.Far().App), Edge: cmp.Or(near.Edge, k.Far().Edge), Matched: k.Basis.String(),
+		Inside: x.sight(k, flows.Inside), Outside: x.sight(k, flows.Outside),
+		Compared: k.Compared[:], Lost: k.Lost[:], Uncaptured: k.Uncaptured[:], LostBytes: k.LostBytes[:],
+		ToServer: newDelayDoc(k.Delay[flows.ToServer]), ToClient: newDelayDoc(k.Delay[flows.ToClient]),
 	}
-	return a.Addr().String()
+	for _, r := range []struct {
+		is   bool
+		name string
+	}{{k.ClientChanged, "client"}, {k.ServerChanged, "server"}, {k.SequenceChanged && k.Fate != flows.Intercepted, "sequence"}} {
+		if r.is {
+			d.Rewritten = append(d.Rewritten, r.name)
+		}
+	}
+	if e := k.Error; e != nil {
+		d.ICMP = &crossICMP{e.Type, e.Code, e.From.String(), icmpName(e.Type, e.Code, e.From.Is6())}
+	}
+	if k.Fate == flows.CutOff {
+		d.Crossed = optionalTime(k.Since[flows.Inside])
+	}
+	return d
 }
 
-func compareTable(w io.Writer, d *CompareDoc, o *Options) error {
-	p := &page{w: w, o: o}
-	sign, st := "✓", green
-	if d.Bad() {
-		sign, st = "✗", red
+func (x *compareWriter) sight(k *flows.Crossing, side flows.Side) *sightDoc {
+	p := k.Seen[side]
+	if p == nil {
+		return nil
 	}
-	p.mark(0, sign, st, d.Summary)
-	for i, v := range []*vantageDoc{&d.Inside, &d.Outside} {
-		p.para(2, dim, fmt.Sprintf("%-8s %s, %s, %s", sideNames[i], strings.Join(v.Files, ", "), count(v.Frames, "frame"), count(v.Flows, "flow")))
+	d := &sightDoc{Client: end(p.Client), Server: end(p.Server), Community: p.CommunityID(), Packets: p.Packets[:], TTL: []int{int(p.TTL[0]), int(p.TTL[1])},
+		File: x.file(side, k.At[side].Frame), Frame: k.At[side].Frame.Number(), Time: timestamp(k.At[side].Time)}
+	if p.Proto == flows.ProtoTCP {
+		d.State = p.State.String()
 	}
-	p.para(2, dim, d.clock())
-	for _, f := range fates {
-		first := true
-		for i := range d.Flows {
-			x := &d.Flows[i]
-			if x.Fate != f {
+	if p.EchoID != 0 {
+		d.Client += " id " + strconv.Itoa(int(p.EchoID))
+	}
+	return d
+}
+
+func (x *compareWriter) file(side flows.Side, id pcaps.FrameID) string {
+	o := Options{Files: x.sides[side].Files}
+	return o.file(id)
+}
+
+// findingKey says which flows are told together.
+type findingKey struct {
+	fate   flows.Fate
+	doubt  flows.Doubt
+	ending flows.Ending
+	byEnd  uint8
+	dirs   [2]bool
+	client flows.Side
+	proto  uint8
+	server netip.AddrPort
+	icmp   crossICMP
+	edge   string
+}
+
+func keyOf(k *flows.Crossing) findingKey {
+	near := k.Near()
+	key := findingKey{fate: k.Fate, doubt: k.Doubt, ending: k.Ending, dirs: k.Dirs, client: k.Client, proto: near.Proto, server: near.Server,
+		edge: cmp.Or(near.Edge, k.Far().Edge)}
+	if k.Ending == flows.ResetByEnd {
+		key.byEnd = uint8(k.ByEnd)
+	}
+	if k.Error != nil {
+		key.icmp = crossICMP{Type: k.Error.Type, Code: k.Error.Code, From: k.Error.From.String()}
+	}
+	switch k.Fate {
+	case flows.Undecided, flows.NotCompared, flows.Elsewhere:
+		key.server = netip.AddrPort{} // there may be many, and none says more than another
+		key.proto, key.edge = 0, ""
+	case flows.Crossed:
+		if k.Ending == flows.Normal {
+			return findingKey{fate: k.Fate, client: k.Client, proto: near.Proto, server: near.Server, edge: key.edge}
+		}
+	}
+	return key
+}
+
+// findings puts flows of one kind together, in the order of the crossings.
+func (x *compareWriter) findings() []crossFindingDoc {
+	const maxFindings = 500
+	list := []crossFindingDoc{}
+	at := map[findingKey]int{}
+	groups := [][]*flows.Crossing{}
+	for i := range x.c.Crossings {
+		k := &x.c.Crossings[i]
+		key := keyOf(k)
+		n, known := at[key]
+		if !known {
+			if len(groups) >= maxFindings {
 				continue
 			}
-			if first {
-				title := fateWord(f)
-				p.heading(strings.ToUpper(title[:1])+title[1:], count(d.Fates[f], "flow"))
-				first = false
-			}
-			sign, st := "✓", green
-			switch {
-			case f.bad():
-				sign, st = "✗", red
-			case x.Delayed:
-				sign, st = "!", yellow
-			case f == FateOneSide:
-				sign, st = "·", dim
-			}
-			p.mark(2, sign, st, x.title()+": "+x.Says)
-			p.para(4, dim, x.proof())
+			n = len(groups)
+			at[key] = n
+			groups = append(groups, nil)
+		}
+		groups[n] = append(groups[n], k)
+	}
+	for _, g := range groups {
+		list = append(list, x.finding(g))
+	}
+	return list
+}
+
+func (x *compareWriter) finding(group []*flows.Crossing) crossFindingDoc {
+	k := group[0]
+	f := crossFindingDoc{Fate: k.Fate.String(), Reason: reason(k), By: by(k), Directions: directions(k), ClientSide: k.Client.String(),
+		Flows: uint64(len(group)), Clients: []string{}, Example: x.flow(k), Edge: cmp.Or(k.Near().Edge, k.Far().Edge)}
+	for _, g := range group {
+		client := g.Near().Client.Addr().String()
+		if len(f.Clients) < maxNamed && !slices.Contains(f.Clients, client) {
+			f.Clients = append(f.Clients, client)
+		}
+		f.Lost += g.Lost.Sum()
+	}
+	f.Service = x.service(k)
+	if keyOf(k).proto == 0 {
+		f.Service = "several"
+		if len(group) == 1 {
+			f.Service = x.service(k)
+		}
+		f.Edge = ""
+	}
+	id := []string{f.Fate, f.Reason, strings.Join(f.Directions, "+"), f.ClientSide, serviceID(k)}
+	if keyOf(k).proto == 0 {
+		id[4] = ""
+	}
+	f.ID = strings.Join(slices.DeleteFunc(id, func(s string) bool { return s == "" }), "/")
+	f.Says, f.Do = x.says(group)
+	return f
+}
+
+// serviceID is the far end of a flow as its client addresses it, and the protocol.
+func serviceID(k *flows.Crossing) string {
+	near := k.Near()
+	return flows.ProtoName(near.Proto) + "/" + end(near.Server)
+}
+
+// service is the same for people, with the server's name.
+func (x *compareWriter) service(k *flows.Crossing) string {
+	near := k.Near()
+	s := flows.ProtoName(near.Proto) + " " + end(near.Server)
+	side := k.Client
+	if k.Seen[side] == nil {
+		side = side.Other()
+	}
+	if p := x.sides[side].Parts; p != nil {
+		if name := p.HostName(near.Server.Addr()); name != "" {
+			s += " (" + name + ")"
 		}
 	}
-	for _, n := range d.Notes {
-		p.mark(2, "!", yellow, n)
-	}
-	return p.err
+	return s
 }
 
-// clock is what is known of the clocks, as a sentence.
-func (d *CompareDoc) clock() string {
-	c := &d.Clock
-	if c.Given {
-		return fmt.Sprintf("clock    outside is %s ahead (given); what lies between adds %s to a round trip, over %d packets", decimalMS(c.Offset), decimalMS(c.RoundTrip), c.Outward+c.Inward)
+// rewrites lists what was translated, by whom it was used most.
+func (x *compareWriter) rewrites() []rewriteDoc {
+	type key struct{ kind, side, before, after, ports string }
+	at := map[key]int{}
+	list := []rewriteDoc{}
+	add := func(k *flows.Crossing, kind, before, after, ports string) {
+		key := key{kind, k.Client.String(), before, after, ports}
+		n, known := at[key]
+		if !known {
+			if len(list) >= maxRewrites {
+				return
+			}
+			n = len(list)
+			at[key] = n
+			in, out := k.At[flows.Inside].Frame, k.At[flows.Outside].Frame
+			list = append(list, rewriteDoc{Kind: kind, Side: k.Client.String(), Before: before, After: after, Ports: ports,
+				InsideFile: x.file(flows.Inside, in), InsideFrame: in.Number(), OutsideFile: x.file(flows.Outside, out), OutsideFrame: out.Number()})
+		}
+		list[n].Flows++
 	}
-	return fmt.Sprintf("clock    outside is %s ahead, if both directions take the same time; what lies between adds %s to a round trip, over %d packets",
-		decimalMS(c.Offset), decimalMS(c.RoundTrip), c.Outward+c.Inward)
+	ports := func(a, b uint16) string {
+		switch {
+		case a == 0 && b == 0:
+			return ""
+		case a == b:
+			return "kept"
+		}
+		return "changed"
+	}
+	for i := range x.c.Crossings {
+		k := &x.c.Crossings[i]
+		if k.Seen[0] == nil || k.Seen[1] == nil {
+			continue
+		}
+		near, far := k.Near(), k.Far()
+		if k.ClientChanged {
+			add(k, "source", near.Client.Addr().String(), far.Client.Addr().String(), ports(near.Client.Port()+near.EchoID, far.Client.Port()+far.EchoID))
+		}
+		if k.ServerChanged {
+			add(k, "destination", end(near.Server), end(far.Server), "")
+		}
+		if k.SequenceChanged && k.Fate != flows.Intercepted {
+			add(k, "sequence", end(near.Server), end(far.Server), "")
+		}
+	}
+	slices.SortStableFunc(list, func(a, b rewriteDoc) int { return cmp.Compare(b.Flows, a.Flows) })
+	return list
 }
 
-func (x *crossingDoc) title() string { return x.Proto + " " + x.Client + " > " + x.Server }
-
-// proof is where the fate can be seen.
-func (x *crossingDoc) proof() string {
+// conclude answers in one sentence.
+func (d *CompareDoc) conclude(c *flows.Comparison) {
+	counts := map[flows.Fate]uint64{}
+	var refused, unanswered, reset, failed, total uint64
+	for i := range c.Crossings {
+		k := &c.Crossings[i]
+		counts[k.Fate]++
+		if k.Fate.Between() {
+			failed++
+		}
+		if k.Fate <= flows.Crossed {
+			total++
+		}
+		if k.Fate == flows.Crossed {
+			switch k.Ending {
+			case flows.Refused:
+				refused++
+			case flows.Unanswered:
+				unanswered++
+			case flows.ResetByEnd:
+				reset++
+			}
+		}
+	}
 	var parts []string
-	for i, s := range []*sideDoc{x.Inside, x.Outside} {
-		if s != nil {
-			parts = append(parts, fmt.Sprintf("%s frame %d, %d→ %d←", sideNames[i], s.Frame, s.Packets[0], s.Packets[1]))
+	for _, f := range flows.Fates() {
+		if f.Between() && counts[f] > 0 {
+			parts = append(parts, number(counts[f])+" "+fateWord(f))
 		}
 	}
-	if x.Lost != nil {
-		parts = append(parts, fmt.Sprintf("lost: %s frame %d", x.Lost.Side, x.Lost.Frame))
+	ends := func() string {
+		var list []string
+		for _, e := range []struct {
+			n    uint64
+			says string
+		}{{refused, "refused by the far host"}, {unanswered, "not answered by it"}, {reset, "reset by an end"}} {
+			if e.n > 0 {
+				list = append(list, number(e.n)+" "+e.says)
+			}
+		}
+		if len(list) == 0 {
+			return ""
+		}
+		return " (" + strings.Join(list, ", ") + ")"
 	}
-	if x.ICMP != "" {
-		parts = append(parts, "ICMP "+x.ICMP)
+	undecided := counts[flows.Undecided]
+	switch {
+	case failed > 0:
+		d.Result = Between
+		d.Summary = fmt.Sprintf("Yes, it is between the two captures: of %s, %s; %s crossed%s.",
+			count(total, "flow"), strings.Join(parts, ", "), number(counts[flows.Crossed]), ends())
+	case c.Same:
+		d.Result = Undecided
+		d.Summary = "Undecided: both captures are the same, so they say nothing of what is between."
+	case total == 0 || c.Packets == 0:
+		d.Result = Undecided
+		d.Summary = "Undecided: " + d.nothing(c)
+	case undecided > 0:
+		d.Result = Undecided
+		d.Summary = fmt.Sprintf("Undecided: of %s, %s crossed%s, and of %s these captures cannot tell.",
+			count(total, "flow"), number(counts[flows.Crossed]), ends(), number(undecided))
+	default:
+		d.Result = AllCrossed
+		d.Summary = fmt.Sprintf("No, it is not between the two captures: all %s crossed%s.", count(total, "flow"), ends())
 	}
-	if x.Added != nil {
-		parts = append(parts, "added "+decimalMS(*x.Added))
-	}
-	return strings.Join(parts, "; ")
 }
 
-func compareMarkdown(w io.Writer, d *CompareDoc, o *Options) error {
-	m := &markdownPage{page{w: w, o: o}}
-	m.print("# Between the two captures\n\n" + text(d.Summary) + "\n\n" + text(d.clock()) + "\n\n")
-	m.head("fate", "proto", "client", "server", "from", "what", "proof")
-	for i := range d.Flows {
-		x := &d.Flows[i]
-		m.row(fateWord(x.Fate), x.Proto, code(x.Client), code(x.Server), x.From, text(x.Says), text(x.proof()))
+// nothing says why nothing could be compared.
+func (d *CompareDoc) nothing(c *flows.Comparison) string {
+	in, out := &c.Places[flows.Inside], &c.Places[flows.Outside]
+	switch {
+	case in.Frames == 0 || out.Frames == 0:
+		return "one of the captures has no frames (with this filter)."
+	case in.Last < out.First || out.Last < in.First:
+		return "the captures have nothing in common and do not overlap in time."
 	}
-	for _, n := range d.Notes {
-		m.print("\n- " + text(n) + "\n")
+	return "the captures have no packet in common, so nothing shows that they are of one path."
+}
+
+// fateWord is a fate for people.
+func fateWord(f flows.Fate) string {
+	switch f {
+	case flows.CutOff:
+		return "cut off"
+	case flows.TooLarge:
+		return "lost their large packets"
+	case flows.Lossy:
+		return "lost packets"
+	case flows.Answered:
+		return "answered on the way"
+	case flows.NotCompared:
+		return "not compared"
 	}
-	return m.err
+	return f.String()
+}
+
+// fraction is a length of time shorter than a second for people.
+func fraction(ns int64) string {
+	d := time.Duration(ns)
+	switch {
+	case d < 0:
+		return "-" + fraction(-ns)
+	case d < time.Microsecond:
+		return d.String()
+	case d < time.Millisecond:
+		return d.Round(time.Microsecond).String()
+	case d < 100*time.Millisecond:
+		return d.Round(10 * time.Microsecond).String()
+	case d < time.Second:
+		return d.Round(time.Millisecond).String()
+	}
+	return d.Round(time.Millisecond).String()
 }

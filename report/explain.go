@@ -335,15 +335,20 @@ func header(f *flows.Flow, s *flows.Sighting) string {
 
 // icmpWords is an ICMP message by its type and code.
 func icmpWords(f *flows.Flow, s *flows.Sighting) string {
-	kind := fmt.Sprintf("type %d code %d", s.ICMPType, s.ICMPCode)
+	return icmpName(s.ICMPType, s.ICMPCode, f.Client.Addr().Is6())
+}
+
+// icmpName is a type and code of ICMP, or of ICMPv6, in words.
+func icmpName(t, c uint8, v6 bool) string {
+	kind := fmt.Sprintf("type %d code %d", t, c)
 	words := map[[2]uint8]string{{0, 0}: "echo reply", {8, 0}: "echo request", {3, 0}: "network unreachable", {3, 1}: "host unreachable",
 		{3, 2}: "protocol unreachable", {3, 3}: "port unreachable", {3, 4}: "fragmentation needed", {3, 9}: "network prohibited",
 		{3, 10}: "host prohibited", {3, 13}: "administratively prohibited", {5, 1}: "redirect", {11, 0}: "time exceeded"}
-	if f.Client.Addr().Is6() {
+	if v6 {
 		words = map[[2]uint8]string{{128, 0}: "echo request", {129, 0}: "echo reply", {1, 0}: "no route", {1, 1}: "administratively prohibited",
 			{1, 3}: "address unreachable", {1, 4}: "port unreachable", {2, 0}: "packet too big", {3, 0}: "time exceeded"}
 	}
-	if w := words[[2]uint8{s.ICMPType, s.ICMPCode}]; w != "" {
+	if w := words[[2]uint8{t, c}]; w != "" {
 		return w + " (" + kind + ")"
 	}
 	return "ICMP " + kind

@@ -28,7 +28,7 @@ func Schema(kind string) ([]byte, bool) {
 	case "diff":
 		s = documentSchema(DiffSchema, "What changed between two audits", DiffDoc{})
 	case "compare":
-		s = documentSchema(CompareSchema, "What became of flows between two capture points", CompareDoc{})
+		s = documentSchema(CompareSchema, "What became of flows between two captures", CompareDoc{})
 	case "rules":
 		s = documentSchema(firewall.Schema, "Firewall rules", firewall.Document{})
 	case "verify":

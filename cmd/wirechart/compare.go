@@ -1,104 +1,129 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"io"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"wirechart/flows"
 	"wirechart/pcaps"
 	"wirechart/report"
+	"wirechart/rules"
 )
 
 func compareCommand(status *int) *cobra.Command {
 	o := &options{}
-	var offset, delay time.Duration
 	cmd := &cobra.Command{
 		Use:   "compare INSIDE OUTSIDE",
-		Short: "is it the firewall? what became of each flow between two captures of the same time",
-		Long: `compare takes captures that were made on both sides of a firewall, a load balancer or
-any other device at the same time, and says of each flow whether it crossed, was
-dropped, refused or reset in between, rewritten by address translation, or delayed.
-The clocks of the two need not agree.
+		Short: "is it the firewall? captures from both sides of it, flow by flow",
+		Long: `compare takes two captures that were made at the same time on both sides of a
+firewall (or of whatever else is between two places) and says what became of each
+flow in between: crossed, dropped and in which direction, rejected or reset and by
+whom, cut off midway, rewritten (address translation), delayed; with the frames of
+both captures that prove it, and the difference of the two clocks.
 
   wirechart compare inside.pcapng outside.pcapng
-  wirechart compare -o json lan/ wan/ -f 'host 10.20.30.22'
+  wirechart compare -f 'tcp port 7770' inside/ 'outside-*.pcap'
 
-Exit status: 0 what was seen on one side got through, 1 something did not, 2 the job
-could not be done.`,
+Each side is a capture, a directory or a pattern. A filter (-f) holds for both:
+name what is not translated on the way.
+
+Exit status: 0 everything crossed, 1 something was dropped, rejected or reset
+between, 2 the job could not be done, 3 the captures could not decide it.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return errors.New("compare: name two captures (or directories of them), inside first")
+				return errors.New("compare: name two captures, that of the inside first")
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			format, err := formatFor(o.format, report.OfCompare)
-			if err != nil {
-				return err
-			}
-			c := report.CompareOptions{Delay: int64(delay)}
-			if cmd.Flags().Changed("clock-offset") {
-				ns := int64(offset)
-				c.Offset = &ns
-			}
-			var sides [2]*flows.Vantage
-			for i, name := range args {
-				if sides[i], c.Files[i], err = readVantage(cmd.Context(), name, o); err != nil {
-					return err
-				}
-			}
-			out, err := newOutput(cmd.OutOrStdout(), o.output, o.color, format)
-			if err != nil {
-				return err
-			}
-			defer out.abandon()
-			d := report.Compare(sides[0], sides[1], c)
-			if err := out.finish(out.format.Compare(out, d, out.options)); err != nil {
-				return err
-			}
-			if d.Bad() && !o.exitZero {
-				*status = exitFindings
-			}
-			return nil
+			return runCompare(cmd, o, args, status)
 		},
 	}
-	fs := cmd.Flags()
-	outputFlags(fs, o, report.OfCompare)
-	fs.StringVarP(&o.filter, "filter", "f", "", "take only the frames that the `BPF` expression takes, of both sides")
-	fs.BoolVar(&o.recursive, "recursive", false, "descend into directories")
-	fs.DurationVar(&offset, "clock-offset", 0, "how far the clock outside is ahead of that inside; estimated otherwise")
-	fs.DurationVar(&delay, "delay", 10*time.Millisecond, "call a flow delayed to which this much more is added than to others")
-	fs.BoolVar(&o.exitZero, "exit-zero", false, "exit with 0 whatever became of the flows")
+	compareFlags(cmd.Flags(), o)
 	return cmd
 }
 
-// readVantage reads the captures of one side.
-func readVantage(ctx context.Context, name string, o *options) (*flows.Vantage, []string, error) {
-	src, err := pcaps.Open([]string{name}, pcaps.Options{Filter: o.filter, Recursive: o.recursive})
+func compareFlags(fs *pflag.FlagSet, o *options) {
+	inputFlags(fs, o, report.OfCompare)
+	diagramFlags(fs, o)
+	fs.BoolVar(&o.noJudge, "no-judge", false, "leave out names and edges; no diagram is read")
+	fs.BoolVar(&o.exitZero, "exit-zero", false, "exit with 0 whatever was found")
+	if err := fs.MarkHidden("read"); err != nil {
+		panic(err) // it is one of inputFlags
+	}
+}
+
+func runCompare(cmd *cobra.Command, o *options, args []string, status *int) error {
+	switch {
+	case len(o.captures) > 0:
+		return errors.New("compare: --read does not say which side: name two captures, that of the inside first")
+	case args[0] == "-" && args[1] == "-":
+		return errors.New("compare: standard input can be one of the two captures, not both")
+	case o.noJudge && (len(o.diagrams) > 0 || o.inventory != ""):
+		return errors.New("--no-judge reads no diagram and no inventory: leave out --diagram and --inventory")
+	}
+	j, out, err := o.prepare(cmd, args[:1], report.OfCompare)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	defer src.Close()
-	v := flows.NewVantage()
-	batch := make([]pcaps.Packet, batchSize)
-	for ctx.Err() == nil {
-		n, err := src.Read(batch)
-		for i := range batch[:n] {
-			v.Add(&batch[i])
+	defer out.abandon()
+	var places [2]*flows.Vantage
+	var sides [2]report.CompareSide
+	var ended [2]bool
+	for side, name := range args {
+		if side > 0 && j.policy != nil { // hosts are learned anew: one address may be two hosts
+			if j.diagram, j.policy, err = loadPolicy(o.diagrams, o.inventory); err != nil {
+				return err
+			}
 		}
-		if errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
-			return nil, nil, err
+		v := flows.NewVantage()
+		j.captures, j.add = []string{name}, v.Add
+		j.begin = func(files []string) { sides[side].Files = files }
+		j.each = func(f *flows.Flow, v2 *rules.Verdict) error {
+			edge := ""
+			if v2 != nil && v2.Edge != nil {
+				edge = v2.Edge.ID
+			}
+			v.Settle(f, edge)
+			return nil
+		}
+		cov, err := j.run(cmd.Context())
+		if err != nil {
+			return err
+		}
+		places[side] = v
+		sides[side].Name = name
+		sides[side].Lossy = lossy(&cov.Captures)
+		if j.policy != nil {
+			sides[side].Parts = j.policy
+		}
+		ended[side] = o.count > 0 || damaged(&cov.Captures)
+	}
+	doc := report.NewCompareDoc(flows.Compare(places[0], places[1], ended), sides)
+	if err := out.finish(out.format.Compare(out, doc, out.options)); err != nil {
+		return err
+	}
+	switch {
+	case o.exitZero:
+	case doc.Result == report.Between:
+		*status = exitFindings
+	case doc.Result == report.Undecided:
+		*status = exitUndecided
+	}
+	return nil
+}
+
+// lossy says whether a capture says itself that it lacks frames.
+func lossy(s *pcaps.Stats) bool { return s.Dropped+s.InterfaceDropped > 0 || damaged(s) }
+
+// damaged says whether a capture could not be read to its end.
+func damaged(s *pcaps.Stats) bool {
+	for i := range s.Files {
+		if s.Files[i].Damage != nil {
+			return true
 		}
 	}
-	var files []string
-	for _, f := range src.Stats().Files {
-		files = append(files, f.Name)
-	}
-	return v, files, nil
+	return false
 }

@@ -107,6 +107,7 @@ flow that no edge of the diagram allows, each with the frame that proves it.
   wirechart flows -o jsonl site.pcapng     one record per flow
   wirechart hosts site.pcapng              who plays which part, and why
   wirechart explain site.pcapng --finding 1   the proof, frame by frame
+  wirechart compare inside.pcap outside.pcap  is it the firewall between?
 
 Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 3 done, but the captures could not decide it.`,

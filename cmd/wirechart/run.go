@@ -42,6 +42,8 @@ type job struct {
 	// packet sees every packet before the table does; nil as a rule. What the
 	// table and the dissection were made of is there for who reads again.
 	packet func(p *pcaps.Packet)
+	// add hands packets to the table in its place; nil as a rule.
+	add    func(t *flows.Table, batch []pcaps.Packet)
 	config flows.Config
 	set    *dissect.Set
 
@@ -124,7 +126,11 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 		if j.before != nil {
 			j.before(batch)
 		}
-		table.Add(batch)
+		if j.add != nil {
+			j.add(table, batch)
+		} else {
+			table.Add(batch)
+		}
 		if j.after != nil && !j.after(batch) {
 			return false
 		}

@@ -1,80 +1,153 @@
-"""What takes part in firewall.sh: a server on every port, a client that calls each
-in turn, says something and waits a moment for the answer, and what delays."""
-import fcntl
+#!/usr/bin/env python3
+"""Servers and clients for firewall.sh.
+
+  firewall_peer.py serve LISTEN...     KIND:PROTO:ADDRESS:PORT, until killed
+  firewall_peer.py tcp ADDRESS PORT [COUNT [SIZE [SECONDS]]]
+  firewall_peer.py udp ADDRESS PORT [COUNT [SIZE]]
+  firewall_peer.py steps ADDRESS PORT  one message for each line of standard input
+
+KIND is echo, silent (nothing comes back), reset (the second message is answered
+by a reset), or proxy=ADDRESS=PORT. ADDRESS in brackets is IPv6.
+"""
+
+import hashlib
+import select
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
 
-SERVER = "198.51.100.10"
-TCP = [8001, 8002, 8003, 8004, 8006, 8007, 8008, 8009, 8010]
+
+def family(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def serve():
-    def tcp(port):
-        listener = socket.create_server(("0.0.0.0", port))
-        while True:
-            conn, _ = listener.accept()
-            threading.Thread(target=answer, args=(conn, port), daemon=True).start()
-
-    def answer(conn, port):
-        try:
-            conn.settimeout(3)
-            said = conn.recv(1000)
-            if said:
-                conn.sendall(b"answer on port %d to %s" % (port, said))
-            conn.recv(1000)
-        except OSError:
-            pass
-        conn.close()
-
-    def udp(port):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.bind(("0.0.0.0", port))
-        while True:
-            said, peer = sock.recvfrom(1000)
-            sock.sendto(b"answer to " + said, peer)
-
-    for port in TCP:
-        threading.Thread(target=tcp, args=(port,), daemon=True).start()
-    for port in (9001, 9002):
-        threading.Thread(target=udp, args=(port,), daemon=True).start()
-    time.sleep(60)
+def body(n, size):
+    """The n-th message: bytes that no other message has."""
+    out = b"%d:" % n
+    while len(out) < size:
+        out += hashlib.sha256(out + b"%d" % n).hexdigest().encode()
+    return out[:size]
 
 
-def call():
-    for port in TCP + [8005, 8011]:
-        try:
-            conn = socket.create_connection((SERVER, port), timeout=1.5)
-            conn.settimeout(0.7)
-            conn.sendall(b"question number one on port %d" % port)
-            conn.recv(1000)
-            conn.sendall(b"goodbye on port %d" % port)
-            time.sleep(0.05)
-            conn.close()
-        except OSError:
-            pass
-    for port in (9001, 9002):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.settimeout(0.5)
-        sock.sendto(b"question over udp on port %d" % port, (SERVER, port))
-        try:
-            sock.recv(1000)
-        except OSError:
-            pass
-    subprocess.run(["ping", "-c", "2", "-i", "0.2", "-W", "1", SERVER], stdout=subprocess.DEVNULL, check=False)
-
-
-def delay():
-    """Takes packets from the interface "slow" and puts them back 30 ms later."""
-    tun = open("/dev/net/tun", "r+b", buffering=0)
-    # TUNSETIFF with IFF_TUN | IFF_NO_PI (linux/if_tun.h)
-    fcntl.ioctl(tun, 0x400454CA, struct.pack("16sH22x", b"slow", 0x1001))
+def handle(conn, kind):
+    n = 0
     while True:
-        packet = tun.read(2000)
-        threading.Timer(0.03, tun.write, (packet,)).start()
+        try:
+            data = conn.recv(65536)
+        except OSError:
+            return
+        if not data:
+            conn.close()
+            return
+        n += 1
+        if kind == "reset" and n == 2:
+            conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            conn.close()
+            return
+        if kind == "silent":
+            continue
+        try:
+            conn.sendall(hashlib.sha256(data).hexdigest().encode())
+        except OSError:
+            return
 
 
-{"delay": delay, "serve": serve, "call": call}[sys.argv[1]]()
+def relay(conn, address, port):
+    far = socket.create_connection((address, port), timeout=5)
+    while True:
+        ready, _, _ = select.select([conn, far], [], [], 5)
+        for s in ready:
+            data = s.recv(65536)
+            if not data:
+                conn.close()
+                far.close()
+                return
+            (far if s is conn else conn).sendall(data)
+        if not ready:
+            return
+
+
+def listen(spec):
+    kind, proto, rest = spec.split(":", 2)
+    address, port = rest.rsplit(":", 1)
+    address = address.strip("[]")
+    if proto == "udp":
+        s = socket.socket(family(address), socket.SOCK_DGRAM)
+        s.bind((address, int(port)))
+        while True:
+            data, peer = s.recvfrom(65536)
+            if kind == "echo":
+                s.sendto(hashlib.sha256(data).hexdigest().encode(), peer)
+    s = socket.socket(family(address), socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.bind((address, int(port)))
+    s.listen(64)
+    while True:
+        conn, _ = s.accept()
+        if kind.startswith("proxy="):
+            _, to, to_port = kind.split("=")
+            threading.Thread(target=relay, args=(conn, to, int(to_port)), daemon=True).start()
+        else:
+            threading.Thread(target=handle, args=(conn, kind), daemon=True).start()
+
+
+def connect(address, port, seconds):
+    s = socket.socket(family(address), socket.SOCK_STREAM)
+    s.settimeout(seconds)
+    s.connect((address, port))
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
+
+
+def tcp(address, port, count=2, size=100, seconds=3):
+    s = connect(address, port, seconds)
+    for n in range(count):
+        s.sendall(body(n, size))
+        if not s.recv(65536):
+            return
+    s.close()
+
+
+def steps(address, port):
+    s = connect(address, port, 3)
+    for n, line in enumerate(sys.stdin):
+        s.settimeout(float(line))
+        s.sendall(body(n, 100))
+        try:
+            if not s.recv(65536):
+                return
+        except socket.timeout:
+            pass
+        print("step", n, flush=True)
+    s.close()
+
+
+def udp(address, port, count=2, size=60):
+    s = socket.socket(family(address), socket.SOCK_DGRAM)
+    s.settimeout(0.4)
+    s.connect((address, port))
+    for n in range(count):
+        try:
+            s.send(struct.pack("!d", time.time()) + body(n, size))
+            s.recv(65536)
+        except (socket.timeout, ConnectionRefusedError, PermissionError, OSError):
+            pass
+
+
+def main():
+    what, args = sys.argv[1], sys.argv[2:]
+    if what == "serve":
+        for spec in args:
+            threading.Thread(target=listen, args=(spec,), daemon=True).start()
+        while True:
+            time.sleep(60)
+    numbers = [int(a) for a in args[1:]]
+    try:
+        {"tcp": tcp, "udp": udp, "steps": steps}[what](args[0], *numbers)
+    except OSError as err:
+        print(what, *args, err, file=sys.stderr)
+
+
+main()

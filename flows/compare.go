@@ -1,0 +1,842 @@
+package flows
+
+import (
+	"cmp"
+	"math"
+	"slices"
+
+	"wirechart/dissect"
+	"wirechart/pcaps"
+)
+
+// Side is one of the two places of a Comparison.
+type Side uint8
+
+// The sides, as the captures were named.
+const (
+	Inside Side = iota
+	Outside
+)
+
+func (s Side) String() string { return [...]string{"inside", "outside"}[s] }
+
+// Other is the other side.
+func (s Side) Other() Side { return s ^ 1 }
+
+// Fate is what became of a flow between the two places.
+type Fate uint8
+
+// The fates, the most serious first.
+const (
+	Dropped     Fate = iota // all packets of one direction vanished
+	Rejected                // something between answered the opening with a RST or an ICMP error
+	CutOff                  // packets crossed, and from some time on they vanished
+	ResetMidway             // something between reset an established connection
+	TooLarge                // small packets cross and large ones do not
+	Intercepted             // the two places show two connections: something between ends the one and makes the other
+	Lossy                   // a part of the packets vanished
+	Undecided               // the captures cannot tell
+	Crossed                 // whatever was sent arrived
+	Answered                // seen at one place and answered: by something between, or beside the other place
+	Elsewhere               // came from between, and was not seen going in
+	NotCompared             // while the other place was not recorded
+	fates
+)
+
+func (f Fate) String() string {
+	return [fates]string{"dropped", "rejected", "cut", "reset", "too_large", "intercepted", "lossy", "undecided",
+		"crossed", "answered", "elsewhere", "not_compared"}[f]
+}
+
+// Fates are all of them, the most serious first.
+func Fates() []Fate {
+	list := make([]Fate, fates)
+	for i := range list {
+		list[i] = Fate(i)
+	}
+	return list
+}
+
+// Between says whether f is the doing of something between the two places.
+func (f Fate) Between() bool { return f <= Lossy }
+
+// Ending is how a flow that crossed went on, which is not the doing of what is
+// between.
+type Ending uint8
+
+// The endings.
+const (
+	Normal       Ending = iota
+	Refused             // by the far host, or beyond the second place
+	Unanswered          // it reached the second place and was not answered there
+	ResetByEnd          // the client or the server reset it
+	SmallerMade         // after an ICMP error the sender made its packets smaller, and they arrived
+	WithoutProof        // one direction was not recorded at one place; what it carried arrived
+	endings             // their number
+)
+
+func (o Ending) String() string {
+	return [endings]string{"", "refused", "unanswered", "reset_by_end", "path_mtu", "one_direction"}[o]
+}
+
+// Doubt says why a flow is Undecided.
+type Doubt uint8
+
+// The doubts.
+const (
+	NoDoubt       Doubt = iota
+	NothingCommon       // no packet is in both captures
+	OtherLossy          // the capture of the other place lacks so many packets that it may lack these
+	OneDirection        // the other place was recorded in one direction
+	LooksAlike          // its packets look like those of many other flows
+	SameCapture         // both captures are the same
+	doubts
+)
+
+func (d Doubt) String() string {
+	return [doubts]string{"", "nothing_in_common", "capture_lossy", "one_direction", "alike", "same_capture"}[d]
+}
+
+// Basis says how it is known that two flows are one.
+type Basis uint8
+
+// From the surest to the least sure.
+const (
+	NoBasis      Basis = iota
+	BySequence         // TCP began with the same random numbers
+	ByAddresses        // the same addresses and ports, and packets in common
+	ByPayload          // packets in common
+	ByAddressing       // the same addresses and ports at the same time, and no packet in common
+	bases
+)
+
+func (b Basis) String() string {
+	return [bases]string{"", "sequence", "addresses_and_payload", "payload", "addresses"}[b]
+}
+
+// Crossing is one flow between the two places. Client and server, and so the
+// directions, are the same for both passages.
+type Crossing struct {
+	Seen   [2]*Passage // by side; nil where it was not
+	Basis  Basis
+	Client Side // where the client is
+	Fate   Fate
+	Doubt  Doubt
+
+	// Dirs are the directions in which it failed: to the server, to the client.
+	Dirs   [2]bool
+	Ending Ending
+	ByEnd  dissect.Dir // ResetByEnd: the direction of the RST
+	Error  *Quote      // Rejected: the ICMP error, nil for a RST
+	At     [2]Moment   // what proves it, by side
+	BySize bool        // CutOff: whatever vanished is larger than all that arrived
+	Since  [2]int64    // CutOff: time of the last packet that crossed, by side; 0 when none did
+
+	Compared, Matched, Lost Pair // packets, as far as they were compared
+	Uncaptured              Pair // missing at one place and known to have arrived
+	LostBytes               Pair // TCP: bytes sent at the one place beyond those that arrived, every transmission
+
+	ClientChanged, ServerChanged, SequenceChanged bool
+	Delay                                         [2]Delay // by direction of the flow
+	Hops                                          int      // by how much TTL or hop limit differ; 0 when unknown
+
+	dirs [2]dirMatch
+	sure bool // Client is known by the flow itself
+}
+
+// Near is the passage at the client's side, or the only one.
+func (c *Crossing) Near() *Passage {
+	if p := c.Seen[c.Client]; p != nil {
+		return p
+	}
+	return c.Seen[c.Client.Other()]
+}
+
+// Far is the passage at the server's side, or the only one.
+func (c *Crossing) Far() *Passage {
+	if p := c.Seen[c.Client.Other()]; p != nil {
+		return p
+	}
+	return c.Seen[c.Client]
+}
+
+// Place is what a Comparison says of one side.
+type Place struct {
+	First, Last int64
+	Frames      uint64
+	Flows       uint64
+	Group       uint64 // flows to groups, which routers do not pass on
+	Local       uint64 // flows between hosts of this side, which were not on their way across
+	Left        uint64 // flows for which there was no room
+
+	Captured, Missed uint64 // packets that were recorded here, and that must have been here and were not
+	Blind            [2]bool
+	Ended, Began     bool // it was not recorded to the other's end, from the other's beginning
+}
+
+// LossRate is how much of what was here the capture lacks, 0 to 1.
+func (p *Place) LossRate() float64 {
+	if p.Missed == 0 {
+		return 0
+	}
+	return float64(p.Missed) / float64(p.Missed+p.Captured)
+}
+
+// Comparison is what two captures say of what is between them.
+type Comparison struct {
+	Places    [2]Place
+	Crossings []Crossing // the most serious first
+	Joined    uint64     // flows seen at both places
+	Packets   uint64     // packets seen at both places
+	Clock     Clock
+	Delay     [2]Delay // added from inside to outside, from outside to inside
+	Same      bool     // both are the same capture
+	SameWire  bool     // nothing that a router changes has changed
+	Hops      int      // by how much TTL or hop limit commonly differ
+	Regrouped bool     // segments were joined or split between (offloading)
+}
+
+// comparer is a Comparison while it is made.
+type comparer struct {
+	Comparison
+	lists  [2][]*Passage
+	taken  [2][]bool
+	common [2][]bool // some of its packets look like many others'
+	ended  [2]bool
+	joined []*Crossing
+
+	from, until [2]int64           // of the recording, by its own clock
+	far         [2]map[MAC]bool    // addresses that lead across
+	sideOf      [2]map[address]int // where an address that is seen at a place is: positive on that side
+}
+
+const (
+	second = int64(1e9)
+
+	margin     = second      // at the ends of a capture nothing is made of what is not there
+	maxApart   = 2 * second  // between the two places, beyond the clocks' difference
+	maxOutlier = 10 * second // by which a match may differ from the others
+	maxChance  = 0.02        // that packets are missing from a lossy capture by chance
+	lossyShare = 0.01        // of the packets of a flow: less is not held against what is between
+)
+
+// Compare holds the flows of two places against each other. ended says of a
+// place that its recording is known to end with its last packet (a damaged
+// file).
+func Compare(inside, outside *Vantage, ended [2]bool) *Comparison {
+	c := &comparer{ended: ended}
+	for side, v := range [2]*Vantage{inside, outside} {
+		list, group := v.finish()
+		c.lists[side] = list
+		c.taken[side], c.common[side] = make([]bool, len(list)), make([]bool, len(list))
+		c.Places[side] = Place{First: v.first, Last: v.last, Frames: v.frames, Flows: uint64(len(list)), Group: group, Left: v.left}
+	}
+	c.joinBySequence()
+	c.joinByAddresses()
+	c.setClock()
+	c.joinByPayload()
+	c.setClock()
+	c.joinByPayload() // with the clock known there are more candidates
+	c.joinLate()
+	c.setClock()
+	c.learnSides()
+	c.setWindows()
+	for _, x := range c.joined {
+		c.compareMarks(x)
+	}
+	c.setBlind()
+	for _, x := range c.joined {
+		c.judgeJoined(x)
+		c.Crossings = append(c.Crossings, *x)
+	}
+	for side := range c.lists {
+		for i, p := range c.lists[side] {
+			if !c.taken[side][i] {
+				c.judgeAlone(Side(side), p, c.common[side][i])
+			}
+		}
+	}
+	c.conclude()
+	return &c.Comparison
+}
+
+// join makes a Crossing of two passages.
+func (c *comparer) join(i, j int, flip bool, basis Basis) {
+	c.taken[Inside][i], c.taken[Outside][j] = true, true
+	x := &Crossing{Seen: [2]*Passage{c.lists[Inside][i], c.lists[Outside][j]}, Basis: basis}
+	if flip {
+		// The one that saw how it began is right.
+		if x.Seen[Inside].Frame != 0 && x.Seen[Inside].surely() >= x.Seen[Outside].surely() {
+			x.Seen[Outside] = x.Seen[Outside].turned()
+		} else {
+			x.Seen[Inside] = x.Seen[Inside].turned()
+		}
+	}
+	x.match()
+	c.joined = append(c.joined, x)
+}
+
+// surely says how sure client and server are.
+func (p *Passage) surely() int {
+	switch {
+	case p.hasISN[ToServer] || p.hasISN[ToClient]:
+		return 2
+	case p.First[ToServer].Frame != 0 && p.First[ToClient].Frame != 0:
+		return 1
+	}
+	return 0
+}
+
+// candidate is two passages that may be one flow.
+type candidate struct {
+	score, i, j int
+	flip        bool
+}
+
+// settleOn joins the best candidates, each passage once.
+func (c *comparer) settleOn(list []candidate, basis Basis) {
+	slices.SortFunc(list, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.i, b.i), cmp.Compare(a.j, b.j))
+	})
+	for _, k := range list {
+		if !c.taken[Inside][k.i] && !c.taken[Outside][k.j] {
+			c.join(k.i, k.j, k.flip, basis)
+		}
+	}
+}
+
+// alike says how much of what may be translated two passages have in common.
+func alike(p, q *Passage) int {
+	n := 0
+	for _, same := range [...]struct {
+		is     bool
+		weight int
+	}{
+		{p.Client.Addr() == q.Client.Addr(), 2},
+		{p.Client.Port() == q.Client.Port(), 2},
+		{p.Server.Addr() == q.Server.Addr(), 4},
+		{p.Server.Port() == q.Server.Port(), 3},
+		{p.EchoID == q.EchoID, 1},
+	} {
+		if same.is {
+			n += same.weight
+		}
+	}
+	return n
+}
+
+// joinBySequence joins TCP flows that begin with the same numbers, the client's
+// or the server's. They are random: two flows of one capture rarely share one,
+// and something else must agree.
+func (c *comparer) joinBySequence() {
+	const bucket = 64
+	var list []candidate
+	for d := range 2 {
+		at := map[uint32][]int{}
+		for j, q := range c.lists[Outside] {
+			if q.Proto == ProtoTCP && q.hasISN[d] && len(at[q.isn[d]]) < bucket {
+				at[q.isn[d]] = append(at[q.isn[d]], j)
+			}
+		}
+		for i, p := range c.lists[Inside] {
+			if p.Proto != ProtoTCP || !p.hasISN[d] {
+				continue
+			}
+			for _, j := range at[p.isn[d]] {
+				q := c.lists[Outside][j]
+				score := alike(p, q)
+				if o := 1 - d; p.hasISN[o] && q.hasISN[o] && p.isn[o] == q.isn[o] {
+					score += 32
+				}
+				if score >= 3 {
+					list = append(list, candidate{score: score, i: i, j: j})
+				}
+			}
+		}
+	}
+	c.settleOn(list, BySequence)
+}
+
+// joinByAddresses joins flows of the same addresses and ports that have packets
+// in common.
+func (c *comparer) joinByAddresses() {
+	at := map[key][]int{}
+	for j, q := range c.lists[Outside] {
+		if !c.taken[Outside][j] {
+			at[q.key] = append(at[q.key], j)
+		}
+	}
+	var list []candidate
+	for i, p := range c.lists[Inside] {
+		if c.taken[Inside][i] {
+			continue
+		}
+		for _, j := range at[p.key] {
+			q := c.lists[Outside][j]
+			flip := p.Client != q.Client
+			if n := shared(p, q, flip); n > 0 {
+				list = append(list, candidate{score: n, i: i, j: j, flip: flip})
+			}
+		}
+	}
+	c.settleOn(list, ByAddresses)
+}
+
+// shared is how many packets two passages have in common, at most a few.
+func shared(p, q *Passage, flip bool) int {
+	const enough = 8
+	n := 0
+	tcp := p.Proto == ProtoTCP
+	for d := range 2 {
+		o := d
+		if flip {
+			o = 1 - d
+		}
+		seen := map[print]bool{}
+		list, _ := p.track[d].all()
+		for i := range list {
+			seen[list[i].print(tcp)] = true
+		}
+		list, _ = q.track[o].all()
+		for i := range list {
+			if seen[list[i].print(tcp)] {
+				if n++; n >= enough {
+					return n
+				}
+			}
+		}
+	}
+	return n
+}
+
+// joinByPayload joins flows that have packets in common, whatever their
+// addresses. Once the clocks are known the packets must also have come at about
+// the same time.
+func (c *comparer) joinByPayload() {
+	const (
+		perFlow = 24 // packets of a direction that are looked for
+		bucket  = 64 // flows that may share one
+	)
+	type ref struct {
+		at   int
+		dir  uint8
+		time int64
+	}
+	type indexKey struct {
+		kind uint8
+		print
+	}
+	// telling are the packets of a passage by which it can be told.
+	telling := func(p *Passage, visit func(k indexKey, dir uint8, time int64)) {
+		for d := range 2 {
+			list, _ := p.track[d].all()
+			n := 0
+			for i := range list {
+				m := &list[i]
+				if m.cut || p.Proto == ProtoTCP && m.n == 0 {
+					continue
+				}
+				if n++; n > perFlow {
+					break
+				}
+				k := print{m.seq, m.n, m.sum, uint32(m.flags)}
+				visit(indexKey{p.kind(), k}, uint8(d), m.time)
+			}
+		}
+	}
+	timed := c.Packets > 0
+	at := map[indexKey][]ref{}
+	for j, q := range c.lists[Outside] {
+		if c.taken[Outside][j] {
+			continue
+		}
+		telling(q, func(k indexKey, d uint8, time int64) {
+			if list := at[k]; len(list) <= bucket {
+				at[k] = append(list, ref{j, d, time})
+			}
+		})
+	}
+	// Without a clock a packet tells only where it is the only one of its kind.
+	own := map[indexKey]int{}
+	if !timed {
+		for i, p := range c.lists[Inside] {
+			if !c.taken[Inside][i] {
+				telling(p, func(k indexKey, _ uint8, _ int64) { own[k]++ })
+			}
+		}
+	}
+	var list []candidate
+	type vote struct {
+		j    int
+		flip bool
+	}
+	for i, p := range c.lists[Inside] {
+		if c.taken[Inside][i] {
+			continue
+		}
+		votes := map[vote]int{}
+		telling(p, func(k indexKey, d uint8, time int64) {
+			refs := at[k]
+			if len(refs) > bucket {
+				c.common[Inside][i] = true
+				for _, r := range refs {
+					c.common[Outside][r.at] = true
+				}
+				return
+			}
+			if !timed && (own[k] > 1 || len(refs) > 1) {
+				return
+			}
+			for _, r := range refs {
+				if apart := r.time - time - c.Clock.at(time); !timed || apart < maxApart && apart > -maxApart {
+					votes[vote{r.at, r.dir != d}]++
+				}
+			}
+		})
+		for v, n := range votes {
+			list = append(list, candidate{score: min(n, 8)*16 + alike(p, c.lists[Outside][v.j]), i: i, j: v.j, flip: v.flip})
+		}
+	}
+	c.settleOn(list, ByPayload)
+}
+
+// joinLate joins what is left of the same addresses and ports at the same time:
+// something between changes what is in the packets.
+func (c *comparer) joinLate() {
+	at := map[key][]int{}
+	for j, q := range c.lists[Outside] {
+		if !c.taken[Outside][j] {
+			at[q.key] = append(at[q.key], j)
+		}
+	}
+	var list []candidate
+	for i, p := range c.lists[Inside] {
+		if c.taken[Inside][i] {
+			continue
+		}
+		for _, j := range at[p.key] {
+			q := c.lists[Outside][j]
+			apart := q.Start - p.Start - c.Clock.at(p.Start)
+			if apart < 0 {
+				apart = -apart
+			}
+			if apart < maxApart {
+				list = append(list, candidate{score: int((maxApart - apart) / 1e6), i: i, j: j, flip: p.Client != q.Client})
+			}
+		}
+	}
+	c.settleOn(list, ByAddressing)
+}
+
+// learnSides finds out which MAC addresses lead across and on which side each
+// address is, from the flows of which it is known, and then where the clients
+// of the others are.
+func (c *comparer) learnSides() {
+	hops := map[int]int{}
+	sameWire := c.Packets > 0
+	for side := range 2 {
+		c.far[side], c.sideOf[side] = map[MAC]bool{}, map[address]int{}
+	}
+	vote := func(x *Crossing) {
+		for side, p := range x.Seen {
+			n := 1
+			if x.Client != Side(side) {
+				n = -1
+			}
+			c.sideOf[side][addressOf(p.Client.Addr())] += n
+			c.sideOf[side][addressOf(p.Server.Addr())] -= n
+		}
+	}
+	for _, x := range c.joined {
+		if x.decideClient() {
+			vote(x)
+		}
+	}
+	inside := 0
+	for _, x := range c.joined {
+		if !x.sure {
+			n := 0
+			for side, p := range x.Seen {
+				sign := 1 - 2*side
+				n += sign * (c.sideOf[side][addressOf(p.Client.Addr())] - c.sideOf[side][addressOf(p.Server.Addr())])
+			}
+			if n < 0 {
+				x.Client = Outside
+			}
+		}
+		if x.Client == Inside {
+			inside++
+		}
+		for d := range 2 {
+			from := x.Client
+			if d == int(ToClient) {
+				from = from.Other()
+			}
+			in, out := x.Seen[Inside], x.Seen[Outside]
+			if len(x.dirs[d].meetings) == 0 {
+				continue
+			}
+			if o := x.Seen[from].mac[d]; o != (macs{}) {
+				c.far[from][o.dst] = true
+			}
+			if r := x.Seen[from.Other()].mac[d]; r != (macs{}) {
+				c.far[from.Other()][r.src] = true
+			}
+			if a, b := x.Seen[from].TTL[d], x.Seen[from.Other()].TTL[d]; a > 0 && b > 0 {
+				x.Hops = int(a) - int(b)
+				hops[x.Hops]++
+			}
+			sameWire = sameWire && in.TTL[d] == out.TTL[d] && in.mac[d] == out.mac[d]
+		}
+	}
+	best := 0
+	for h, n := range hops {
+		if n > best || n == best && h < c.Hops {
+			c.Hops, best = h, n
+		}
+	}
+	c.SameWire = sameWire
+}
+
+// decideClient finds on which side the client is by what the flow itself shows:
+// routers count TTL down, and who is nearer to the server waits less for it.
+// The clocks need not be known for either.
+func (x *Crossing) decideClient() bool {
+	score := 0
+	in, out := x.Seen[Inside], x.Seen[Outside]
+	for d := range 2 {
+		sign := 1 - 2*d // of what goes from inside to outside when the client is inside
+		if len(x.dirs[d].meetings) > 0 && in.TTL[d] != 0 && out.TTL[d] != 0 {
+			score += 4 * sign * cmp.Compare(in.TTL[d], out.TTL[d])
+		}
+		// Whatever is seen at one place alone was on its way to the other.
+		score += sign * cmp.Compare(in.Packets[d], out.Packets[d])
+	}
+	if there, ok := x.dirs[ToServer].median(); ok {
+		if back, ok := x.dirs[ToClient].median(); ok && there != back {
+			score += 2 * cmp.Compare(there, back)
+		}
+	}
+	x.Client = Inside
+	if score < 0 {
+		x.Client = Outside
+	}
+	x.sure = score != 0
+	return x.sure
+}
+
+// setWindows finds from when until when each place was recorded. Of a place
+// where little passes the last packet does not say when the recording ended. It
+// ended before the other's when the other saw what must have passed here.
+func (c *comparer) setWindows() {
+	for side := range 2 {
+		here, there := &c.Places[side], Side(side).Other()
+		other := &c.Places[there]
+		c.from[side], c.until[side] = math.MinInt64/2, math.MaxInt64/2
+		ended, began := c.ended[side], false
+		for i, p := range c.lists[there] {
+			var passed bool // something of p came through here
+			last, first := int64(math.MinInt64), int64(math.MaxInt64)
+			if c.taken[there][i] {
+				continue
+			}
+			if p.First[0].Frame != 0 && p.First[1].Frame != 0 && p.Last[0].Frame != 0 && p.Last[1].Frame != 0 && c.heads(there, p) != local {
+				passed = true
+				last = min(p.Last[0].Time, p.Last[1].Time)
+				first = max(p.First[0].Time, p.First[1].Time)
+			}
+			if passed {
+				ended = ended || c.convert(there, last) > here.Last+margin
+				began = began || c.convert(there, first) < here.First-margin
+			}
+		}
+		for _, x := range c.joined {
+			p := x.Seen[there]
+			d := ToServer
+			if x.Client == there {
+				d = ToClient
+			}
+			if p.Last[d].Frame != 0 {
+				ended = ended || c.convert(there, p.Last[d].Time) > here.Last+margin
+				began = began || c.convert(there, p.First[d].Time) < here.First-margin
+			}
+		}
+		if ended {
+			c.until[side] = here.Last
+			here.Ended = c.convert(there, other.Last) > here.Last+margin
+		}
+		if began {
+			c.from[side] = here.First
+			here.Began = true
+		}
+	}
+}
+
+// convert is a time of a side by the clock of the other one.
+func (c *comparer) convert(from Side, t int64) int64 {
+	if from == Inside {
+		return t + c.Clock.at(t)
+	}
+	return t - c.Clock.at(t-c.Clock.Offset)
+}
+
+// recorded says whether the other side was recorded at a time of a side.
+func (c *comparer) recorded(side Side, t int64) bool {
+	o := side.Other()
+	t = c.convert(side, t)
+	return t >= c.from[o]+margin/2 && t <= c.until[o]-margin/2
+}
+
+// heading is where a flow that is seen at one place only was going.
+type heading uint8
+
+const (
+	unknown heading = iota
+	across
+	arriving
+	local
+)
+
+// heads says where the packets of a flow at one place were going, by the MAC
+// addresses that lead across and by the sides of its ends.
+func (c *comparer) heads(side Side, p *Passage) heading {
+	d := ToServer
+	if p.First[d].Frame == 0 {
+		d = ToClient
+	}
+	turn := func(h heading) heading {
+		if d == ToClient {
+			switch h {
+			case across:
+				return arriving
+			case arriving:
+				return across
+			}
+		}
+		return h
+	}
+	if m := p.mac[d]; m != (macs{}) && len(c.far[side]) > 0 {
+		src, dst := c.far[side][m.src], c.far[side][m.dst]
+		switch {
+		case dst && !src:
+			return turn(across)
+		case src && !dst:
+			return turn(arriving)
+		case !src && !dst:
+			return local
+		}
+	}
+	client, server := c.sideOf[side][addressOf(p.Client.Addr())], c.sideOf[side][addressOf(p.Server.Addr())]
+	switch {
+	case client > 0 && server > 0:
+		return local
+	case client < 0 && server < 0:
+		return local // beyond the other place
+	case client > 0 || server < 0:
+		return across
+	case client < 0 || server > 0:
+		return arriving
+	}
+	return unknown
+}
+
+// setBlind finds out which directions a place was not recorded in, and how lossy
+// the captures are.
+func (c *comparer) setBlind() {
+	var sent, came [2]uint64 // by side: of what the other has going out from here, coming in here
+	var out, in [2]uint64    // what is here of it
+	var proven [2]bool       // that something came in here
+	for _, x := range c.joined {
+		for d := range 2 {
+			from := x.Client
+			if d == int(ToClient) {
+				from = from.Other()
+			}
+			to := from.Other()
+			sent[from] += x.Seen[to].Packets[d]
+			out[from] += x.Seen[from].Packets[d]
+			came[to] += x.Seen[from].Packets[d]
+			in[to] += x.Seen[to].Packets[d]
+			if x.Seen[to].Packets[d] == 0 && x.Seen[from].Packets[d] > 0 && x.Seen[to].ackSet[d] {
+				proven[to] = true
+			}
+		}
+	}
+	for side := range 2 {
+		p := &c.Places[side]
+		p.Blind[0] = sent[side] > 0 && out[side] == 0                // going across
+		p.Blind[1] = came[side] > 0 && in[side] == 0 && proven[side] // coming from across
+	}
+	for _, x := range c.joined {
+		for d := range 2 {
+			for side := range 2 {
+				if !c.blind(Side(side), x, dissect.Dir(d)) {
+					c.Places[side].Missed += x.dirs[d].missed[side]
+				}
+				c.Places[side].Captured += uint64(len(x.dirs[d].meetings))
+			}
+		}
+	}
+}
+
+// blind says whether a place was not recorded in the direction in which x goes.
+func (c *comparer) blind(side Side, x *Crossing, d dissect.Dir) bool {
+	leaving := (x.Client == side) == (d == ToServer)
+	if leaving {
+		return c.Places[side].Blind[0]
+	}
+	return c.Places[side].Blind[1]
+}
+
+// chance is how likely it is that the capture of a side lacks n packets by
+// chance.
+func (c *comparer) chance(side Side, n int) float64 {
+	return math.Pow(c.Places[side].LossRate(), float64(n))
+}
+
+// conclude orders the crossings and sums up.
+func (c *comparer) conclude() {
+	slices.SortStableFunc(c.Crossings, func(a, b Crossing) int {
+		return cmp.Or(cmp.Compare(a.Fate, b.Fate), cmp.Compare(b.Ending, a.Ending))
+	})
+	c.Joined = uint64(len(c.joined))
+	var delays [2][]int64
+	for _, x := range c.joined {
+		for d := range 2 {
+			travel := int(x.Client) ^ d
+			delays[travel] = append(delays[travel], x.delays(c, dissect.Dir(d))...)
+		}
+	}
+	for travel := range delays {
+		c.Delay[travel] = delayOf(delays[travel])
+	}
+	if c.Same = c.sameCapture(); c.Same {
+		for i := range c.Crossings {
+			x := &c.Crossings[i]
+			if x.Fate == Crossed {
+				x.Fate, x.Doubt = Undecided, SameCapture
+			}
+		}
+	}
+}
+
+// sameCapture says whether both are the same: every packet has the same time
+// and the same TTL in both.
+func (c *comparer) sameCapture() bool {
+	if !c.SameWire || c.Packets == 0 {
+		return false
+	}
+	for _, x := range c.joined {
+		for d := range 2 {
+			for _, m := range x.dirs[d].meetings {
+				if m.out != m.in {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+// moment is where a mark was seen.
+func (m *mark) moment() Moment { return Moment{pcaps.FrameID(m.frame), m.time} }

@@ -1,0 +1,205 @@
+package report
+
+import (
+	"fmt"
+
+	"wirechart/flows"
+)
+
+// says tells what was seen of flows of one kind, and what to do next.
+func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
+	k := group[0]
+	near, far := k.Client.String(), k.Client.Other().String()
+	n := uint64(len(group))
+	what := count(n, "flow")
+	service := x.service(k)
+	var lost, compared uint64
+	for _, g := range group {
+		lost += g.Lost.Sum()
+		compared += g.Compared.Sum()
+	}
+	toServer, toClient := k.Dirs[flows.ToServer], k.Dirs[flows.ToClient]
+	way := func() string {
+		switch {
+		case toServer && toClient:
+			return "in both directions"
+		case toClient:
+			return "on the way back to the client"
+		}
+		return "on the way to the server"
+	}
+	rule := func(from, to string) string {
+		return "allow " + service + " from " + from + " to " + to
+	}
+	switch k.Fate {
+	case flows.Dropped:
+		if toClient {
+			if k.Seen[k.Client] == nil {
+				return fmt.Sprintf("answers of %s were seen %s and nothing of the flow %s.", service, far, near), "see whether the requests take another path (asymmetric routing)."
+			}
+			return fmt.Sprintf("requests to %s came through and were answered %s; no answer arrived %s (%s).", service, far, near, count(lost, "packet")),
+				"see how the firewall treats the answers: a rule for the way back, a state that it does not have (asymmetric routing), a filter by source address."
+		}
+		return fmt.Sprintf("%s to %s went in %s and nothing came out %s (%s), without any answer.", what, service, near, far, count(lost, "packet")),
+			rule(near, far) + ", if it is meant to pass; look in the firewall's log for this destination and port."
+	case flows.Rejected:
+		who := "with a TCP reset that was never seen " + far
+		if k.Error != nil {
+			who = fmt.Sprintf("with ICMP %s from %s, which was never seen %s", icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From, far)
+			if toClient {
+				who = fmt.Sprintf("with ICMP %s from %s, which was never seen %s", icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From, near)
+			}
+		}
+		return fmt.Sprintf("%s to %s %s answered %s: something between refused.", what, service, was(n), who),
+			rule(near, far) + ", if it is meant to pass: a rule of the firewall rejects it."
+	case flows.ResetMidway:
+		to := near
+		if toClient && !toServer {
+			to = far
+		}
+		if toServer && toClient {
+			to = "both ends"
+		}
+		return fmt.Sprintf("%s with %s %s reset towards %s by something between: the end in whose name the reset came sent none.", count(n, "established connection"), service, was(n), to),
+			"look for an idle timeout, an inspection (IPS, application control) or a change of rules at that time."
+	case flows.CutOff:
+		size := ""
+		if k.BySize {
+			size = " Whatever vanished is larger than all that arrived: it may be a matter of size (MTU)."
+		}
+		return fmt.Sprintf("%s with %s passed at first; then packets %s vanished (%s went in and did not come out).%s", what, service, way(), count(lost, "packet"), size),
+			"look for what changed at that time: an idle timeout of the firewall's state, a new rule, a fail-over, an inspection."
+	case flows.TooLarge:
+		s := fmt.Sprintf("of %s with %s small packets arrive and large ones do not, %s", what, service, way())
+		if k.Error != nil {
+			return s + fmt.Sprintf(" (ICMP %s from %s).", icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From),
+				"the path's MTU is smaller than the sender takes it to be, and the ICMP error does not help: let the error pass to the sender, or clamp the MSS."
+		}
+		return s + ", and no ICMP error says so.",
+			"the path's MTU is smaller than the sender takes it to be: let ICMP \"fragmentation needed\" (IPv6: packet too big) pass, or clamp the MSS on the firewall."
+	case flows.Intercepted:
+		return fmt.Sprintf("%s with %s: each place shows another connection; something between ends the client's and makes its own to the server.", what, service),
+			"it is a proxy or TLS inspection; exempt the service from it, as certificates of clients do not survive it."
+	case flows.Lossy:
+		return fmt.Sprintf("of %s with %s %s of %s vanished %s.", what, service, count(lost, "packet"), number(compared), way()),
+			"look for overload, shaping or errors of interfaces on the path between; compare other times of day."
+	case flows.Undecided:
+		switch k.Doubt {
+		case flows.NothingCommon:
+			return fmt.Sprintf("%s seen %s alone, and no packet is in both captures: nothing shows that they are of one path.", what+" "+was(n), seenAt(k)),
+				"capture at both places at the same time, and let something pass that is allowed (ping), so that the captures can be joined."
+		case flows.OtherLossy:
+			return fmt.Sprintf("%s not seen %s, whose capture lacks so many packets that it may lack these as well.", what+" "+was(n), k.Client.Other()),
+				"capture again without loss: to a file on a fast disk, with a filter, a larger buffer (tcpdump -B)."
+		case flows.OneDirection:
+			return fmt.Sprintf("of %s one direction is not seen at a place that was recorded in one direction only.", what),
+				"capture both directions (both ports of the link, or the mirror port's both directions)."
+		case flows.LooksAlike:
+			return fmt.Sprintf("%s cannot be told from many others whose packets look the same.", what),
+				"capture fewer of them at a time, or where addresses are not translated."
+		case flows.SameCapture:
+			return fmt.Sprintf("%s %s in both captures with the same times.", what, was(n)), "name two captures that were made on both sides of the firewall."
+		}
+	case flows.Answered:
+		return fmt.Sprintf("%s with %s %s seen %s alone, and answered: by the firewall itself or a proxy on it, or along another path.", what, service, was(n), seenAt(k)), ""
+	case flows.Elsewhere:
+		return fmt.Sprintf("%s seen coming from between %s, and not going in: sent by the firewall itself, by a third network, or missing in the other capture.", what+" "+was(n), seenAt(k)), ""
+	case flows.NotCompared:
+		return fmt.Sprintf("%s seen %s while the other capture was not running.", what+" "+was(n), seenAt(k)), ""
+	case flows.Crossed:
+		switch k.Ending {
+		case flows.Refused:
+			who := "with a TCP reset"
+			if k.Error != nil {
+				who = fmt.Sprintf("with ICMP %s from %s", icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From)
+			}
+			return fmt.Sprintf("%s to %s came out %s and was refused there %s: not by what is between.", what, service, far, who),
+				"see whether the service runs and listens on that port, and the far host's own firewall."
+		case flows.Unanswered:
+			return fmt.Sprintf("%s to %s came out %s and was not answered there: not by what is between.", what, service, far),
+				"look at the far host: whether it is up, whether its own firewall drops, whether its answer takes another path."
+		case flows.ResetByEnd:
+			return fmt.Sprintf("%s with %s crossed and ended by a reset of the %s itself.", what, service, by(k)), ""
+		case flows.SmallerMade:
+			return fmt.Sprintf("%s with %s crossed after ICMP %s from %s, on which the sender made its packets smaller.", what, service,
+				icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From), ""
+		case flows.WithoutProof:
+			return fmt.Sprintf("%s with %s crossed; one direction was not recorded at one place, and what it carried was acknowledged.", what, service), ""
+		}
+		return fmt.Sprintf("%s with %s crossed.", what, service), ""
+	}
+	return what + ".", ""
+}
+
+// was agrees with n.
+func was(n uint64) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
+}
+
+func seenAt(k *flows.Crossing) string {
+	if k.Seen[flows.Inside] != nil {
+		return flows.Inside.String()
+	}
+	return flows.Outside.String()
+}
+
+// notes say what limits the answer.
+func (x *compareWriter) notes() []string {
+	c := x.c
+	list := []string{}
+	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	if c.SameWire && !c.Same {
+		add("TTL and Ethernet addresses are the same in both captures: either what is between is no router (a bridging firewall), or both captures were made on the same side of it.")
+	}
+	swapped := true
+	private := false
+	for i := range c.Crossings {
+		k := &c.Crossings[i]
+		if k.Seen[0] == nil || k.Seen[1] == nil || !k.ClientChanged {
+			continue
+		}
+		private = true
+		swapped = swapped && k.Client == flows.Outside && k.Near().Client.Addr().IsPrivate()
+	}
+	if private && swapped {
+		add("Sources are translated on the way from outside to inside, and are private addresses outside: the captures may have been named the wrong way round. The answer is the same with the names exchanged.")
+	}
+	for side := range flows.Side(2) {
+		p, s := &c.Places[side], &x.sides[side]
+		name := side.String()
+		if s.Lossy {
+			add("The capture %s is damaged or lost frames: what is missing in it may have passed there.", name)
+		}
+		if r := p.LossRate(); r > 0 {
+			add("The capture %s lacks at least %s that must have passed there (%.2g %%).", name, count(p.Missed, "packet"), r*100)
+		}
+		if p.Blind[0] {
+			add("The capture %s has no packet on its way out: it was made in one direction.", name)
+		}
+		if p.Blind[1] {
+			add("The capture %s has no packet that came from across, though they arrived: it was made in one direction.", name)
+		}
+		if p.Ended {
+			add("The capture %s ended before the other; what came later is not compared.", name)
+		}
+		if p.Began {
+			add("The capture %s began after the other; what came before is not compared.", name)
+		}
+		if p.Left > 0 {
+			add("%s of %s were not kept for comparison: too many flows.", count(p.Left, "packet"), name)
+		}
+	}
+	if c.Regrouped {
+		add("Segments were joined or split between the captures (offloading of a network card): bytes are compared, and fewer packets.")
+	}
+	switch k := &c.Clock; {
+	case k.OneWay:
+		add("Packets in common went one way only: the difference of the clocks cannot be told from the delay, and delays are counted from the fastest packet.")
+	case k.Unsteady:
+		add("The clocks do not keep one offset: one was set during the capture. Delays are as uncertain as that.")
+	}
+	return list
+}
