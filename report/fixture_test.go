@@ -112,6 +112,7 @@ func testAudit(t *testing.T) (*rules.Audit, *Options) {
 	a.Findings[1].Pairs, a.Findings[1].MorePairs = []rules.HostPair{{Client: addr("10.20.30.21"), Server: addr("10.20.30.12"), Proto: flows.ProtoTCP, Port: 9876}}, 3
 	a.Findings[1].Pairs[0].Verdicts[rules.Undocumented] = rules.Count{Flows: 1201, Bytes: 1_201_000}
 	a.Ambient = []rules.HostPair{{Client: addr("10.20.30.22"), Server: addr("10.20.30.2"), Proto: flows.ProtoUDP, Port: 53}}
+	a.Others = []rules.HostPair{{Client: addr("10.20.30.40"), Server: addr("10.20.30.41"), Proto: flows.ProtoTCP, Port: 10051, ServerName: "zabbix.example"}}
 	a.Concerns = []rules.Finding{
 		finding(rules.Documented, rules.High, rules.SMB1, "agent-smb", "agent", "file-service", "tcp/445",
 			"10.20.30.23:51514", "10.20.30.17:445", 2, "SMB1 was spoken"),
@@ -165,6 +166,7 @@ func hostileAudit(t *testing.T) (*rules.Audit, *Options) {
 	}
 	a.Choices[0].Name, a.Choices[0].Called, a.Choices[0].Pinged[0].Name = hostileText, hostileText, hostileText
 	a.Notes = []string{hostileText}
+	a.Others[0].ClientName, a.Others[0].ServerName = hostileText, hostileText
 	return a, o
 }
 

@@ -105,6 +105,7 @@ type AuditDoc struct {
 	Choices  []choiceDoc         `json:"choices,omitempty" doc:"clients that pinged several servers, and the one that each then used"`
 	Hosts    []hostDoc           `json:"hosts" doc:"hosts that play a part, or that a finding speaks of"`
 	Ambient  *ambientDoc         `json:"ambient,omitempty" doc:"who used ordinary infrastructure that the diagram declares apart"`
+	Others   *ambientDoc         `json:"out_of_scope,omitempty" doc:"who else spoke: hosts that play no part"`
 	Baseline *baselineDoc        `json:"baseline,omitempty" doc:"an earlier audit: findings and concerns that it has as well are left out"`
 	Notes    []string            `json:"notes" doc:"what to know about the method or the limits met"`
 }
@@ -235,6 +236,9 @@ type pairDoc struct {
 	Client      string              `json:"client" doc:"address"`
 	Server      string              `json:"server" doc:"address"`
 	Service     string              `json:"service" doc:"transport and server port"`
+	ClientName  string              `json:"client_name,omitempty"`
+	ServerName  string              `json:"server_name,omitempty"`
+	Apps        []string            `json:"apps,omitempty" doc:"protocols that were recognised, the first few"`
 	Flows       uint64              `json:"flows"`
 	Bytes       uint64              `json:"bytes"`
 	Verdicts    map[string]countDoc `json:"verdicts"`
@@ -252,7 +256,7 @@ type baselineDoc struct {
 }
 
 type ambientDoc struct {
-	Pairs     []pairDoc `json:"pairs" doc:"the first few hundred"`
+	Pairs     []pairDoc `json:"pairs" doc:"the first few hundred; of out_of_scope the first few thousand"`
 	MorePairs uint64    `json:"more_pairs_flows,omitempty" doc:"flows of pairs that are not listed"`
 }
 
@@ -341,6 +345,9 @@ func newAuditDoc(a *rules.Audit, o *Options) *AuditDoc {
 	}
 	if len(a.Ambient) > 0 {
 		doc.Ambient = &ambientDoc{pairDocs(a.Ambient, o), a.MoreAmbient}
+	}
+	if len(a.Others) > 0 {
+		doc.Others = &ambientDoc{pairDocs(a.Others, o), a.MoreOthers}
 	}
 	if b := a.Baseline; b != nil {
 		doc.Baseline = &baselineDoc{b.File, b.Known, b.Flows}
@@ -483,7 +490,8 @@ func pairDocs(pairs []rules.HostPair, o *Options) []pairDoc {
 	for i := range pairs {
 		p := &pairs[i]
 		all := p.Count()
-		doc := pairDoc{Client: p.Client.String(), Server: p.Server.String(), Service: p.Service(), Flows: all.Flows, Bytes: all.Bytes,
+		doc := pairDoc{Client: p.Client.String(), Server: p.Server.String(), Service: p.Service(), ClientName: p.ClientName, ServerName: p.ServerName,
+			Apps: p.Apps(), Flows: all.Flows, Bytes: all.Bytes,
 			Verdicts: verdictCounts(p.Verdicts[:]), First: optionalTime(p.First), Last: optionalTime(p.Last)}
 		if p.SourcePorts != [2]uint16{} {
 			doc.SourcePorts = p.SourcePorts[:]

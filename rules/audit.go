@@ -26,6 +26,9 @@ type Audit struct {
 
 	MoreAmbient uint64 // flows of pairs that Ambient has no room for
 
+	Others     []HostPair // who else spoke: hosts without a part, the first few thousand pairs
+	MoreOthers uint64     // flows that came when Others was full
+
 	// Baseline says what was left out of Findings and Concerns because an
 	// earlier audit has it as well; nil when there is none.
 	Baseline *Baseline

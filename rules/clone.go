@@ -69,6 +69,7 @@ func (t *Tally) Clone(p *Policy) *Tally {
 		c.clonePairs(&c.edges[i].pairs)
 	}
 	c.clonePairs(&c.ambient)
+	c.clonePairs(&c.others)
 	c.counted, c.detail = nil, nil // of the detail of every flow there is one, at the end
 	c.crowds = maps.Clone(t.crowds)
 	c.order = make([]*group, len(t.order))

@@ -12,7 +12,7 @@ import (
 // nothing, whether they could have.
 func (t *Tally) edgeState(i int, cov *Coverage) EdgeState {
 	c := &t.edges[i]
-	s := EdgeState{Edge: t.p.edges[i].Edge, Verdicts: c.verdicts, First: c.first, Since: c.since, Last: c.last, Pairs: c.pairs.sorted(), MorePairs: c.pairs.more}
+	s := EdgeState{Edge: t.p.edges[i].Edge, Verdicts: c.verdicts, First: c.first, Since: c.since, Last: c.last, Pairs: t.named(c.pairs.sorted()), MorePairs: c.pairs.more}
 	s.Status = StatusOf(c.verdicts[:])
 	if s.Status != EdgeNotSeen {
 		s.CouldShow = true

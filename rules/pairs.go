@@ -21,7 +21,23 @@ type HostPair struct {
 	First, Last    int64         // packet times, nanoseconds
 	Frame          pcaps.FrameID // where the first of its flows begins
 
+	// What the two are called, "" where that is not known.
+	ClientName, ServerName string
+
 	echo bool
+	apps [maxApps]string // protocols that were recognised
+}
+
+// maxApps is how many protocols of one pair at one port are told.
+const maxApps = 3
+
+// Apps are the protocols that were recognised, in the order in which they came.
+func (p *HostPair) Apps() []string {
+	n := slices.Index(p.apps[:], "")
+	if n < 0 {
+		n = maxApps
+	}
+	return p.apps[:n:n]
 }
 
 // Service is what the pair used: "tcp/7780", "icmp/echo".
@@ -54,6 +70,7 @@ func (p *HostPair) Count() (c Count) {
 const (
 	maxPairs    = 256     // of one edge, finding, or kind of traffic
 	maxAllPairs = 1 << 14 // of all together
+	maxOthers   = 2048    // of traffic between hosts without a part
 )
 
 // pairList is the pairs of one edge or finding.
@@ -73,23 +90,71 @@ type pairKey struct {
 }
 
 func (b pairBook) add(of *pairList, f *flows.Flow, kind Kind, bytes uint64) {
+	if p := b.find(of, f, maxPairs); p != nil {
+		p.add(f, kind, bytes)
+	} else {
+		of.more++
+	}
+}
+
+// find is the pair of a flow, a new one where there is room for it.
+func (b pairBook) find(of *pairList, f *flows.Flow, room int) *HostPair {
 	k := pairKey{of, f.Client.Addr(), f.Server.Addr(), f.Proto, f.Server.Port()}
 	p := b[k]
-	if p == nil {
-		if len(of.list) >= maxPairs || len(b) >= maxAllPairs {
-			of.more++
-			return
-		}
+	if p == nil && len(of.list) < room && len(b) < maxAllPairs {
 		port := f.Client.Port()
 		p = &HostPair{Client: k.client, Server: k.server, Proto: k.proto, Port: k.port,
 			SourcePorts: [2]uint16{port, port}, First: f.Start, Last: f.End, Frame: f.Frame, echo: isEcho(f)}
 		b[k] = p
 		of.list = append(of.list, p)
 	}
+	return p
+}
+
+func (p *HostPair) add(f *flows.Flow, kind Kind, bytes uint64) {
 	p.Verdicts[kind].add(bytes)
+	if f.App != "" {
+		for i := range p.apps {
+			if p.apps[i] == "" {
+				p.apps[i] = f.App
+			}
+			if p.apps[i] == f.App {
+				break
+			}
+		}
+	}
 	p.SourcePorts[0] = min(p.SourcePorts[0], f.Client.Port())
 	p.SourcePorts[1] = max(p.SourcePorts[1], f.Client.Port())
 	p.First, p.Last = min(p.First, f.Start), max(p.Last, f.End)
+}
+
+// addOther counts a flow between hosts without a part. Once there are as many
+// pairs as are kept, flows are only counted, whosever they are: there may be any
+// number of them.
+func (b pairBook) addOther(of *pairList, f *flows.Flow, bytes uint64) {
+	if len(of.list) >= maxOthers {
+		of.more++
+		return
+	}
+	if p := b.find(of, f, maxOthers); p != nil {
+		p.add(f, OutOfScope, bytes)
+	} else {
+		of.more++
+	}
+}
+
+// named tells what the ends of pairs are called.
+func (t *Tally) named(list []HostPair) []HostPair {
+	name := func(a netip.Addr) string {
+		if s := t.p.Name(a); s != a.String() {
+			return s
+		}
+		return ""
+	}
+	for i := range list {
+		list[i].ClientName, list[i].ServerName = name(list[i].Client), name(list[i].Server)
+	}
+	return list
 }
 
 // sorted is the pairs in the order of their addresses and ports.

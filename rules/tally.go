@@ -29,6 +29,7 @@ type Tally struct {
 	overflow uint64           // flows of findings that found no room
 	pairs    pairBook
 	ambient  pairList
+	others   pairList // between hosts without a part
 
 	choosers     map[netip.Addr]*chooser
 	chooserOrder []*chooser
@@ -134,8 +135,11 @@ func (t *Tally) Add(f *flows.Flow, v *Verdict) {
 	if len(v.Reasons) > 0 && v.Kind != Ambient {
 		t.addFinding(f, v, bytes)
 	}
-	if v.Kind == Ambient {
+	switch v.Kind {
+	case Ambient:
 		t.pairs.add(&t.ambient, f, v.Kind, bytes)
+	case OutOfScope:
+		t.pairs.addOther(&t.others, f, bytes)
 	}
 	for i := range v.Concerns {
 		t.addTo(f, v, &v.Concerns[i], true, bytes)
@@ -332,7 +336,7 @@ func (t *Tally) Audit(cov Coverage) *Audit {
 	}
 	cov.Lossy = cov.Lossy || cov.Dropped()*100 > frames+cov.Dropped()
 	a := &Audit{Diagram: t.p.diagram, Coverage: cov, Hosts: t.p.Hosts(), Verdicts: t.verdicts,
-		Ambient: t.ambient.sorted(), MoreAmbient: t.ambient.more}
+		Ambient: t.named(t.ambient.sorted()), MoreAmbient: t.ambient.more, Others: t.named(t.others.sorted()), MoreOthers: t.others.more}
 	for _, g := range t.order {
 		f := t.finding(g)
 		if g.key.concern {
@@ -376,7 +380,7 @@ func (t *Tally) finding(g *group) Finding {
 		From: t.side(k.from, k.fromAddr, k.edge, true), To: t.side(k.to, k.toAddr, k.edge, false),
 		Service: serviceName(k.proto, k.port, false),
 		Flows:   g.count.Flows, Bytes: g.count.Bytes, First: g.first, Last: g.last,
-		Clients: g.clients, Servers: g.servers, Example: g.example, Pairs: g.pairs.sorted(), MorePairs: g.pairs.more,
+		Clients: g.clients, Servers: g.servers, Example: g.example, Pairs: t.named(g.pairs.sorted()), MorePairs: g.pairs.more,
 		Do: capital(k.reason.Do()) + ".",
 	}
 	switch {

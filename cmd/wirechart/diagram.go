@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -49,7 +50,7 @@ func diagramCommand() *cobra.Command {
 	show.Flags().BoolVar(&yaml, "yaml", false, "as it was written, to begin a diagram of your own with")
 	show.ValidArgsFunction = diagramNames
 	cmd.AddCommand(show)
-	cmd.AddCommand(drawCommand())
+	cmd.AddCommand(drawCommand(), newDiagramCommand())
 	cmd.AddCommand(&cobra.Command{
 		Use:   "validate FILE...",
 		Short: "find the mistakes in diagrams; all of them, each with its line",
@@ -104,6 +105,69 @@ func drawingNames() string {
 		names = append(names, x.Name)
 	}
 	return strings.Join(names, ", ")
+}
+
+// newDiagramCommand drafts a diagram.
+func newDiagramCommand() *cobra.Command {
+	var from, name, output, inventory string
+	cmd := &cobra.Command{
+		Use:   "new --from AUDIT",
+		Short: "draft a diagram from observed traffic, for a product that has none",
+		Long: `new drafts a diagram from the traffic that an audit saw, whatever diagram it was held
+against: a component for each set of hosts that do the same, an edge for each
+service. It says what was seen, not what should be: edit it by the product's
+documentation.
+
+  wirechart audit -o json --output audit.json --exit-zero site.pcapng
+  wirechart diagram new --from audit.json --name our-product --output our-product.yaml
+  wirechart diagram validate our-product.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if from == "" {
+				return errors.New("diagram new: name an audit with --from (wirechart audit -o json writes it)")
+			}
+			if !isDiagramName(name) {
+				return fmt.Errorf("--name %q: a name is small letters, digits and hyphens, and begins with a letter", name)
+			}
+			doc, err := report.ReadAuditFile(from)
+			if err != nil {
+				return err
+			}
+			text, hosts, err := report.Draft(from, doc, name)
+			if err != nil {
+				return err
+			}
+			if inventory != "" {
+				if err := writeWhole(cmd, inventory, hosts); err != nil {
+					return err
+				}
+			}
+			return writeWhole(cmd, output, text)
+		},
+	}
+	cmd.Flags().StringVar(&from, "from", "", "the audit in `FILE` (written with -o json)")
+	cmd.Flags().StringVar(&name, "name", "draft", "call the diagram `NAME`")
+	cmd.Flags().StringVar(&output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
+	cmd.Flags().StringVar(&inventory, "inventory", "", "also write an inventory into `FILE` that says which hosts are of which component")
+	return cmd
+}
+
+// writeWhole writes text into a file, whole or not at all, or to standard output
+// where none is named.
+func writeWhole(cmd *cobra.Command, file string, text []byte) error {
+	out, err := newOutput(cmd.OutOrStdout(), file, "never", report.Format{})
+	if err != nil {
+		return err
+	}
+	defer out.abandon()
+	_, err = out.Write(text)
+	return out.finish(err)
+}
+
+func isDiagramName(s string) bool {
+	return s != "" && s[0] >= 'a' && s[0] <= 'z' && !strings.ContainsFunc(s, func(c rune) bool {
+		return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-')
+	})
 }
 
 func listDiagrams(w io.Writer) error {
