@@ -7,6 +7,7 @@ export DEBIAN_FRONTEND := noninteractive
 GO       ?= go
 FUZZTIME ?= 30s
 SHARED   ?= ../shared
+SOAK     ?= 30m
 MATRIX   ?= /tmp/mtls-matrix
 SAMPLE   ?= pcaps/samples/site-violations.pcapng
 
@@ -17,7 +18,7 @@ BUILD    := -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
 LINT_VERSION := v2.15.0
 LINT         := $(shell $(GO) env GOPATH 2>/dev/null)/bin/golangci-lint
 
-.PHONY: help setup build demo test race vet static-build cross deb bench-live lint fuzz bench bench-peers bench-record pgo golden samples mtls-matrix score identical check clean
+.PHONY: help setup build demo test race vet static-build cross deb bench-live lint fuzz test-live soak bench bench-peers bench-record pgo golden samples mtls-matrix score identical check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +59,12 @@ $(LINT):
 
 fuzz: setup ## FUZZTIME (30s) for every fuzz target there is
 	@.ci/fuzz $(FUZZTIME)
+
+test-live: build ## hold live beside tcpdump, on real servers in network namespaces (needs root)
+	@.ci/live
+
+soak: setup ## live under floods for SOAK (30m): memory, counters, goroutines
+	SOAK=$(SOAK) $(GO) test ./cmd/wirechart -pgo=off -run TestSoak -count=1 -timeout 0 -v
 
 bench: build ## generate the four workloads and measure the audit beside the limit (5 GB in BENCH_DIR)
 	$(GO) run ./cmd/benchmark run -bin bin/wirechart -formats $(BENCH)

@@ -45,8 +45,13 @@ func (d *dripping) Read(batch []pcaps.Packet) (int, error) {
 // interface, with looks as often as there can be.
 func liveOver(t *testing.T, ctx context.Context, l *liveOptions, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
+	return liveOverAt(t, ctx, l, time.Nanosecond, args...)
+}
+
+func liveOverAt(t *testing.T, ctx context.Context, l *liveOptions, refresh time.Duration, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
 	t.Setenv("COLUMNS", "")
-	l.refresh = time.Nanosecond
+	l.refresh = refresh
 	cmd := liveCommandOf(&status, l)
 	var out, errs bytes.Buffer
 	cmd.SetArgs(append([]string{"--no-sandbox"}, args...))

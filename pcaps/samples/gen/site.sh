@@ -5,6 +5,10 @@
 #
 #   pcaps/samples/gen/site.sh [DIRECTORY]     default: pcaps/samples
 #
+# With BESIDE=COMMAND in the environment, COMMAND NAME INTERFACE runs beside
+# tcpdump in each recording, on a port that all the traffic is mirrored to, until
+# it is interrupted; its exit status is left in DIRECTORY/NAME.status.
+#
 # Needs root, and: iproute2 tcpdump openssl python3-zmq dnsmasq-base nftables
 # iputils-ping
 #
@@ -115,6 +119,25 @@ on cloud ip addr add 203.0.113.10/24 dev eth0
 on cloud ip addr add 203.0.113.77/24 dev eth0
 on cloud ip link set eth0 gso_max_segs 1 up
 on cloud ip route add default via 203.0.113.1
+
+# A mirror port: what comes in at any port goes out there as well, once.
+tap=br0
+if [ -n "${BESIDE:-}" ]; then
+	ip link add mirror netns wc-switch type veth peer name tap netns wc-switch
+	on switch ip link set mirror up
+	on switch ip link set tap up
+	mirrored=yes
+	for host in "${hosts[@]}"; do
+		[ "$host" = cloud ] && continue
+		{ on switch tc qdisc add dev "p-$host" clsact &&
+			on switch tc filter add dev "p-$host" ingress matchall action mirred egress mirror dev mirror; } 2>/dev/null || mirrored=
+	done
+	if [ -n "$mirrored" ]; then
+		tap=tap
+	else
+		echo "site.sh: this kernel cannot mirror ports (tc mirred): the bridge itself is listened to"
+	fi
+fi
 
 # --- certificates, for a week -----------------------------------------------
 
@@ -278,11 +301,21 @@ wrong() {
 
 # record NAME FUNCTION runs what a function does under tcpdump, on the bridge.
 record() {
-	ip netns exec wc-switch tcpdump -q -U -i br0 -s 0 -Z root -w "$work/$1.pcap" 'not ether proto 0x88cc' 2>"$work/tcpdump.log" &
+	local beside=
+	ip netns exec wc-switch tcpdump -q -U -i "$tap" -s 0 -Z root -w "$work/$1.pcap" 'not ether proto 0x88cc' 2>"$work/tcpdump.log" &
 	local tcpdump=$!
+	if [ -n "${BESIDE:-}" ]; then
+		ip netns exec wc-switch "$BESIDE" "$1" "$tap" &
+		beside=$!
+	fi
 	sleep 1
 	"$2"
 	sleep 0.5
+	if [ -n "$beside" ]; then
+		sleep 2 # for what is looked at every second
+		kill -INT "$beside"
+		wait "$beside" && echo 0 >"$out/$1.status" || echo $? >"$out/$1.status"
+	fi
 	kill -INT "$tcpdump"
 	wait "$tcpdump" || true
 	(cd "$here/../../.." && go run ./pcaps/samples/gen pcapng "$work/$1.pcap" "$work/$1.pcapng")
