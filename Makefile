@@ -77,7 +77,8 @@ bench-record: build ## the same, and append the table to docs/benchmarks.md
 	$(GO) run ./cmd/benchmark run -bin bin/wirechart -formats -record docs/benchmarks.md $(BENCH)
 
 bench-live: build ## the rates at which captures begin to lose packets, over a veth pair (needs root, tcpreplay)
-	@.ci/bench-live $(BENCH_LIVE)
+	@.ci/packages tcpreplay tcpdump argus-server argus-client iproute2
+	$(GO) run ./cmd/benchmark live -bin bin/wirechart $(BENCH_LIVE)
 
 pgo: setup ## profile the audit of the workloads for the compiler (cmd/wirechart/default.pgo)
 	$(GO) test ./cmd/wirechart -trimpath -pgo=off -run '^$$' -bench Audit -benchtime 2x -cpuprofile cmd/wirechart/default.pgo -o /dev/null

@@ -2,6 +2,7 @@
 // measures it on them, beside a program that only reads (limit/limit.c).
 //
 //	go run ./cmd/benchmark gen [-scale 1] W1|W2|W3|W4 FILE
+//	go run ./cmd/benchmark live [-bin bin/wirechart] [-rates 50,100,0] [-quota 0,10]
 //	go run ./cmd/benchmark run [-n 3] [-scale 1] [-bin bin/wirechart] [-floor W1=4,W3bytes=256]
 //
 // The workloads are made, not recorded, and the same seed gives the same bytes
@@ -18,6 +19,7 @@ import (
 
 const usage = `usage: benchmark gen [-scale X] W1|W2|W3|W4 FILE
        benchmark run [-n N] [-only W1,W3] [-scale X] [-bin PROGRAM] [-dir DIR] [-floor LIST] [-formats] [-peers] [-record FILE]
+       benchmark live [-bin PROGRAM] [-rates 50,100,0] [-seconds N] [-quota 0,10] [-only NAME]
 `
 
 func main() {
@@ -31,6 +33,8 @@ func main() {
 		err = generate(os.Args[2:])
 	case "run":
 		err = run(os.Args[2:])
+	case "live":
+		err = runLive(os.Args[2:])
 	default:
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)

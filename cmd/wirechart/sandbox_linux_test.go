@@ -189,6 +189,94 @@ func TestSandbox(t *testing.T) {
 	}
 }
 
+// asProgram, in the environment, has TestAsProgram be the program: its words,
+// parted by newlines.
+const asProgram = "WIRECHART_TEST_PROGRAM"
+
+// TestAsProgram is what TestLiveSandbox starts: the program itself.
+func TestAsProgram(t *testing.T) {
+	words := os.Getenv(asProgram)
+	if words == "" {
+		t.Skip("started by TestLiveSandbox")
+	}
+	os.Args = append(os.Args[:1], strings.Split(words, "\n")...)
+	main() // does not return
+}
+
+// TestLiveSandbox starts the program on an interface, with every output there
+// is, and holds it to what it needs: it has no capability, its sockets are the
+// capture and the listener for metrics, and when a directory that it writes to
+// is replaced by a link to another, nothing of it is written there.
+func TestLiveSandbox(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("capturing takes root")
+	}
+	dir := t.TempDir()
+	out := filepath.Join(dir, "out")
+	outside := filepath.Join(dir, "outside")
+	for _, d := range []string{out, outside} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAsProgram$")
+	cmd.Env = append(os.Environ(), asProgram+"="+strings.Join([]string{"live", "-i", "lo", "--exit-zero",
+		"-w", filepath.Join(out, "all.pcapng"), "--state", filepath.Join(out, "state.json"), "--evidence", filepath.Join(out, "evidence"),
+		"--metrics", "127.0.0.1:0", "-o", "jsonl", "--output", filepath.Join(out, "out.jsonl")}, "\n"))
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer func() { _ = cmd.Process.Kill() }()
+	inside := false
+	for deadline := time.Now().Add(30 * time.Second); !inside && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+		inside = err == nil && strings.Contains(string(status), "Seccomp:\t2") // the last step
+		select {
+		case err := <-ended:
+			t.Fatalf("it ended: %v: %s", err, stderr.String())
+		default:
+		}
+	}
+	if !inside {
+		t.Fatal("it did not enter the sandbox: " + stderr.String())
+	}
+	// A listener of Multipath TCP, which is Go's default, is in no table.
+	listener := "tcp"
+	if _, ok := socketsOf(t, cmd.Process.Pid)["other"]; ok {
+		listener = "other"
+	}
+	checkSandboxed(t, cmd.Process.Pid, "0", map[string]int{"packet": 1, listener: 1})
+
+	if err := os.Rename(out, out+".moved"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, out); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended: // it may complain of the state that it could not write
+	case <-time.After(30 * time.Second):
+		t.Fatal("it does not end")
+	}
+	landlocked := !strings.Contains(stderr.String(), "no Landlock")
+	if found, err := os.ReadDir(outside); err != nil || landlocked && len(found) > 0 {
+		t.Errorf("outside there is %v, %v", found, err)
+	}
+	if landlocked && !strings.Contains(stderr.String(), "permission denied") {
+		t.Errorf("it was not refused anything: %s", stderr.String())
+	}
+	if info, err := os.Stat(filepath.Join(out+".moved", "all.pcapng")); err != nil || info.Size() == 0 {
+		t.Errorf("what it wrote: %v, %v", info, err)
+	}
+}
+
 // checkSandboxed looks at a program from outside, all threads of it: no
 // capability, no_new_privs, the user, and the sockets it is to have by kind.
 func checkSandboxed(t *testing.T, pid int, uid string, sockets map[string]int) {
