@@ -44,6 +44,26 @@ func drawSVG(w io.Writer, d *rules.Diagram) error {
 	return t.ExecuteTemplate(w, "drawing", v)
 }
 
+// ObservedSVG writes what an audit has seen as a picture for a page, which is to
+// have DrawingStyle: each line names its edge (data-edge) or its finding
+// (data-finding), each box its component (data-component).
+func ObservedSVG(w io.Writer, a *rules.Audit) error {
+	t, err := template.New("").Parse(drawingTemplate)
+	if err != nil {
+		return err
+	}
+	return t.ExecuteTemplate(w, "drawing", newDrawing(a.Diagram, a).view(true, true))
+}
+
+// DrawingStyle is the style sheet of pictures.
+func DrawingStyle() string { return drawingStyle }
+
+// Answer is the result of an audit: a headline, and the sentence behind it.
+func Answer(a *rules.Audit) (headline, sentence string) {
+	headline, sentence = answer(a)
+	return headline, Clean(sentence)
+}
+
 // svgView is a picture as the template wants it.
 type svgView struct {
 	Width, Height int
@@ -57,6 +77,7 @@ type svgView struct {
 
 type svgLine struct {
 	Class, Edge, Href, Says string
+	Finding                 string // id of the one that tells of what no edge documents
 	Name                    string // for those who hear it: what stands there, then the sentence
 	Path, Head, Bar         string
 	Thick                   float64
@@ -107,6 +128,7 @@ func (g *drawing) view(observed, linked bool) *svgView {
 			s.Href = "edge-" + l.edge.ID
 		case l.finding > 0:
 			s.Href = fmt.Sprintf("finding-%d", l.finding)
+			s.Finding = g.audit.Findings[l.finding-1].ID
 		}
 		s.Path = path(l.points)
 		end := l.points[len(l.points)-1]

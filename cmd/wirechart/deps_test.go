@@ -23,7 +23,8 @@ var layers = map[string][]string{
 	"wirechart/rules":          {"wirechart/pcaps", "wirechart/dissect", "wirechart/flows"},
 	"wirechart/rules/firewall": {"wirechart/flows", "wirechart/rules"},
 	"wirechart/report":         {"wirechart/pcaps", "wirechart/dissect", "wirechart/flows", "wirechart/rules", "wirechart/rules/firewall"},
-	"wirechart/cmd/wirechart":  {"wirechart/pcaps", "wirechart/dissect", "wirechart/flows", "wirechart/rules", "wirechart/rules/firewall", "wirechart/report"},
+	"wirechart/report/web":     {"wirechart/pcaps", "wirechart/dissect", "wirechart/flows", "wirechart/rules", "wirechart/report"},
+	"wirechart/cmd/wirechart":  {"wirechart/pcaps", "wirechart/dissect", "wirechart/flows", "wirechart/rules", "wirechart/rules/firewall", "wirechart/report", "wirechart/report/web"},
 }
 
 // only says which packages may import a library: the longest prefix holds.
@@ -44,7 +45,7 @@ var only = map[string][]string{
 	"golang.org/x/net/dns":              {"wirechart/dissect"},
 	"github.com/santhosh-tekuri/":       {},
 	"github.com/VictoriaMetrics/":       {"wirechart/cmd/wirechart"},
-	"net/http":                          {"wirechart/cmd/wirechart"}, // to serve counters when asked to; the program opens no connection
+	"net/http":                          {"wirechart/cmd/wirechart", "wirechart/report/web"}, // to serve counters and a page when asked to; the program opens no connection
 }
 
 type goPackage struct {

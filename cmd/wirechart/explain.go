@@ -134,22 +134,8 @@ func runExplain(cmd *cobra.Command, o *options, q *question, args []string) erro
 	if q.edge != "" && j.diagram.Edge(q.edge) == nil {
 		return fmt.Errorf("--edge: unknown edge %q: one of %s", q.edge, edgeIDs(j.diagram))
 	}
-	j.fingerprints = true
-	x := &explainer{q: q, j: j, tally: rules.NewTally(j.policy), byID: map[string]*choice{}}
-	j.begin = func(files []string) { x.files, out.options.Files = files, files }
-	j.each = x.each
-	if q.frame != "" {
-		j.packet = x.look
-	}
-	cov, err := j.run(cmd.Context())
+	e, err := explain(cmd.Context(), q, j, out)
 	if err != nil {
-		return err
-	}
-	e, err := x.answer(x.tally.Audit(cov))
-	if err != nil {
-		return err
-	}
-	if err := x.retell(cmd.Context(), e); err != nil {
 		return err
 	}
 	e.Hex, e.Payload = q.hex, q.payload
@@ -160,6 +146,27 @@ func runExplain(cmd *cobra.Command, o *options, q *question, args []string) erro
 		e.Evidence = q.write
 	}
 	return out.finish(out.format.Explain(out, e, out.options))
+}
+
+// explain answers a question: it reads the captures to find what is asked
+// about, and again to tell it.
+func explain(ctx context.Context, q *question, j *job, out *output) (*report.Explanation, error) {
+	j.fingerprints = true
+	x := &explainer{q: q, j: j, tally: rules.NewTally(j.policy), byID: map[string]*choice{}}
+	j.begin = func(files []string) { x.files, out.options.Files = files, files }
+	j.each = x.each
+	if q.frame != "" {
+		j.packet = x.look
+	}
+	cov, err := j.run(ctx)
+	if err != nil {
+		return nil, err
+	}
+	e, err := x.answer(x.tally.Audit(cov))
+	if err != nil {
+		return nil, err
+	}
+	return e, x.retell(ctx, e)
 }
 
 // each takes in a judged flow.

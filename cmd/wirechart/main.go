@@ -132,7 +132,7 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 		return err
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(auditCommand(status), liveCommand(status), flowsCommand(), hostsCommand(), explainCommand(), diffCommand(status),
+	root.AddCommand(auditCommand(status), liveCommand(status), flowsCommand(), hostsCommand(), explainCommand(), serveCommand(), diffCommand(status),
 		rulesCommand(status), compareCommand(status),
 		diagramCommand(), schemaCommand(), interfacesCommand(), versionCommand(), manCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
