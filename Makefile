@@ -18,7 +18,7 @@ BUILD    := -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)'
 LINT_VERSION := v2.15.0
 LINT         := $(shell $(GO) env GOPATH 2>/dev/null)/bin/golangci-lint
 
-.PHONY: help setup build demo test race vet static-build cross deb bench-live lint fuzz test-live soak bench bench-peers bench-record pgo golden samples mtls-matrix score identical check clean
+.PHONY: help setup build demo test race vet static-build cross deb bench-live lint fuzz test-live soak bench bench-peers bench-record pgo golden docs samples mtls-matrix score identical check clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ pgo: setup ## profile the audit of the workloads for the compiler (cmd/wirechart
 golden: build ## rewrite the expected report of every sample, and README's; review the diff
 	$(GO) test ./cmd/wirechart -run TestSamples -count=1 -update
 	@.ci/readme $(SAMPLE)
+
+docs: build ## write docs/reference.md anew; a test holds it to the program
+	bin/wirechart reference >docs/reference.md
 
 samples: ## record the site samples again, in network namespaces (needs root)
 	pcaps/samples/gen/site.sh

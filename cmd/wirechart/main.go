@@ -134,7 +134,7 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(auditCommand(status), liveCommand(status), flowsCommand(), hostsCommand(), explainCommand(), serveCommand(), diffCommand(status),
 		rulesCommand(status), compareCommand(status),
-		diagramCommand(), schemaCommand(), interfacesCommand(), versionCommand(), manCommand())
+		diagramCommand(), schemaCommand(), interfacesCommand(), versionCommand(), manCommand(), referenceCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
 	root.SetUsageFunc(usage)
 	root.InitDefaultCompletionCmd()

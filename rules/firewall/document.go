@@ -3,6 +3,7 @@ package firewall
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -121,13 +122,14 @@ func writeJSON(w io.Writer, doc any) error {
 func csvRules(w io.Writer, p *Plan) error {
 	c := csv.NewWriter(w)
 	c.UseCRLF = true
+	var failed error
 	row := func(values ...string) {
 		for i, v := range values {
 			if v != "" && strings.IndexByte("=+-@|%", v[0]) >= 0 {
 				values[i] = "'" + v
 			}
 		}
-		c.Write(values) // Error says what went wrong
+		failed = errors.Join(failed, c.Write(values))
 	}
 	row("action", "edge", "from", "to", "protocol", "ports", "source_ports", "flows", "because")
 	rule := func(action string, r *Rule, because string) {
@@ -165,7 +167,7 @@ func csvRules(w io.Writer, p *Plan) error {
 		}
 	}
 	c.Flush()
-	return c.Error()
+	return errors.Join(failed, c.Error())
 }
 
 // The security groups of AWS as `aws ec2 create-security-group` and

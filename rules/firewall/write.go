@@ -717,7 +717,7 @@ func panos(o *out, p *Plan) {
 func panosRules(r *Rule, n int) []string {
 	var list []string
 	name := fmt.Sprintf("wirechart-%d", n)
-	service, application := "any", "any"
+	application, service := "any", ""
 	switch {
 	case hasPorts(r.Proto) && r.Proto != 132:
 		service = fmt.Sprintf("%s-%s", name, protoName(r.Proto))
