@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-// asProgram makes the test binary be the program itself, for tests that run it from
+// asShellProgram makes the test binary be the program itself, for tests that run it from
 // a shell.
-const asProgram = "WIRECHART_TEST_PROGRAM"
+const asShellProgram = "WIRECHART_TEST_SHELL"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asProgram) != "" {
+	if os.Getenv(asShellProgram) != "" {
 		os.Exit(execute(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 	}
 	os.Exit(m.Run())
@@ -61,7 +61,7 @@ func TestTutorials(t *testing.T) {
 			if err := os.Mkdir(filepath.Join(dir, "bin"), 0o755); err != nil {
 				t.Fatal(err)
 			}
-			program := fmt.Sprintf("#!/bin/sh\n%s=1 exec '%s' \"$@\"\n", asProgram, self)
+			program := fmt.Sprintf("#!/bin/sh\n%s=1 exec '%s' \"$@\"\n", asShellProgram, self)
 			if err := os.WriteFile(filepath.Join(dir, "bin", "wirechart"), []byte(program), 0o755); err != nil {
 				t.Fatal(err)
 			}
