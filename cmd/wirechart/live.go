@@ -569,13 +569,13 @@ func (r *live) service(f *flows.Flow) string {
 }
 
 // saveEvery is how often what was learned is written down.
-const saveEvery = 30 * time.Second
+const saveEvery = 10 * time.Second
 
 // show takes in the audit as it would be now.
 func (r *live) show(a *rules.Audit) {
 	r.nameFiles()
 	if s := r.state; s != nil {
-		if now := time.Now(); now.After(r.saveAt) {
+		if now := time.Now(); now.After(r.saveAt) && len(a.Hosts) > 0 {
 			r.saveAt = now.Add(saveEvery)
 			s.save(s.before.After(a, r.table.Now()))
 		}

@@ -152,6 +152,10 @@ func (s *soak) ZeroCopyReadPacketData() ([]byte, gopacket.CaptureInfo, error) {
 	return nil, gopacket.CaptureInfo{}, io.EOF
 }
 
+// soakInventory makes one of the sixteen servers of the churn one that is called
+// in clear where that is a violation.
+const soakInventory = "version: 1\nhosts:\n  - {address: 10.20.30.1, roles: [management-server]}\n  - {address: 10.1.0.0/16, roles: [agent]}\n"
+
 // resident is the memory of the process, bytes.
 func resident() uint64 {
 	b, err := os.ReadFile("/proc/self/statm")
@@ -181,7 +185,7 @@ func TestSoak(t *testing.T) {
 			l := &liveOptions{open: func([]string, pcaps.LiveOptions) (pcaps.Source, error) { return s, nil }}
 			dir := t.TempDir()
 			status, out, stderr := liveOverAt(t, context.Background(), l, refreshLeast, "-i", "soak", "-o", "json", "-q", "--max-flows", fmt.Sprint(soakFlows),
-				"--state", filepath.Join(dir, "state.json"), "--evidence", filepath.Join(dir, "evidence"), "--metrics", "127.0.0.1:0")
+				"--inventory", file(t, "inventory.yaml", soakInventory), "--state", filepath.Join(dir, "state.json"), "--evidence", filepath.Join(dir, "evidence"), "--metrics", "127.0.0.1:0")
 			if status == exitError {
 				t.Fatal(stderr)
 			}

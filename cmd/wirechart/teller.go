@@ -177,12 +177,12 @@ func newScreen(tty *os.File, stop <-chan struct{}) *screen {
 	s := &screen{tty: tty, picture: make(chan string, 1), done: make(chan struct{})}
 	go func() {
 		defer close(s.done)
-		io.WriteString(tty, enterScreen)
-		defer io.WriteString(tty, leaveScreen)
+		_, _ = io.WriteString(tty, enterScreen) // a terminal that is gone shows nothing
+		defer func() { _, _ = io.WriteString(tty, leaveScreen) }()
 		for {
 			select {
 			case p := <-s.picture:
-				io.WriteString(tty, p)
+				_, _ = io.WriteString(tty, p)
 			case <-stop:
 				return
 			}

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"wirechart/pcaps"
+	"wirechart/rules"
+)
+
+// beKilled is set for the process that TestKilled starts: where it writes.
+const beKilled = "WIRECHART_TEST_KILLED"
+
+// TestToBeKilled captures until it is killed.
+func TestToBeKilled(t *testing.T) {
+	dir := os.Getenv(beKilled)
+	if dir == "" {
+		t.Skip("started by TestKilled")
+	}
+	s := &soak{kind: "churn", rate: 5000, until: time.Now().Add(time.Minute), random: rand.New(rand.NewPCG(1, 2)), sample: func() {}}
+	l := &liveOptions{open: func([]string, pcaps.LiveOptions) (pcaps.Source, error) { return s, nil }}
+	liveOverAt(t, context.Background(), l, 100*time.Millisecond, "-i", "soak", "-o", "jsonl", "--output", filepath.Join(dir, "lines"),
+		"-w", filepath.Join(dir, "all.pcapng"), "--evidence", filepath.Join(dir, "evidence"), "--evidence-size", "1", "--state", filepath.Join(dir, "state"), "--inventory", file(t, "inventory.yaml", soakInventory))
+}
+
+// TestKilled kills a run with everything that it writes open: all of it can be
+// read, and the state is whole.
+func TestKilled(t *testing.T) {
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run", "^TestToBeKilled$")
+	cmd.Env = append(os.Environ(), beKilled+"="+dir)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready := func() bool {
+		all, err := os.Stat(filepath.Join(dir, "all.pcapng"))
+		_, noState := os.Stat(filepath.Join(dir, "state"))
+		kept, _ := filepath.Glob(filepath.Join(dir, "evidence", "*.pcapng"))
+		lines, noLines := os.Stat(filepath.Join(dir, "lines"))
+		return err == nil && all.Size() > 1<<20 && noLines == nil && lines.Size() > 0 && noState == nil && len(kept) > 0
+	}
+	for end := time.Now().Add(30 * time.Second); !ready() && time.Now().Before(end); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	time.Sleep(1500 * time.Millisecond) // what waits is written every second
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+	for _, name := range []string{"all.pcapng", "evidence"} {
+		src, err := pcaps.Open([]string{filepath.Join(dir, name)}, pcaps.Options{})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for batch := make([]pcaps.Packet, 256); ; {
+			if _, err := src.Read(batch); err != nil {
+				break
+			}
+		}
+		frames := uint64(0)
+		for _, f := range src.Stats().Files {
+			frames += f.Frames
+			if f.Damage != nil {
+				t.Errorf("%s: %+v", f.Name, f.Damage)
+			}
+		}
+		if frames < 100 {
+			t.Errorf("%s: %d frames", name, frames)
+		}
+		src.Close()
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "state"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := rules.ParseMemory(b); err != nil || len(m.Findings) == 0 {
+		t.Errorf("%v: %s", err, b)
+	}
+	if lines, err := os.ReadFile(filepath.Join(dir, "lines")); err != nil || !strings.Contains(string(lines), `"schema":"wirechart/event/v1"`) {
+		t.Errorf("lines: %v, %.200s", err, lines)
+	}
+}
+
+// fullDisk mounts a small file system, or skips the test.
+func fullDisk(t *testing.T, size string) string {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("mounting a small file system takes root")
+	}
+	dir := t.TempDir()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("no small file system can be mounted: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v: %s", err, out)
+		}
+	})
+	return dir
+}
+
+// TestDiskFull runs where there is no room for what is written: the audit is
+// made all the same, the message says what is missing, the status that the job
+// was not done, and an older state stays.
+func TestDiskFull(t *testing.T) {
+	site := samples + "site-violations.pcapng"
+	for _, flag := range []string{"-w", "--evidence", "--state"} {
+		t.Run(flag, func(t *testing.T) {
+			dir := fullDisk(t, "64k")
+			target := filepath.Join(dir, "target")
+			old := ""
+			if flag == "--state" {
+				if _, _, stderr := liveOver(t, context.Background(), from(nil), "-i", site, flag, target); stderr != "" && strings.Contains(stderr, "no space") {
+					t.Fatal(stderr)
+				}
+				b, err := os.ReadFile(target)
+				if err != nil {
+					t.Fatal(err)
+				}
+				old = string(b)
+			}
+			// All but a page or two is taken.
+			hog, err := os.Create(filepath.Join(dir, "hog"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for block := make([]byte, 4096); err == nil; {
+				_, err = hog.Write(block)
+			}
+			hog.Close()
+			if flag != "--state" {
+				if err := os.Truncate(filepath.Join(dir, "hog"), 40<<10); err != nil {
+					t.Fatal(err)
+				}
+			}
+			status, out, stderr := liveOver(t, context.Background(), from(nil), "-i", site, flag, target)
+			if status != exitError || !strings.Contains(out, "DOES NOT CONFORM") || !strings.Contains(stderr, strings.Replace(flag, "-w", "--write", 1)) || !strings.Contains(stderr, "no space left") && !strings.Contains(stderr, "want of room") {
+				t.Errorf("status %d, %s, %.300s", status, stderr, out)
+			}
+			if flag == "--state" {
+				if b, err := os.ReadFile(target); err != nil || string(b) != old {
+					t.Errorf("the old state is gone: %v", err)
+				}
+				return
+			}
+			if status, out, _ := wirechart(t, "flows", "-o", "jsonl", target); status != exitConforms || out == "" {
+				t.Errorf("what was written cannot be read: %d, %s", status, out)
+			}
+		})
+	}
+}
