@@ -166,6 +166,7 @@ type coverageDoc struct {
 	Flows            uint64            `json:"flows"`
 	Evicted          uint64            `json:"evicted" doc:"flows ended early because the table was full"`
 	Early            uint64            `json:"judged_early" doc:"flows judged before the end of the captures to make room"`
+	Retired          uint64            `json:"judged_after_keep,omitempty" doc:"live capture: flows judged for good when they had been over for some time (--keep)"`
 	OneSided         uint64            `json:"one_sided" doc:"TCP flows of which one direction was captured"`
 	LateStart        uint64            `json:"late_start" doc:"TCP flows that began before the capture did"`
 	Missed           uint64            `json:"missed_bytes" doc:"payload bytes known to be missing"`
@@ -404,6 +405,7 @@ func newCoverageDoc(c *rules.Coverage) coverageDoc {
 		Flows:            c.Flows,
 		Evicted:          c.Decoded.Evicted,
 		Early:            c.Decoded.Early,
+		Retired:          c.Decoded.Retired,
 		OneSided:         c.OneSided,
 		LateStart:        c.LateStart,
 		Missed:           c.Missed,

@@ -767,7 +767,16 @@ func (p *page) next(a *rules.Audit, x extent) {
 	if len(p.o.Files) == 1 && cells(p.o.Files[0]) <= 24 {
 		capture = p.o.Files[0]
 	}
-	if len(a.Findings) > 0 {
+	live := false
+	for i := range a.Coverage.Captures.Files {
+		live = live || a.Coverage.Captures.Files[i].Format == "live"
+	}
+	if live {
+		capture = "FILE"
+	}
+	if len(a.Findings) > 0 && live {
+		steps = append(steps, step{"See a finding's proof in the frames that -w FILE or --evidence DIR kept:", "wirechart explain FILE --finding 1"})
+	} else if len(a.Findings) > 0 {
 		steps = append(steps, step{"See a finding's proof, frame by frame:", "wirechart explain " + capture + " --finding 1"},
 			step{"See every flow with its verdict:", "wirechart flows " + capture})
 	}

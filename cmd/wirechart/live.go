@@ -163,6 +163,9 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 	if baseline != nil {
 		report.SinceBaseline(audit, o.baseline, baseline, out.options)
 	}
+	if out.format.Detailed {
+		out.options.Provenance = provenance(cmd, audit)
+	}
 	if err := out.finish(out.format.Audit(out, audit, out.options)); err != nil {
 		return err
 	}
@@ -242,6 +245,9 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	j := r.job
 	r.tally = rules.NewTally(j.policy)
 	r.listens = j.diagram.Listens()
+	if r.out.format.Detailed {
+		r.tally.KeepDetail()
+	}
 	j.begin = func(files []string) { r.out.options.Files = files }
 	j.each = func(f *flows.Flow, v *rules.Verdict) error {
 		r.tally.Add(f, v)
