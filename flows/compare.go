@@ -138,6 +138,7 @@ type Crossing struct {
 
 	ClientChanged, ServerChanged, SequenceChanged bool
 	Delay                                         [2]Delay // by direction of the flow
+	Delayed                                       int64    // by so much longer than others, there and back; 0 when it is not
 	Hops                                          int      // by how much TTL or hop limit differ; 0 when unknown
 
 	dirs [2]dirMatch
@@ -199,15 +200,23 @@ type Comparison struct {
 // comparer is a Comparison while it is made.
 type comparer struct {
 	Comparison
-	lists  [2][]*Passage
-	taken  [2][]bool
-	common [2][]bool // some of its packets look like many others'
-	ended  [2]bool
-	joined []*Crossing
+	lists   [2][]*Passage
+	taken   [2][]bool
+	common  [2][]bool // some of its packets look like many others'
+	options CompareOptions
+	joined  []*Crossing
 
 	from, until [2]int64           // of the recording, by its own clock
 	far         [2]map[MAC]bool    // addresses that lead across
+	ttls        map[arrival]bool   // of packets that crossed
 	sideOf      [2]map[address]int // where an address that is seen at a place is: positive on that side
+}
+
+// arrival is a TTL with which packets of a host arrive at a place, from across.
+type arrival struct {
+	side Side
+	from address
+	ttl  uint8
 }
 
 const (
@@ -220,11 +229,16 @@ const (
 	lossyShare = 0.01        // of the packets of a flow: less is not held against what is between
 )
 
-// Compare holds the flows of two places against each other. ended says of a
-// place that its recording is known to end with its last packet (a damaged
-// file).
-func Compare(inside, outside *Vantage, ended [2]bool) *Comparison {
-	c := &comparer{ended: ended}
+// CompareOptions is what a comparison is told beside the packets.
+type CompareOptions struct {
+	Ended  [2]bool // the recording of a side is known to end with its last packet (a damaged file)
+	Offset *int64  // by how much the clock outside is ahead, nanoseconds; nil where it is to be estimated
+	Slow   int64   // a flow is delayed that takes so much longer than others, nanoseconds; 0 for never
+}
+
+// Compare holds the flows of two places against each other.
+func Compare(inside, outside *Vantage, options CompareOptions) *Comparison {
+	c := &comparer{options: options}
 	for side, v := range [2]*Vantage{inside, outside} {
 		list, group := v.finish()
 		c.lists[side] = list
@@ -533,6 +547,7 @@ func (c *comparer) joinLate() {
 // of the others are.
 func (c *comparer) learnSides() {
 	hops := map[int]int{}
+	c.ttls = map[arrival]bool{}
 	sameWire := c.Packets > 0
 	for side := range 2 {
 		c.far[side], c.sideOf[side] = map[MAC]bool{}, map[address]int{}
@@ -560,6 +575,12 @@ func (c *comparer) learnSides() {
 				sign := 1 - 2*side
 				n += sign * (c.sideOf[side][addressOf(p.Client.Addr())] - c.sideOf[side][addressOf(p.Server.Addr())])
 			}
+			if n == 0 { // whatever is seen at one place alone was on its way to the other
+				for d := range 2 {
+					n += (1 - 2*d) * cmp.Compare(x.Seen[Inside].Packets[d], x.Seen[Outside].Packets[d])
+				}
+			}
+			x.Client = Inside
 			if n < 0 {
 				x.Client = Outside
 			}
@@ -568,10 +589,7 @@ func (c *comparer) learnSides() {
 			inside++
 		}
 		for d := range 2 {
-			from := x.Client
-			if d == int(ToClient) {
-				from = from.Other()
-			}
+			from := x.from(dissect.Dir(d))
 			in, out := x.Seen[Inside], x.Seen[Outside]
 			if len(x.dirs[d].meetings) == 0 {
 				continue
@@ -581,6 +599,12 @@ func (c *comparer) learnSides() {
 			}
 			if r := x.Seen[from.Other()].mac[d]; r != (macs{}) {
 				c.far[from.Other()][r.src] = true
+			}
+			to := from.Other()
+			for _, ttl := range [...]uint8{x.Seen[to].TTL[d], x.Seen[to].Reset[d].TTL} {
+				if ttl != 0 && (ttl != x.Seen[to].Reset[d].TTL || x.Seen[from].Reset[d].Frame != 0) {
+					c.ttls[arrival{to, x.Seen[to].sender(dissect.Dir(d)), ttl}] = true
+				}
 			}
 			if a, b := x.Seen[from].TTL[d], x.Seen[from.Other()].TTL[d]; a > 0 && b > 0 {
 				x.Hops = int(a) - int(b)
@@ -598,6 +622,21 @@ func (c *comparer) learnSides() {
 	c.SameWire = sameWire
 }
 
+// sender is who sends a direction.
+func (p *Passage) sender(d dissect.Dir) address {
+	if d == ToServer {
+		return addressOf(p.Client.Addr())
+	}
+	return addressOf(p.Server.Addr())
+}
+
+// owned says whether the RST that a place saw coming from across has the TTL
+// that packets of its sender have which were seen at the other place as well.
+func (c *comparer) owned(x *Crossing, d dissect.Dir) bool {
+	p := x.Seen[x.to(d)]
+	return c.ttls[arrival{x.to(d), p.sender(d), p.Reset[d].TTL}]
+}
+
 // decideClient finds on which side the client is by what the flow itself shows:
 // routers count TTL down, and who is nearer to the server waits less for it.
 // The clocks need not be known for either.
@@ -608,9 +647,9 @@ func (x *Crossing) decideClient() bool {
 		sign := 1 - 2*d // of what goes from inside to outside when the client is inside
 		if len(x.dirs[d].meetings) > 0 && in.TTL[d] != 0 && out.TTL[d] != 0 {
 			score += 4 * sign * cmp.Compare(in.TTL[d], out.TTL[d])
+		} else if a, b := in.Reset[d], out.Reset[d]; a.Frame != 0 && b.Frame != 0 {
+			score += 4 * sign * cmp.Compare(a.TTL, b.TTL)
 		}
-		// Whatever is seen at one place alone was on its way to the other.
-		score += sign * cmp.Compare(in.Packets[d], out.Packets[d])
 	}
 	if there, ok := x.dirs[ToServer].median(); ok {
 		if back, ok := x.dirs[ToClient].median(); ok && there != back {
@@ -633,7 +672,7 @@ func (c *comparer) setWindows() {
 		here, there := &c.Places[side], Side(side).Other()
 		other := &c.Places[there]
 		c.from[side], c.until[side] = math.MinInt64/2, math.MaxInt64/2
-		ended, began := c.ended[side], false
+		ended, began := c.options.Ended[side], false
 		for i, p := range c.lists[there] {
 			var passed bool // something of p came through here
 			last, first := int64(math.MinInt64), int64(math.MaxInt64)
@@ -748,11 +787,7 @@ func (c *comparer) setBlind() {
 	var proven [2]bool       // that something came in here
 	for _, x := range c.joined {
 		for d := range 2 {
-			from := x.Client
-			if d == int(ToClient) {
-				from = from.Other()
-			}
-			to := from.Other()
+			from, to := x.from(dissect.Dir(d)), x.to(dissect.Dir(d))
 			sent[from] += x.Seen[to].Packets[d]
 			out[from] += x.Seen[from].Packets[d]
 			came[to] += x.Seen[from].Packets[d]
@@ -800,6 +835,7 @@ func (c *comparer) conclude() {
 		return cmp.Or(cmp.Compare(a.Fate, b.Fate), cmp.Compare(b.Ending, a.Ending))
 	})
 	c.Joined = uint64(len(c.joined))
+	defer c.findDelayed()
 	var delays [2][]int64
 	for _, x := range c.joined {
 		for d := range 2 {
@@ -816,6 +852,27 @@ func (c *comparer) conclude() {
 			if x.Fate == Crossed {
 				x.Fate, x.Doubt = Undecided, SameCapture
 			}
+		}
+	}
+}
+
+// findDelayed finds the flows that took longer between the places than others.
+// Of what goes both ways the clocks need not be known for that.
+func (c *comparer) findDelayed() {
+	if c.options.Slow <= 0 {
+		return
+	}
+	for i := range c.Crossings {
+		x := &c.Crossings[i]
+		longer := int64(0)
+		for d := range 2 {
+			if x.Delay[d].Packets == 0 {
+				continue
+			}
+			longer += x.Delay[d].Median - c.Delay[int(x.Client)^d].Median
+		}
+		if longer > c.options.Slow {
+			x.Delayed = longer
 		}
 	}
 }

@@ -12,6 +12,7 @@ import "slices"
 // as long out as in. The sum of both, the time there and back, is certain.
 type Clock struct {
 	Known     bool  // packets went both ways
+	Given     bool  // Offset was told: the delay of each way is known
 	OneWay    bool  // only one way: Offset still has the least delay in it
 	Unsteady  bool  // the clocks do not keep to one offset and one drift: Error holds what they differ by
 	Offset    int64 // nanoseconds, in the middle of the time compared
@@ -54,14 +55,15 @@ func (c *comparer) setClock() {
 	var samples [2][]clockSample
 	var all []int64
 	c.Packets = 0
+	sure := slices.ContainsFunc(c.joined, (*Crossing).decideClient)
 	for _, x := range c.joined {
-		x.decideClient()
+		known := x.decideClient() || !sure
 		for d := range 2 {
 			travel := int(x.Client) ^ d
 			m := &x.dirs[d]
 			c.Packets += uint64(len(m.meetings))
 			for _, k := range m.meetings {
-				if k.timed {
+				if k.timed && known {
 					samples[travel] = append(samples[travel], clockSample{k.in, k.out - k.in})
 					all = append(all, k.out-k.in)
 				}
@@ -79,6 +81,10 @@ func (c *comparer) setClock() {
 		})
 	}
 	c.Clock = clockOf(samples)
+	if o := c.options.Offset; o != nil {
+		c.Clock.Known, c.Clock.OneWay, c.Clock.Given = true, false, true
+		c.Clock.Offset, c.Clock.Error, c.Clock.Drift = *o, 0, 0
+	}
 }
 
 // clockOf estimates offset and drift: samples[0] went from inside to outside.

@@ -1,6 +1,10 @@
 package flows
 
-import "wirechart/dissect"
+import (
+	"math"
+
+	"wirechart/dissect"
+)
 
 // judgeJoined says what became of a flow that was seen at both places.
 func (c *comparer) judgeJoined(x *Crossing) {
@@ -22,9 +26,10 @@ func (c *comparer) judgeJoined(x *Crossing) {
 		x.At[side] = x.first(Side(side))
 	}
 	for _, judge := range [...]func(*comparer, *Crossing) bool{
-		(*comparer).rejected, (*comparer).dropped, (*comparer).tooLarge, (*comparer).cutOff, (*comparer).intercepted, (*comparer).lossy,
+		(*comparer).rejected, (*comparer).unproven, (*comparer).dropped, (*comparer).tooLarge, (*comparer).cutOff, (*comparer).intercepted, (*comparer).lossy,
 	} {
 		if judge(c, x) {
+			x.Ending = Normal
 			return
 		}
 	}
@@ -56,13 +61,10 @@ func (x *Crossing) first(side Side) Moment {
 
 // established says that the client had an answer and took it up.
 func (p *Passage) established() bool {
-	if p.Packets[ToServer] == 0 || p.Packets[ToClient] == 0 {
-		return false
+	if p.Proto == ProtoTCP {
+		return p.ackSet[ToClient]
 	}
-	if p.Proto != ProtoTCP {
-		return true
-	}
-	return p.ackSet[ToClient] && (p.hasISN[ToClient] || !p.hasISN[ToServer])
+	return p.Packets[ToServer] > 0 && p.Packets[ToClient] > 0
 }
 
 // refusal says whether an ICMP error says that a packet was not delivered. That
@@ -113,16 +115,18 @@ func (p *Passage) icmpProto() uint8 {
 
 // rejected finds what something between answered in an end's place.
 func (c *comparer) rejected(x *Crossing) bool {
-	established := x.Near().established() && x.Far().established()
+	established := x.Near().established()
 	for d := range dissect.Dir(2) {
 		from, to := x.from(d), x.to(d)
 		r, o := &x.Seen[to].Reset[d], x.Seen[from]
-		if r.Frame == 0 || o.Reset[d].Frame != 0 || c.blind(from, x, d) || !c.recorded(to, r.Time) {
+		if r.Frame == 0 || o.Reset[d].Frame != 0 || !c.recorded(to, r.Time) {
 			continue
 		}
 		// A capture that lacks packets may lack this one, unless its TTL shows
 		// that it comes from elsewhere.
-		if c.chance(from, 1) > maxChance && (r.TTL == x.Seen[to].TTL[d] || x.Seen[to].TTL[d] == 0) {
+		ttl := x.Seen[to].TTL[d]
+		if (c.blind(from, x, d) || c.chance(from, 1) > maxChance) && (r.TTL == ttl || ttl == 0) ||
+			c.Places[from].Missed > 0 && c.owned(x, d) {
 			continue
 		}
 		x.Fate = Rejected
@@ -139,13 +143,73 @@ func (c *comparer) rejected(x *Crossing) bool {
 		return true
 	}
 	q := x.between(func(q *Quote) bool { return q.refusal(x.Seen[x.from(q.Dir)].icmpProto()) })
-	if q == nil || c.chance(x.to(q.Dir), 1) > maxChance {
-		return false
+	if q == nil || c.chance(x.to(q.Dir), 1) > maxChance || c.blind(x.to(q.Dir), x, q.Dir.Other()) {
+		return false // the other capture may lack it
 	}
 	x.Fate, x.Error = Rejected, q
 	x.Dirs[q.Dir] = true
 	x.At[x.from(q.Dir)] = Moment{q.Frame, q.Time}
 	return true
+}
+
+// unproven finds flows of which a place was not recorded in a direction that
+// would tell what became of them, and notes of the others that this direction
+// was not seen.
+func (c *comparer) unproven(x *Crossing) bool {
+	near, far := x.Near(), x.Far()
+	for d := range dissect.Dir(2) {
+		from, to := x.from(d), x.to(d)
+		var known bool
+		switch {
+		case c.blind(to, x, d):
+			// What was sent is seen, and what arrived shows in what it caused.
+			known = x.Seen[from].Packets[d] == 0 || far.Packets[d.Other()] > 0 && d == ToServer || near.ackSet[d]
+			if known && near.Proto == ProtoTCP && x.Seen[from].Packets[d] > 0 {
+				known = x.acknowledged(d)
+			}
+		case c.blind(from, x, d):
+			// What arrived is seen. Of a reset alone it is not known who sent it.
+			known = x.Seen[to].Packets[d] > 0 && (x.Seen[to].Reset[d].Frame == 0 || x.Seen[to].TTL[d] != 0)
+		default:
+			continue
+		}
+		if !known {
+			x.Fate, x.Doubt = Undecided, OneDirection
+			x.Dirs[d] = true
+			return true
+		}
+		x.Ending = WithoutProof
+	}
+	return false
+}
+
+// acknowledged says whether the other end acknowledged all that a direction of a
+// TCP flow sent, as far as any of the places shows.
+func (x *Crossing) acknowledged(d dissect.Dir) bool {
+	p := x.Seen[x.from(d)]
+	list, _ := p.track[d].all()
+	for _, o := range x.Seen {
+		if !o.ackSet[d] {
+			continue
+		}
+		acked := o.acked[d]
+		if o.hasISN[d] && p.hasISN[d] {
+			acked -= o.isn[d] - p.isn[d]
+		}
+		all := true
+		for i := range list {
+			k := &list[i]
+			n := k.n
+			if k.flags&flagSYN != 0 {
+				n++
+			}
+			all = all && (n == 0 || int32(acked-(k.seq+n)) >= 0)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
 }
 
 // dropped finds directions of which nothing arrived.
@@ -156,15 +220,6 @@ func (c *comparer) dropped(x *Crossing) bool {
 		m := &x.dirs[d]
 		if len(m.meetings) > 0 || came.Packets[d] > 0 || sent.Packets[d] == 0 || len(m.vanished) == 0 {
 			continue
-		}
-		if c.blind(to, x, d) {
-			if came.ackSet[d] {
-				x.Ending = WithoutProof
-				continue
-			}
-			x.Fate, x.Doubt = Undecided, OneDirection
-			x.Dirs[d] = true
-			return true
 		}
 		if came.ackSet[d] { // the other end acknowledged what was not recorded
 			x.Ending = WithoutProof
@@ -359,12 +414,10 @@ func (c *comparer) lossy(x *Crossing) bool {
 			x.Ending = SmallerMade
 			continue
 		}
-		share := 1.0
-		if x.Compared[d] > 0 {
-			share = float64(n) / float64(x.Compared[d])
-		}
+		all := float64(max(x.Compared[d], n))
 		// As much as the capture lacks elsewhere is not held against the path.
-		if n == 0 || share < lossyShare || share < 3*c.Places[to].LossRate() {
+		expected := c.Places[to].LossRate() * all
+		if n == 0 || float64(n) < lossyShare*all || expected > 0 && float64(n) < expected+3*math.Sqrt(expected)+1 {
 			continue
 		}
 		x.Fate = Lossy
@@ -397,7 +450,7 @@ func (c *comparer) ending(x *Crossing) {
 			continue
 		}
 		x.Ending, x.ByEnd = ResetByEnd, d
-		if d == ToClient && far.hasISN[ToServer] && !far.hasISN[ToClient] {
+		if d == ToClient && (far.hasISN[ToServer] || near.hasISN[ToServer]) && !far.hasISN[ToClient] && !near.established() {
 			x.Ending = Refused
 		}
 		for side := range x.At {
@@ -421,7 +474,7 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 	heads := c.heads(side, p)
 	answered := p.Packets[ToServer] > 0 && p.Packets[ToClient] > 0
 	if p.Proto == ProtoTCP {
-		answered = answered && (p.hasISN[ToClient] || p.Payload[ToClient] > 0 || p.ackSet[ToClient])
+		answered = answered && (p.hasISN[ToClient] || p.Payload[ToClient] > 0) || p.ackSet[ToClient]
 	}
 	// What of it the other place should have.
 	n := 0
@@ -452,6 +505,8 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 		x.Fate = NotCompared
 	case c.Packets == 0:
 		x.Fate, x.Doubt = Undecided, NothingCommon
+	case x.Fate == Elsewhere && c.Places[other].Blind[0]:
+		x.Fate, x.Doubt = Undecided, OneDirection
 	case x.Fate == Elsewhere:
 	case c.Places[other].Blind[1] && c.Places[other].Blind[0]:
 		x.Fate, x.Doubt = Undecided, OneDirection
@@ -467,6 +522,9 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 		if r := p.Reset[ToClient]; p.Proto == ProtoTCP && r.Frame != 0 {
 			x.Fate = Rejected
 			x.At[side] = r.Moment
+			if c.Places[other].Missed > 0 && c.ttls[arrival{side, p.sender(ToClient), r.TTL}] {
+				x.Fate, x.Doubt = Undecided, OtherLossy // it may be the server's own
+			}
 		}
 		for i := range p.Errors {
 			if q := &p.Errors[i]; q.Dir == ToServer && q.refusal(p.icmpProto()) {

@@ -224,11 +224,7 @@ func (m *dirMatch) median() (int64, bool) {
 func (c *comparer) compareMarks(x *Crossing) {
 	for d := range 2 {
 		m := &x.dirs[d]
-		from := x.Client
-		if dissect.Dir(d) == ToClient {
-			from = from.Other()
-		}
-		to := from.Other()
+		from, to := x.from(dissect.Dir(d)), x.to(dissect.Dir(d))
 		sender, receiver := x.Seen[from], x.Seen[to]
 		opening := len(sender.track[d].opening)
 		lastMet := int64(-1 << 63)
@@ -264,7 +260,8 @@ func (c *comparer) compareMarks(x *Crossing) {
 		for _, i := range m.lone[to] {
 			k := &m.marks[to][i]
 			inSample := i >= len(receiver.track[d].opening) && i < len(m.marks[to])-m.tail[to] && k.sampled(m.shift)
-			if (m.complete() || inSample) && k.flags&flagRST == 0 && c.recorded(to, k.time) {
+			known := k.flags&flagRST == 0 || k.frame == receiver.Reset[d].Frame && c.owned(x, dissect.Dir(d))
+			if (m.complete() || inSample) && known && c.recorded(to, k.time) {
 				m.missed[from]++
 				x.Uncaptured[d]++
 			}

@@ -308,7 +308,7 @@ func (v *Vantage) noteTCP(f *Passage, s *segment, end int, at Moment, m *mark) {
 	if s.flags&flagSYN != 0 && !f.hasISN[end] {
 		f.isn[end], f.hasISN[end] = s.seq, true
 	}
-	if s.flags&flagACK != 0 && (!f.ackSet[1-end] || int32(s.ack-f.acked[1-end]) > 0) {
+	if s.flags&(flagACK|flagRST) == flagACK && (!f.ackSet[1-end] || int32(s.ack-f.acked[1-end]) > 0) {
 		f.acked[1-end], f.ackSet[1-end] = s.ack, true
 	}
 	if r := &f.Reset[end]; s.flags&flagRST != 0 && r.Frame == 0 {

@@ -69,6 +69,7 @@ type clockDoc struct {
 	Offset    float64 `json:"offset_s" doc:"by how much the clock of the outside capture is ahead, seconds"`
 	Error     float64 `json:"error_s" doc:"the offset lies within this of offset_s; where known is false, the least delay is in the offset"`
 	Drift     float64 `json:"drift_ppm,omitempty" doc:"by how much the outside clock runs faster, parts per million"`
+	Given     bool    `json:"given,omitempty" doc:"the offset was told (--clock-offset)"`
 	Unsteady  bool    `json:"unsteady,omitempty" doc:"no offset and drift fit all packets: a clock was set during the capture"`
 	RoundTrip float64 `json:"round_trip_ms" doc:"the least time from inside to outside and back, milliseconds"`
 	Samples   []int   `json:"samples" doc:"packets compared: [inside to outside, outside to inside]"`
@@ -124,6 +125,7 @@ type crossDoc struct {
 
 	ICMP     *crossICMP `json:"icmp,omitempty" doc:"error that answered it"`
 	Crossed  string     `json:"crossed_until,omitempty" format:"date-time" doc:"of a flow that was cut off: time of the last packet that crossed, by the clock inside"`
+	Delayed  float64    `json:"delayed_ms,omitempty" doc:"by how much longer than others it took, there and back"`
 	ToServer *delayDoc  `json:"delay_to_server,omitempty"`
 	ToClient *delayDoc  `json:"delay_to_client,omitempty"`
 }
@@ -176,7 +178,7 @@ func NewCompareDoc(c *flows.Comparison, sides [2]CompareSide) *CompareDoc {
 	d.Inside, d.Outside = x.place(flows.Inside), x.place(flows.Outside)
 	d.Clock = clockDoc{
 		Known: c.Clock.Known, Offset: float64(c.Clock.Offset) / 1e9, Error: float64(c.Clock.Error) / 1e9, Drift: c.Clock.Drift,
-		Unsteady: c.Clock.Unsteady, RoundTrip: float64(c.Clock.RoundTrip) / 1e6, Samples: []int{int(c.Clock.Samples[0]), int(c.Clock.Samples[1])},
+		Given: c.Clock.Given, Unsteady: c.Clock.Unsteady, RoundTrip: float64(c.Clock.RoundTrip) / 1e6, Samples: []int{int(c.Clock.Samples[0]), int(c.Clock.Samples[1])},
 	}
 	d.Delay = travelDoc{newDelayDoc(c.Delay[0]), newDelayDoc(c.Delay[1])}
 	for _, f := range flows.Fates() {
@@ -236,6 +238,9 @@ func reason(k *flows.Crossing) string {
 	if k.Ending == flows.ResetByEnd {
 		return "reset"
 	}
+	if k.Fate == flows.Crossed && k.Ending == flows.Normal && k.Delayed > 0 {
+		return "delayed"
+	}
 	return k.Ending.String()
 }
 
@@ -268,7 +273,7 @@ func (x *compareWriter) flow(k *flows.Crossing) crossDoc {
 		ClientSide: k.Client.String(), App: cmp.Or(near.App, k.Far().App), Edge: cmp.Or(near.Edge, k.Far().Edge), Matched: k.Basis.String(),
 		Inside: x.sight(k, flows.Inside), Outside: x.sight(k, flows.Outside),
 		Compared: k.Compared[:], Lost: k.Lost[:], Uncaptured: k.Uncaptured[:], LostBytes: k.LostBytes[:],
-		ToServer: newDelayDoc(k.Delay[flows.ToServer]), ToClient: newDelayDoc(k.Delay[flows.ToClient]),
+		Delayed: float64(k.Delayed) / 1e6, ToServer: newDelayDoc(k.Delay[flows.ToServer]), ToClient: newDelayDoc(k.Delay[flows.ToClient]),
 	}
 	for _, r := range []struct {
 		is   bool
@@ -319,6 +324,7 @@ type findingKey struct {
 	proto  uint8
 	server netip.AddrPort
 	icmp   crossICMP
+	slow   bool
 	edge   string
 }
 
@@ -338,7 +344,7 @@ func keyOf(k *flows.Crossing) findingKey {
 		key.proto, key.edge = 0, ""
 	case flows.Crossed:
 		if k.Ending == flows.Normal {
-			return findingKey{fate: k.Fate, client: k.Client, proto: near.Proto, server: near.Server, edge: key.edge}
+			return findingKey{fate: k.Fate, slow: k.Delayed > 0, client: k.Client, proto: near.Proto, server: near.Server, edge: key.edge}
 		}
 	}
 	return key

@@ -124,7 +124,11 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 			return fmt.Sprintf("%s with %s crossed after ICMP %s from %s, on which the sender made its packets smaller.", what, service,
 				icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From), ""
 		case flows.WithoutProof:
-			return fmt.Sprintf("%s with %s crossed; one direction was not recorded at one place, and what it carried was acknowledged.", what, service), ""
+			return fmt.Sprintf("%s with %s crossed as far as was recorded: one direction was not recorded at one place.", what, service), ""
+		}
+		if k.Delayed > 0 {
+			return fmt.Sprintf("%s with %s crossed and took %s longer than others, there and back (median).", what, service, fraction(k.Delayed)),
+				"look for what treats this service differently: inspection, shaping, a queue, a proxy."
 		}
 		return fmt.Sprintf("%s with %s crossed.", what, service), ""
 	}
@@ -199,7 +203,7 @@ func (x *compareWriter) notes() []string {
 	case k.OneWay:
 		add("Packets in common went one way only: the difference of the clocks cannot be told from the delay, and delays are counted from the fastest packet.")
 	case k.Unsteady:
-		add("The clocks do not keep one offset: one was set during the capture. Delays are as uncertain as that.")
+		add("The clocks do not keep one offset and one drift: one of them was set during the capture. Delays are as uncertain as that.")
 	}
 	return list
 }

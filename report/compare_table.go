@@ -183,6 +183,9 @@ func (d *CompareDoc) clockText() string {
 	if !c.Known {
 		return s + ", the least delay included (packets in common went one way only)"
 	}
+	if c.Given {
+		return s + ", as told; least round trip between the captures " + fraction(int64(c.RoundTrip*1e6))
+	}
 	s += " (± " + fraction(int64(c.Error*1e9)) + ")"
 	if c.Drift != 0 {
 		s += fmt.Sprintf(" and drifts by %.3g ppm", c.Drift)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -14,6 +15,7 @@ import (
 
 func compareCommand(status *int) *cobra.Command {
 	o := &options{}
+	var offset, delay time.Duration
 	cmd := &cobra.Command{
 		Use:   "compare INSIDE OUTSIDE",
 		Short: "is it the firewall? captures from both sides of it, flow by flow",
@@ -38,10 +40,13 @@ between, 2 the job could not be done, 3 the captures could not decide it.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runCompare(cmd, o, args, status)
+			return runCompare(cmd, o, args, offset, delay, status)
 		},
 	}
-	compareFlags(cmd.Flags(), o)
+	fs := cmd.Flags()
+	compareFlags(fs, o)
+	fs.DurationVar(&offset, "clock-offset", 0, "by how much the clock outside is ahead, where that is known; estimated otherwise")
+	fs.DurationVar(&delay, "delay", 50*time.Millisecond, "call a flow delayed that takes so much longer than others")
 	return cmd
 }
 
@@ -55,7 +60,7 @@ func compareFlags(fs *pflag.FlagSet, o *options) {
 	}
 }
 
-func runCompare(cmd *cobra.Command, o *options, args []string, status *int) error {
+func runCompare(cmd *cobra.Command, o *options, args []string, offset, delay time.Duration, status *int) error {
 	switch {
 	case len(o.captures) > 0:
 		return errors.New("compare: --read does not say which side: name two captures, that of the inside first")
@@ -71,7 +76,11 @@ func runCompare(cmd *cobra.Command, o *options, args []string, status *int) erro
 	defer out.abandon()
 	var places [2]*flows.Vantage
 	var sides [2]report.CompareSide
-	var ended [2]bool
+	options := flows.CompareOptions{Slow: int64(delay)}
+	if cmd.Flags().Changed("clock-offset") {
+		ns := int64(offset)
+		options.Offset = &ns
+	}
 	for side, name := range args {
 		if side > 0 && j.policy != nil { // hosts are learned anew: one address may be two hosts
 			if j.diagram, j.policy, err = loadPolicy(o.diagrams, o.inventory); err != nil {
@@ -99,9 +108,9 @@ func runCompare(cmd *cobra.Command, o *options, args []string, status *int) erro
 		if j.policy != nil {
 			sides[side].Parts = j.policy
 		}
-		ended[side] = o.count > 0 || damaged(&cov.Captures)
+		options.Ended[side] = o.count > 0 || damaged(&cov.Captures)
 	}
-	doc := report.NewCompareDoc(flows.Compare(places[0], places[1], ended), sides)
+	doc := report.NewCompareDoc(flows.Compare(places[0], places[1], options), sides)
 	if err := out.finish(out.format.Compare(out, doc, out.options)); err != nil {
 		return err
 	}

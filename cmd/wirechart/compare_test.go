@@ -33,6 +33,7 @@ var firewallFates = map[string]string{
 	"tcp 192.0.2.14:8014":        "too_large to_server icmp 3/4 10.1.0.1",
 	"tcp 192.0.2.10:8015":        "crossed reset by server",
 	"tcp 192.0.2.10:8016":        "answered",
+	"tcp 192.0.2.10:8017":        "crossed delayed",
 	"tcp 10.1.0.1:22":            "answered",
 	"udp 192.0.2.10:5301":        "crossed",
 	"udp 192.0.2.10:5302":        "crossed client",
@@ -91,7 +92,7 @@ func fatesOf(d *report.CompareDoc) map[string]string {
 // compared runs compare and reads what it says.
 func compared(t *testing.T, status int, args ...string) *report.CompareDoc {
 	t.Helper()
-	got, stdout, stderr := wirechart(t, slices.Concat([]string{"compare", "-o", "json", "-q"}, args)...)
+	got, stdout, stderr := wirechart(t, slices.Concat([]string{"compare", "-o", "json", "-q", "--delay", "200ms"}, args)...)
 	if got != status || stderr != "" {
 		t.Fatalf("compare %v: status %d, want %d: %s%.2000s", args, got, status, stderr, stdout)
 	}
@@ -137,6 +138,16 @@ func TestSamplesCompare(t *testing.T) {
 	// 10 ms each way, but the sum is certain.
 	if c := doc.Clock; !c.Known || c.RoundTrip < 20 || c.RoundTrip > 21 || c.Error < 0.010 || c.Error > 0.0105 || c.Offset-c.Error > 0.0001 || c.Offset+c.Error < 0.0199 {
 		t.Errorf("clock %+v", c)
+	}
+	// One who knows that both have one clock has it told.
+	doc = compared(t, exitFindings, "--clock-offset", "0s", firewallInside, firewallOutside)
+	if out, in := doc.Delay.Out, doc.Delay.In; out.Min < 19.9 || out.Min > 21 || in.Min < -0.1 || in.Median > 2 {
+		t.Errorf("out %+v, in %+v", out, in)
+	}
+	for _, f := range doc.Flows {
+		if late := f.Reason == "delayed"; late != (f.Inside != nil && strings.HasSuffix(f.Inside.Server, ":8017")) || late && (f.Delayed < 250 || f.Delayed > 400) {
+			t.Errorf("%s > %s: %s, delayed by %.1f ms", f.Inside.Client, f.Inside.Server, f.Reason, f.Delayed)
+		}
 	}
 	for _, format := range report.All() {
 		if !format.Writes(report.OfCompare) {

@@ -1,0 +1,218 @@
+package flows
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"testing"
+
+	"wirechart/dissect"
+	"wirechart/pcaps"
+)
+
+// vantage notes packets as a capture of one place.
+func vantage(packets []pcaps.Packet) *Vantage {
+	v := NewVantage()
+	table := NewTable(Config{Limits: limits()}, dissect.NewSet(dissect.All(), &dissect.Context{}, 1<<20), func(all iter.Seq[*Flow]) {
+		for f := range all {
+			v.Settle(f, "")
+		}
+	})
+	for i := range packets {
+		packets[i].Frame = pcaps.MakeFrameID(0, uint64(i+1))
+	}
+	v.Add(table, packets)
+	table.Finish()
+	return v
+}
+
+// beyond is what of packets comes out behind a router: later, with a TTL that is
+// one less or, from the server at 10.9.0.2, was one more; change may alter it, and
+// drops it where it says false.
+func beyond(packets []pcaps.Packet, delay int64, change func(i int, p *pcaps.Packet) bool) []pcaps.Packet {
+	var list []pcaps.Packet
+	for i, p := range packets {
+		p.Data = bytes.Clone(p.Data)
+		if back := p.Data[26] == 10 && p.Data[27] == 9; back {
+			p.Data[22]++
+			p.Time -= delay
+		} else {
+			p.Data[22]--
+			p.Time += delay
+		}
+		if change == nil || change(i, &p) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+const inClient, outServer = "10.1.0.1:40000", "10.9.0.2:7000"
+
+// conversation is a TCP connection in which the client sends n segments of size
+// bytes, each answered.
+func conversation(n, size int) []pcaps.Packet {
+	var p []pcaps.Packet
+	p = said(p, 0, inClient, outServer, "S", 1000, 0, "")
+	p = said(p, 0.010, outServer, inClient, "SA", 5000, 1001, "")
+	p = said(p, 0.020, inClient, outServer, "A", 1001, 5001, "")
+	seq, ack := uint32(1001), uint32(5001)
+	for i := range n {
+		data := bytes.Repeat([]byte{byte('a' + i%26), byte('0' + i%10)}, size/2)
+		at := 0.03 + float64(i)*0.02
+		p = said(p, at, inClient, outServer, "PA", seq, ack, string(data))
+		seq += uint32(len(data))
+		answer := fmt.Sprintf("answer %d", i)
+		p = said(p, at+0.010, outServer, inClient, "PA", ack, seq, answer)
+		ack += uint32(len(answer))
+	}
+	return p
+}
+
+func TestCompareSequenceNumbersReplaced(t *testing.T) {
+	in := conversation(5, 200)
+	const moved, movedBack = 0x12345678, 0xf0000000
+	out := beyond(in, 3e6, func(_ int, p *pcaps.Packet) bool {
+		seq, ack := uint32(moved), uint32(movedBack)
+		if p.Data[27] == 9 {
+			seq, ack = ack, seq
+		}
+		tcp := p.Data[34:]
+		binary.BigEndian.PutUint32(tcp[4:], binary.BigEndian.Uint32(tcp[4:])+seq)
+		if tcp[13]&flagACK != 0 {
+			binary.BigEndian.PutUint32(tcp[8:], binary.BigEndian.Uint32(tcp[8:])+ack)
+		}
+		return true
+	})
+	c := Compare(vantage(in), vantage(out), CompareOptions{})
+	if len(c.Crossings) != 1 {
+		t.Fatalf("%d flows", len(c.Crossings))
+	}
+	x := &c.Crossings[0]
+	if x.Fate != Crossed || !x.SequenceChanged || x.Client != Inside || x.Matched != (Pair{7, 6}) || x.Lost != (Pair{}) || c.Clock.RoundTrip != 6e6 || c.Clock.Offset != 0 {
+		t.Errorf("%v, changed %t, client %v, %v matched, %v lost, %+v", x.Fate, x.SequenceChanged, x.Client, x.Matched, x.Lost, c.Clock)
+	}
+}
+
+func TestCompareIntercepted(t *testing.T) {
+	in := conversation(3, 200)
+	out := beyond(in, 1e6, func(i int, p *pcaps.Packet) bool {
+		tcp := p.Data[34:]
+		binary.BigEndian.PutUint32(tcp[4:], binary.BigEndian.Uint32(tcp[4:])+77777)
+		binary.BigEndian.PutUint32(tcp[8:], binary.BigEndian.Uint32(tcp[8:])+77777)
+		for k := range tcp[20:] {
+			tcp[20+k] ^= byte(k + i + 1)
+		}
+		return true
+	})
+	c := Compare(vantage(in), vantage(out), CompareOptions{})
+	if len(c.Crossings) != 1 || c.Crossings[0].Fate != Intercepted {
+		t.Errorf("%+v", c.Crossings)
+	}
+}
+
+// TestCompareRegrouped has segments of both sides cut in other places.
+func TestCompareRegrouped(t *testing.T) {
+	in := conversation(4, 2000)
+	var out []pcaps.Packet
+	for _, p := range beyond(in, 1e6, nil) {
+		if len(p.Data) < 2000 {
+			out = append(out, p)
+			continue
+		}
+		for part := range 2 {
+			q := p
+			q.Data = append(bytes.Clone(p.Data[:54]), p.Data[54+part*1000:54+part*1000+1000]...)
+			q.WireLen = len(q.Data)
+			binary.BigEndian.PutUint16(q.Data[16:], 1040)
+			binary.BigEndian.PutUint32(q.Data[38:], binary.BigEndian.Uint32(q.Data[38:])+uint32(part*1000))
+			out = append(out, q)
+		}
+	}
+	c := Compare(vantage(in), vantage(out), CompareOptions{})
+	if x := &c.Crossings[0]; len(c.Crossings) != 1 || x.Fate != Crossed || !c.Regrouped || x.Lost != (Pair{}) || x.LostBytes != (Pair{}) {
+		t.Errorf("%v, regrouped %t, %v packets and %v bytes lost", x.Fate, c.Regrouped, x.Lost, x.LostBytes)
+	}
+}
+
+// TestCompareLongFlow loses packets in the middle of a flow that is far longer
+// than what is kept of it.
+func TestCompareLongFlow(t *testing.T) {
+	const packets, every = 6000, 40
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, lose := range []bool{false, true} {
+		var in []pcaps.Packet
+		for i := range packets {
+			p := said(nil, float64(i)*0.001, "10.1.0.1:50001", "10.9.0.2:443", "udp", 0, 0, fmt.Sprintf("datagram %d %x", i, random.Uint64()))
+			binary.BigEndian.PutUint16(p[0].Data[18:], uint16(i+1))
+			in = append(in, p...)
+		}
+		lost := 0
+		out := beyond(in, 2e6, func(i int, _ *pcaps.Packet) bool {
+			if lose && i%every == 7 {
+				lost++
+				return false
+			}
+			return true
+		})
+		inside, outside := vantage(in), vantage(out)
+		c := Compare(inside, outside, CompareOptions{})
+		x := &c.Crossings[0]
+		want := Crossed
+		if lose {
+			want = Lossy
+		}
+		if len(c.Crossings) != 1 || x.Fate != want || x.Lost[ToServer] != uint64(lost) || c.Places[Inside].Missed+c.Places[Outside].Missed != 0 {
+			t.Errorf("%v, %v lost of %d, %+v", x.Fate, x.Lost, lost, c.Places)
+		}
+		if n := len(x.dirs[ToServer].marks[Inside]); n > openingMarks+tailMarks+maxSampled || n < openingMarks+tailMarks+maxSampled/4 {
+			t.Errorf("%d marks are kept", n)
+		}
+	}
+}
+
+func TestClockOf(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	// samples went for an hour there and back, the least delay 2 ms out and 1 ms in.
+	samples := func(offset int64, ppm float64) (s [2][]clockSample) {
+		for i := range 4000 {
+			at := int64(i) * second
+			ahead := offset + int64(ppm*float64(at)/1e6)
+			s[0] = append(s[0], clockSample{at, ahead + 2e6 + int64(random.ExpFloat64()*3e6)})
+			s[1] = append(s[1], clockSample{at, ahead - 1e6 - int64(random.ExpFloat64()*3e6)})
+		}
+		return s
+	}
+	for _, offset := range []int64{0, -5e9, 7200e9} {
+		for _, ppm := range []float64{0, 15, -40} {
+			c := clockOf(samples(offset, ppm))
+			middle := offset + int64(ppm*1999.5e9/1e6)
+			if !c.Known || c.Unsteady || middle < c.Offset-c.Error || middle > c.Offset+c.Error || c.RoundTrip < 2.5e6 || c.RoundTrip > 4e6 {
+				t.Errorf("%d ns and %g ppm: %+v does not hold %d", offset, ppm, c, middle)
+			}
+			if d := c.Drift - ppm; ppm == 0 && c.Drift != 0 || d > 0.5 || d < -0.5 {
+				t.Errorf("%d ns and %g ppm: drift %g", offset, ppm, c.Drift)
+			}
+		}
+	}
+	// A clock that is set in between.
+	s := samples(0, 0)
+	for travel := range s {
+		for i := range s[travel][2000:] {
+			s[travel][2000+i].d += 500e6
+		}
+	}
+	if c := clockOf(s); !c.Unsteady {
+		t.Errorf("a clock that was set: %+v", c)
+	}
+	// One way only.
+	s = samples(1e9, 0)
+	if c := clockOf([2][]clockSample{s[0], nil}); c.Known || !c.OneWay || c.Offset < 1e9+2e6 || c.Offset > 1e9+3e6 {
+		t.Errorf("one way: %+v", c)
+	}
+	if c := clockOf([2][]clockSample{}); c.Known || c.OneWay {
+		t.Errorf("nothing: %+v", c)
+	}
+}
