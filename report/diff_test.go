@@ -89,7 +89,11 @@ func TestDiffFormats(t *testing.T) {
 			t.Errorf("%s: no finding in\n%s", f.Name, text)
 		}
 	}
-	if n < 4 {
+	page := written(t, func(b *strings.Builder) error { return diffHTML(b, d, o) })
+	if strings.Contains(page, "<script") || !strings.Contains(page, "&lt;script&gt;") || !strings.Contains(page, "default-src &#39;none&#39;") && !strings.Contains(page, "default-src 'none'") {
+		t.Error("the page does not show names as text, or has no policy")
+	}
+	if n < 5 {
 		t.Errorf("%d formats", n)
 	}
 	schema, _ := Schema("diff")
@@ -132,6 +136,10 @@ func TestBaseline(t *testing.T) {
 	SinceBaseline(a, "monday.json", audited(t, func(*rules.Audit) {}), o)
 	if headline, sentence := answer(a); headline != "NOTHING NEW" || !strings.Contains(sentence, "5 findings that monday.json has") {
 		t.Errorf("%s: %s", headline, sentence)
+	}
+	page := written(t, func(b *strings.Builder) error { return htmlFormat.Audit(b, a, o) })
+	if !strings.Contains(page, "Nothing new</h1>") || strings.Contains(page, "Conforms</h1>") {
+		t.Error("the page says that what is known conforms")
 	}
 	if ResultOf(a) != Undecided { // two flows of it are
 		t.Error(ResultOf(a))

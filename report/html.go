@@ -32,6 +32,7 @@ var htmlFormat = Format{
 	Name:     "html",
 	Doc:      "one self-contained page to hand in: pictures, proofs, appendix",
 	Audit:    auditHTML,
+	Diff:     diffHTML,
 	Detailed: true,
 }
 
@@ -164,6 +165,9 @@ func newHTMLPage(a *rules.Audit, o *Options) *htmlPage {
 		Sentence: Clean(capital(sentence)),
 		Diagram:  Clean(diagramTitle(a.Diagram)),
 		Version:  "unknown",
+	}
+	if a.Baseline != nil { // what is known already still does not conform
+		p.Headline = headline[:1] + strings.ToLower(headline[1:])
 	}
 	p.Title = headline + " · " + p.Diagram
 	p.facts(a)

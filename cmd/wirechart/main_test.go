@@ -97,7 +97,7 @@ func TestMistakes(t *testing.T) {
 		{"flows as sarif", []string{"flows", "-o", "sarif", site}, []string{"sarif", "eve, zeek, ecs"}},
 		{"one side", []string{"compare", site}, []string{"two captures"}},
 		{"no other side", []string{"compare", site, "nowhere.pcap"}, []string{"nowhere.pcap", "no such file"}},
-		{"diff as csv", []string{"diff", "-o", "csv", letter, letter}, []string{"csv", "table, wide, json, markdown"}},
+		{"diff as csv", []string{"diff", "-o", "csv", letter, letter}, []string{"csv", "table, wide, json, markdown, html"}},
 		{"unknown subcommand", []string{"diagram", "paint"}, []string{"paint"}},
 		{"unknown drawing", []string{"diagram", "draw", "-o", "png"}, []string{`"png"`, "svg, mermaid, dot, drawio"}},
 		{"drawing of flows", []string{"flows", "-o", "mermaid", site}, []string{"flows", "mermaid", "jsonl"}},
