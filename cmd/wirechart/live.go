@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,6 +22,7 @@ import (
 	"wirechart/flows"
 	"wirechart/pcaps"
 	"wirechart/report"
+	"wirechart/report/web"
 	"wirechart/rules"
 )
 
@@ -41,6 +43,7 @@ type liveOptions struct {
 	stateReplace   bool
 	metrics        string
 	metricsPublic  bool
+	web            webOptions
 	follow         string // a directory, in the place of interfaces
 	idle           time.Duration
 	sandbox        sandbox
@@ -105,6 +108,8 @@ counters on standard error. Exit status: as that of audit.`,
 	fs.BoolVar(&l.metricsPublic, "metrics-public", false, "let --metrics be an address that others can reach")
 	fs.DurationVar(&l.duration, "duration", 0, "end after this `TIME`: 90s, 10m, 24h")
 	fs.DurationVar(&l.keep, "keep", flows.DefaultKeep, "judge flows anew for this `TIME` after they ended, by what is learned meanwhile")
+	fs.StringVar(&l.web.address, "web", "", "show the run as a page at `ADDRESS:PORT`; one that others can reach asks for a token")
+	fs.StringArrayVar(&l.web.hosts, "web-host", nil, "serve the page under the `NAME` of this machine too (repeatable)")
 	sandboxFlags(fs, &l.sandbox)
 	return cmd
 }
@@ -156,6 +161,11 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 		return err
 	}
 	defer r.close()
+	if l.web.address != "" {
+		if err := r.servePage(ctx); err != nil {
+			return err
+		}
+	}
 	audit, err := r.run(ctx)
 	if err != nil {
 		return err
@@ -179,6 +189,23 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 	case !report.Decided(audit):
 		*status = exitUndecided
 	}
+	return nil
+}
+
+// servePage opens the page of a run; it ends with the run. Its packets cannot be
+// read again, so it has no evidence: that is what --evidence keeps.
+func (r *live) servePage(ctx context.Context) error {
+	title := strings.Join(r.options.interfaces, ", ")
+	if r.options.follow != "" {
+		title = r.options.follow
+	}
+	page, l, address, err := r.options.web.listen("--web", web.Options{Live: true, Title: title})
+	if err != nil {
+		return err
+	}
+	r.page = page
+	fmt.Fprintln(r.stderr, "wirechart: the page is at "+address)
+	go func() { _ = page.Serve(ctx, l) }() // ends with the run
 	return nil
 }
 
@@ -220,6 +247,7 @@ type live struct {
 	evidence *evidence         // nil without --evidence
 	state    *state            // nil without --state
 	exporter *exporter         // nil without --metrics
+	page     *web.Server       // nil without --web
 	saveAt   time.Time
 	listens  func(proto uint8, port uint16) bool
 	settled  map[string]uint64 // flows that are settled, by protocol and service; nil without --metrics
@@ -257,6 +285,9 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 		if r.settled != nil {
 			r.settled[r.service(f)]++
 		}
+		if r.page != nil {
+			r.page.Settled(f, v, findingsOf(v, r.tally))
+		}
 		if r.records != nil {
 			return r.records.Flow(f, v)
 		}
@@ -273,7 +304,12 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 		r.src, r.table = src, table
 		r.monitor = &monitor{job: j, src: src, table: table, tally: r.tally, keep: r.options.keep, least: r.options.refresh, show: r.show}
 		r.monitor.judged = r.judged
-		r.monitor.given = func() { clear(r.looking) }
+		r.monitor.given = func() {
+			clear(r.looking)
+			if r.page != nil {
+				r.page.Drop()
+			}
+		}
 	}
 	j.before = r.before
 	j.after = r.after
@@ -556,6 +592,9 @@ func (r *live) judged(f *flows.Flow, v *rules.Verdict, tally *rules.Tally) {
 	if r.looking != nil {
 		r.looking[r.service(f)]++
 	}
+	if r.page != nil {
+		r.page.Pending(f, v, findingsOf(v, tally))
+	}
 }
 
 // service is the protocol of a flow and the service as the diagram has it, of
@@ -594,6 +633,10 @@ func (r *live) show(a *rules.Audit) {
 		}
 		r.counted = counted
 		clear(r.looking)
+	}
+	if r.page != nil {
+		r.page.Progress(r.table.Stats().Packets)
+		r.page.Show(a, &report.Options{Files: slices.Clone(r.out.options.Files)}, false)
 	}
 	r.teller.audit(a, r.table.Now(), false)
 	if r.evidence != nil {

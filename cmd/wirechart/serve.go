@@ -130,7 +130,7 @@ func runServe(cmd *cobra.Command, o *options, w *webOptions, args []string) erro
 	j.begin = func(files []string) { out.options.Files = files }
 	j.each = func(f *flows.Flow, v *rules.Verdict) error {
 		tally.Add(f, v)
-		server.Settled(f, v, tally.Counted())
+		server.Settled(f, v, findingsOf(v, tally))
 		return nil
 	}
 	cov, err := j.run(cmd.Context())
@@ -139,6 +139,14 @@ func runServe(cmd *cobra.Command, o *options, w *webOptions, args []string) erro
 	}
 	server.Show(tally.Audit(cov), out.options, true)
 	return <-served
+}
+
+// findingsOf are the findings that a tally has just counted a flow in.
+func findingsOf(v *rules.Verdict, tally *rules.Tally) []string {
+	if len(v.Reasons) == 0 {
+		return nil
+	}
+	return tally.Counted()
 }
 
 // rereader reads captures again for what the page does not hold.
@@ -183,7 +191,7 @@ func (r *rereader) evidence(ctx context.Context, w io.Writer, flow uint64) error
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "evidence.pcapng")
 	if _, err := writeEvidence(path, e, o); err != nil {
 		return err

@@ -36,6 +36,7 @@ type flow struct {
 // run has judged anew, and those of the look that is under way.
 type store struct {
 	settled, shown, pending []flow
+	fresh                   []flow // settled since the last look, which may hold them too
 	unkept                  uint64
 	findings                map[string]int32
 	findingIDs              []string
@@ -111,21 +112,31 @@ func (s *store) make(f *flows.Flow, v *rules.Verdict, findings []string) flow {
 }
 
 // Settled takes a flow that will not be judged again; findings are those that it
-// was counted in.
+// was counted in. In a live run it counts from the next Show on: until then the
+// look before may show it as well.
 func (s *Server) Settled(f *flows.Flow, v *rules.Verdict, findings []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if v.Edge != nil {
-		if s.flows.edges == nil {
-			s.flows.edges = map[string]uint64{}
-		}
-		s.flows.edges[v.Edge.ID]++
-	}
-	if len(s.flows.settled) >= maxKept {
-		s.flows.unkept++
+	x := s.flows.make(f, v, findings)
+	if s.o.Live {
+		s.flows.fresh = append(s.flows.fresh, x)
 		return
 	}
-	s.flows.settled = append(s.flows.settled, s.flows.make(f, v, findings))
+	s.flows.settle(&x)
+}
+
+func (s *store) settle(f *flow) {
+	if f.edge != nil {
+		if s.edges == nil {
+			s.edges = map[string]uint64{}
+		}
+		s.edges[f.edge.ID]++
+	}
+	if len(s.settled) >= maxKept {
+		s.unkept++
+		return
+	}
+	s.settled = append(s.settled, *f)
 }
 
 // Pending takes a flow of a look that is under way.
@@ -150,6 +161,10 @@ func (s *Server) Show(a *rules.Audit, o *report.Options, finished bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.flows.shown, s.flows.pending = s.flows.pending, s.flows.shown[:0]
+	for i := range s.flows.fresh {
+		s.flows.settle(&s.flows.fresh[i])
+	}
+	s.flows.fresh = s.flows.fresh[:0]
 	s.flows.shownEdges = map[string]uint64{}
 	for i := range s.flows.shown {
 		if e := s.flows.shown[i].edge; e != nil {

@@ -44,6 +44,9 @@ type Options struct {
 	// Hosts are the names under which the page may be asked for, beside addresses
 	// of this machine's loopback and, with a Token, every address.
 	Hosts []string
+	// Live says that audits are looks at a run that goes on: each comes with the
+	// flows at hand (Pending), and what is settled is no longer among them.
+	Live bool
 	// Title is what is looked at: the names of captures or interfaces.
 	Title string
 

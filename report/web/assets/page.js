@@ -93,7 +93,7 @@ async function list() {
 }
 
 function row(f) {
-  const tr = make("tr"), id = make("td"), open = make("button", String(f.id), {type: "button", "aria-label": "Flow " + f.id + ", evidence"});
+  const tr = make("tr"), id = make("td"), open = make("button", f.id ? String(f.id) : "·" + f.frame, {type: "button"}); // of a live run, flows have no number before they are settled
   open.addEventListener("click", () => detail(f));
   id.append(open);
   const verdict = make("td");
@@ -104,7 +104,7 @@ function row(f) {
 }
 
 function detail(f) {
-  const facts = [["Flow", f.id + ", " + f.client + " > " + f.server + " " + f.proto], ["Verdict", f.verdict.replaceAll("_", " ") + (f.edge ? ", edge " + f.edge : "")],
+  const facts = [["Flow", (f.id ? f.id + ", " : "") + f.client + " > " + f.server + " " + f.proto], ["Verdict", f.verdict.replaceAll("_", " ") + (f.edge ? ", edge " + f.edge : "")],
     ["First frame", (f.file ? f.file + ", " : "") + "frame " + f.frame], ["Traffic", number(f.packets) + " packets, " + size(f.bytes)]];
   f.says.forEach((s, i) => facts.push([i ? "" : "Because", s + " (" + f.reasons[i] + ")"]));
   at("facts").replaceChildren(...facts.flatMap(([k, v]) => [make("dt", k), make("dd", v)]));
