@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -158,5 +163,99 @@ func TestDiskFull(t *testing.T) {
 				t.Errorf("what was written cannot be read: %d, %s", status, out)
 			}
 		})
+	}
+}
+
+// inNamespace is set for the process that TestInterfaceDownAndUp starts: where
+// it writes.
+const inNamespace = "WIRECHART_TEST_NAMESPACE"
+
+// TestInNamespace captures from an interface until it is told to end.
+func TestInNamespace(t *testing.T) {
+	dir := os.Getenv(inNamespace)
+	if dir == "" {
+		t.Skip("started by TestInterfaceDownAndUp")
+	}
+	l := &liveOptions{open: pcaps.OpenInterfaces}
+	status, _, stderr := liveOverAt(t, context.Background(), l, refreshLeast, "-i", "wcb", "-f", "icmp", "-o", "json", "--output", filepath.Join(dir, "audit.json"))
+	if status == exitError {
+		t.Fatal(stderr)
+	}
+}
+
+// TestInterfaceDownAndUp takes the interface of a run down and up again: the
+// frames of before and after are in its audit.
+func TestInterfaceDownAndUp(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("network namespaces take root")
+	}
+	for _, need := range []string{"ip", "ping"} {
+		if _, err := exec.LookPath(need); err != nil {
+			t.Skipf("%s is not installed", need)
+		}
+	}
+	const ns = "wirechart-test-updown"
+	run := func(args ...string) error {
+		out, err := exec.Command("ip", args...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("ip %s: %w: %s", strings.Join(args, " "), err, out)
+		}
+		return nil
+	}
+	_ = run("netns", "del", ns) // of a run that was killed
+	if err := run("netns", "add", ns); err != nil {
+		t.Skip(err)
+	}
+	defer func() { _ = run("netns", "del", ns) }()
+	for _, args := range []string{
+		"link add wca type veth peer name wcb", "link set wca up", "link set wcb up", "addr add 10.9.9.1/24 dev wca",
+		"neigh add 10.9.9.2 lladdr 02:00:00:00:00:02 dev wca nud permanent",
+	} {
+		if err := run(append([]string{"-n", ns}, strings.Fields(args)...)...); err != nil {
+			t.Skip(err)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.Command("ip", "netns", "exec", ns, self, "-test.run", "^TestInNamespace$")
+	cmd.Env = append(os.Environ(), inNamespace+"="+dir)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ping := func() {
+		// Nobody answers.
+		_ = exec.Command("ip", "netns", "exec", ns, "ping", "-q", "-c", "5", "-i", "0.2", "-W", "1", "10.9.9.2").Run()
+	}
+	time.Sleep(3 * time.Second) // until it captures
+	ping()
+	if err := errors.Join(run("-n", ns, "link", "set", "wcb", "down"), run("-n", ns, "link", "set", "wcb", "up")); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Second)
+	ping()
+	time.Sleep(time.Second)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v: %s", err, out.String())
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "audit.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a struct {
+		Coverage struct{ Packets, Flows int }
+	}
+	if err := json.Unmarshal(b, &a); err != nil {
+		t.Fatal(err)
+	}
+	if a.Coverage.Packets != 10 || a.Coverage.Flows != 2 {
+		t.Errorf("%+v of two pings of five frames: %s", a.Coverage, out.String())
 	}
 }
