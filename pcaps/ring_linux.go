@@ -92,9 +92,9 @@ func (m *ringMemory) free() {
 		if m.mem != nil {
 			_ = unix.Munmap(m.mem)
 		}
-		unix.Close(m.fd)
+		_ = unix.Close(m.fd)
 		if m.wake >= 0 {
-			unix.Close(m.wake)
+			_ = unix.Close(m.wake)
 		}
 	})
 }
@@ -152,7 +152,7 @@ func newRing(name string, o LiveOptions) (r *ring, err error) {
 		if err != nil {
 			return nil, err
 		}
-		unix.Close(probe)
+		_ = unix.Close(probe)
 		r.shared.fd = fd
 	}
 	if err := r.setUp(o.Buffer); err != nil {

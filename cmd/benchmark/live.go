@@ -13,8 +13,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"syscall"
-	"text/tabwriter"
 	"time"
 )
 
@@ -43,7 +41,7 @@ type capturer struct {
 type passage struct {
 	sent, seen, lost uint64
 	seconds          float64
-	cpu              time.Duration
+	cpu              time.Duration // from the first packet until all are read, without beginning and end
 }
 
 func capturers(program string) []capturer {
@@ -148,9 +146,8 @@ func runLive(args []string) error {
 	}
 	defer func() { _ = exec.Command("ip", "netns", "del", liveSpace).Run() }()
 
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	defer w.Flush()
-	fmt.Fprintln(w, "program\tof a core\tkpps\tsent\tseen\tsaid to be lost\tlost %\tuncounted %\tns/packet\t")
+	// A line when it is known: all of it takes minutes.
+	fmt.Printf("%-24s %6s %6s %9s %9s %9s %7s %11s %10s\n", "program", "core", "kpps", "sent", "seen", "said lost", "lost %", "uncounted %", "ns/packet")
 	for _, quota := range strings.Split(*quotas, ",") {
 		percent, err := strconv.Atoi(quota)
 		if err != nil {
@@ -184,7 +181,7 @@ func runLive(args []string) error {
 				if percent > 0 {
 					of = fmt.Sprintf("%d %%", percent)
 				}
-				fmt.Fprintf(w, "%s\t%s\t%.0f\t%d\t%d\t%d\t%.2f\t%.2f\t%d\t\n", c.name, of, float64(p.sent)/p.seconds/1000,
+				fmt.Printf("%-24s %6s %6.0f %9d %9d %9d %7.2f %11.2f %10d\n", c.name, of, float64(p.sent)/p.seconds/1000,
 					p.sent, p.seen, p.lost, 100*loss, 100*uncounted, p.cpu.Nanoseconds()/int64(max(p.seen, 1)))
 				if loss > lossLimit {
 					break
@@ -250,13 +247,28 @@ func arrived() (uint64, error) {
 	return links[0].Stats.Rx.Packets, nil
 }
 
+// onCPU is how long the threads of a process that are there have run. What the
+// kernel does for a packet before it is in the buffer is charged to the sender.
+func onCPU(pid int) time.Duration {
+	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	sum := time.Duration(0)
+	for _, name := range files {
+		text, err := os.ReadFile(name) // "on the CPU, waiting, slices"
+		if f := strings.Fields(string(text)); err == nil && len(f) > 0 {
+			ns, _ := strconv.ParseInt(f[0], 10, 64)
+			sum += time.Duration(ns)
+		}
+	}
+	return sum
+}
+
 // play runs one capturer while the workload is played.
 func play(c capturer, group, path string, kpps, seconds int) (p passage, err error) {
 	temp, err := os.MkdirTemp("", "wirechart-live")
 	if err != nil {
 		return p, err
 	}
-	defer os.RemoveAll(temp)
+	defer func() { _ = os.RemoveAll(temp) }()
 	out := filepath.Join(temp, "out")
 	var words []string
 	if group != "" { // from outside: in the namespace /sys is another
@@ -277,6 +289,7 @@ func play(c capturer, group, path string, kpps, seconds int) (p passage, err err
 	if err != nil {
 		return p, err
 	}
+	began := onCPU(capture.Process.Pid)
 	replay := []string{"netns", "exec", liveSpace, "tcpreplay", "-i", "b0", "-K", "-q", "--loop=1000", "--duration=" + strconv.Itoa(seconds)}
 	if kpps == 0 {
 		replay = append(replay, "--topspeed")
@@ -302,12 +315,11 @@ func play(c capturer, group, path string, kpps, seconds int) (p passage, err err
 	}
 	p.sent = after - before
 	time.Sleep(4 * time.Second) // what is in the buffer is to be read
+	p.cpu = onCPU(capture.Process.Pid) - began
 	_ = capture.Process.Signal(os.Interrupt)
 	if err := capture.Wait(); err != nil && !strings.Contains(c.name, "argus") {
 		return p, fmt.Errorf("%w: %s", err, said.String())
 	}
-	usage := capture.ProcessState.SysUsage().(*syscall.Rusage)
-	p.cpu = time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 	p.seen, p.lost, err = c.counts(said.String(), out)
 	return p, err
 }
