@@ -146,19 +146,19 @@ type Crossing struct {
 }
 
 // Near is the passage at the client's side, or the only one.
-func (c *Crossing) Near() *Passage {
-	if p := c.Seen[c.Client]; p != nil {
+func (x *Crossing) Near() *Passage {
+	if p := x.Seen[x.Client]; p != nil {
 		return p
 	}
-	return c.Seen[c.Client.Other()]
+	return x.Seen[x.Client.Other()]
 }
 
 // Far is the passage at the server's side, or the only one.
-func (c *Crossing) Far() *Passage {
-	if p := c.Seen[c.Client.Other()]; p != nil {
+func (x *Crossing) Far() *Passage {
+	if p := x.Seen[x.Client.Other()]; p != nil {
 		return p
 	}
-	return c.Seen[c.Client]
+	return x.Seen[x.Client]
 }
 
 // Place is what a Comparison says of one side.

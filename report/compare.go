@@ -524,8 +524,12 @@ func (d *CompareDoc) conclude(c *flows.Comparison) {
 	switch {
 	case failed > 0:
 		d.Result = Between
-		d.Summary = fmt.Sprintf("Yes, it is between the two captures: of %s, %s; %s crossed%s.",
+		d.Summary = fmt.Sprintf("Yes, it is between the two captures: of %s, %s; %s crossed%s",
 			count(total, "flow"), strings.Join(parts, ", "), number(counts[flows.Crossed]), ends())
+		if undecided > 0 {
+			d.Summary += fmt.Sprintf(", and of %s these captures cannot tell", number(undecided))
+		}
+		d.Summary += "."
 	case c.Same:
 		d.Result = Undecided
 		d.Summary = "Undecided: both captures are the same, so they say nothing of what is between."

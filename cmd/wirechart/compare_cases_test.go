@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -52,17 +51,6 @@ func remade(t *testing.T, capture string, change func(n int, p *pcaps.Packet) bo
 			t.Fatal(err)
 		}
 	}
-}
-
-// otherwise is the fates with some of them changed; "" takes one out.
-func otherwise(change map[string]string) map[string]string {
-	fates := maps.Clone(firewallFates)
-	for key, fate := range change {
-		if fates[key] = fate; fate == "" {
-			delete(fates, key)
-		}
-	}
-	return fates
 }
 
 // from4 says whether an Ethernet frame has IPv4 from an address.

@@ -1,0 +1,83 @@
+package report
+
+import (
+	"encoding/json"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"wirechart/flows"
+)
+
+// crossing is a flow that was seen at the client's side alone.
+func crossing(fate flows.Fate, server string) flows.Crossing {
+	p := &flows.Passage{Proto: flows.ProtoTCP, Client: netip.MustParseAddrPort("10.1.0.2:40000"), Server: netip.MustParseAddrPort(server),
+		App: hostileText, Edge: hostileText, Packets: flows.Pair{3, 0}}
+	x := flows.Crossing{Fate: fate, Lost: flows.Pair{3, 0}, Compared: flows.Pair{3, 0}, Dirs: [2]bool{true, false}}
+	x.Seen[flows.Inside] = p
+	x.At[flows.Inside] = flows.Moment{Frame: 7, Time: 1_700_000_000e9}
+	return x
+}
+
+// TestCompareFormats has names, edges and files of hostile making.
+func TestCompareFormats(t *testing.T) {
+	c := &flows.Comparison{Packets: 1, Crossings: []flows.Crossing{crossing(flows.Dropped, "10.2.0.3:443"), crossing(flows.Dropped, "10.2.0.3:443"),
+		crossing(flows.Rejected, "10.2.0.3:444"), crossing(flows.Answered, "10.2.0.4:1")}}
+	sides := [2]CompareSide{
+		{Name: hostileText, Files: []string{hostileText}, Parts: parts{name: hostileText}},
+		{Name: hostileText, Files: []string{hostileText}, Parts: parts{name: hostileText}},
+	}
+	d := NewCompareDoc(c, sides)
+	if d.Result != Between || len(d.Findings) != 3 || d.Findings[0].Flows != 2 || d.Findings[0].Lost != 6 || d.Fates["dropped"] != 2 {
+		t.Errorf("%s, %d findings, %v", d.Result, len(d.Findings), d.Fates)
+	}
+	if want := "of 3 flows, 2 dropped, 1 rejected; 0 crossed."; !strings.HasSuffix(d.Summary, want) {
+		t.Errorf("%q, not %q", d.Summary, want)
+	}
+	schema, ok := Schema("compare")
+	if !ok {
+		t.Fatal("no schema")
+	}
+	for _, f := range All() {
+		if f.Compare == nil {
+			continue
+		}
+		text := written(t, func(b *strings.Builder) error { return f.Compare(b, d, &Options{}) })
+		for _, r := range text {
+			if r != '\n' && hostile(r) {
+				t.Errorf("%s: %q in the output", f.Name, r)
+				break
+			}
+		}
+		if f.Name == "json" {
+			valid(t, schema, text)
+			if !json.Valid([]byte(text)) {
+				t.Error("not JSON")
+			}
+		}
+	}
+}
+
+// TestCompareAnswers holds the sentence against what was found.
+func TestCompareAnswers(t *testing.T) {
+	crossed := crossing(flows.Crossed, "10.2.0.3:443")
+	unanswered := crossed
+	unanswered.Ending = flows.Unanswered
+	undecided := crossing(flows.Undecided, "10.2.0.3:445")
+	undecided.Doubt = flows.OtherLossy
+	for _, c := range []struct {
+		result Result
+		says   string
+		list   []flows.Crossing
+	}{
+		{AllCrossed, "No, it is not between the two captures: all 2 flows crossed (1 not answered by it).", []flows.Crossing{crossed, unanswered}},
+		{Undecided, "of 2 flows, 1 crossed, and of 1 these captures cannot tell.", []flows.Crossing{undecided, crossed}},
+		{Between, "of 2 flows, 1 dropped; 0 crossed, and of 1 these captures cannot tell.", []flows.Crossing{crossing(flows.Dropped, "10.2.0.3:1"), undecided}},
+		{Undecided, "one of the captures has no frames", nil},
+	} {
+		d := NewCompareDoc(&flows.Comparison{Packets: 1, Crossings: c.list}, [2]CompareSide{})
+		if d.Result != c.result || !strings.Contains(d.Summary, c.says) {
+			t.Errorf("%s: %q, want %s: %q", d.Result, d.Summary, c.result, c.says)
+		}
+	}
+}
