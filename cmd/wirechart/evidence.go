@@ -16,10 +16,19 @@ type evidence struct {
 	ring   *pcaps.Rotation
 
 	met  map[pcaps.FrameID]bool // flows decided about, by their first frame
-	kept map[string]int         // flows kept of each finding in the hour at hand
+	kept map[sort]int           // flows kept of each in the hour at hand
 	hour int64
 	told bool // that the disk is full
 	note func(string)
+}
+
+// sort is what findings are about, told without asking the Tally, which takes
+// long.
+type sort struct {
+	kind   rules.Kind
+	reason rules.Reason
+	edge   *rules.Edge
+	port   uint16
 }
 
 // The bounds of what is kept.
@@ -36,7 +45,7 @@ func newEvidence(dir string, size int64, files int, note func(string)) (*evidenc
 		return nil, err
 	}
 	return &evidence{recall: flows.NewRecall(recallBytes, recallPerFlow), ring: ring,
-		met: map[pcaps.FrameID]bool{}, kept: map[string]int{}, note: note}, nil
+		met: map[pcaps.FrameID]bool{}, kept: map[sort]int{}, note: note}, nil
 }
 
 // add takes a batch in.
@@ -65,11 +74,18 @@ func (e *evidence) judged(f *flows.Flow, v *rules.Verdict, tally *rules.Tally) {
 		clear(e.kept)
 	}
 	e.met[f.Frame] = true
-	ids := tally.Counted()
-	if len(ids) == 0 || len(v.Reasons) == 0 || e.kept[ids[0]] >= flowsPerFinding {
+	if len(v.Reasons) == 0 {
 		return
 	}
-	e.kept[ids[0]]++
+	of := sort{v.Kind, v.Reasons[0].Reason, v.Edge, f.Server.Port()}
+	if e.kept[of] >= flowsPerFinding {
+		return
+	}
+	e.kept[of]++
+	ids := tally.Counted()
+	if len(ids) == 0 {
+		return
+	}
 	e.recall.Want(f, fmt.Sprintf("finding %s, %s: %s", ids[0], v.Kind, v.Reasons[0].Reason))
 }
 
