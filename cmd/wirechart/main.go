@@ -65,6 +65,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.Annotations = map[string]string{commandLine: quoted(args)}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
+	completions(root)
 	if err := root.ExecuteContext(ctx); err != nil {
 		complain(stderr, err)
 		return exitError
@@ -137,13 +138,18 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 		diagramCommand(), schemaCommand(), interfacesCommand(), versionCommand(), manCommand(), referenceCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
 	root.SetUsageFunc(usage)
+	return root
+}
+
+// completions adds the command that writes them. Cobra has it write to where the
+// output goes at this moment.
+func completions(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		// Or a shell that it does not know would be the help text, and no error.
 		completion.Args = cobra.NoArgs
 		completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
-	return root
 }
 
 // usage is the text that cobra writes, without the values of flags that are
