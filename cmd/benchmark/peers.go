@@ -65,7 +65,7 @@ func comparePeers(loads []workload, limit, audit []string, o *runOptions) ([]com
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(scratch)
+	defer func() { _ = os.RemoveAll(scratch) }()
 	var list []comparison
 	for _, load := range loads {
 		for _, p := range there {
