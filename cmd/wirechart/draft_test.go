@@ -12,7 +12,7 @@ import (
 // traffic held against it, with the inventory that comes with it, has nothing that
 // is not documented.
 func TestDraft(t *testing.T) {
-	for _, sample := range []string{"site.pcapng", "site-violations.pcapng", "files.pcapng", "firewall-inside.pcap"} {
+	for _, sample := range []string{"site.pcapng", "site-violations.pcapng", "files.pcapng", "firewall-inside.pcap.gz"} {
 		dir := t.TempDir()
 		diagram, inventory := filepath.Join(dir, "draft.yaml"), filepath.Join(dir, "hosts.yaml")
 		if status, _, stderr := wirechart(t, "diagram", "new", "--from", auditFile(t, samples+sample), "--output", diagram, "--inventory", inventory); status != 0 {
