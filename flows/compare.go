@@ -2,6 +2,7 @@ package flows
 
 import (
 	"cmp"
+	"iter"
 	"math"
 	"slices"
 
@@ -371,26 +372,36 @@ func (c *comparer) joinBySequence() {
 	c.settleOn(list, BySequence)
 }
 
+// sameEnds goes through the pairs of flows of the same addresses and ports, those
+// that are not joined yet. They have no score.
+func (c *comparer) sameEnds() iter.Seq[candidate] {
+	return func(yield func(candidate) bool) {
+		at := map[key][]int{}
+		for j, q := range c.lists[Outside] {
+			if !c.taken[Outside][j] {
+				at[q.key] = append(at[q.key], j)
+			}
+		}
+		for i, p := range c.lists[Inside] {
+			if c.taken[Inside][i] {
+				continue
+			}
+			for _, j := range at[p.key] {
+				if !yield(candidate{i: i, j: j, flip: p.Client != c.lists[Outside][j].Client}) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // joinByAddresses joins flows of the same addresses and ports that have packets
 // in common.
 func (c *comparer) joinByAddresses() {
-	at := map[key][]int{}
-	for j, q := range c.lists[Outside] {
-		if !c.taken[Outside][j] {
-			at[q.key] = append(at[q.key], j)
-		}
-	}
 	var list []candidate
-	for i, p := range c.lists[Inside] {
-		if c.taken[Inside][i] {
-			continue
-		}
-		for _, j := range at[p.key] {
-			q := c.lists[Outside][j]
-			flip := p.Client != q.Client
-			if n := shared(p, q, flip); n > 0 {
-				list = append(list, candidate{score: n, i: i, j: j, flip: flip})
-			}
+	for x := range c.sameEnds() {
+		if x.score = shared(c.lists[Inside][x.i], c.lists[Outside][x.j], x.flip); x.score > 0 {
+			list = append(list, x)
 		}
 	}
 	c.settleOn(list, ByAddresses)
@@ -517,26 +528,16 @@ func (c *comparer) joinByPayload() {
 // joinLate joins what is left of the same addresses and ports at the same time:
 // something between changes what is in the packets.
 func (c *comparer) joinLate() {
-	at := map[key][]int{}
-	for j, q := range c.lists[Outside] {
-		if !c.taken[Outside][j] {
-			at[q.key] = append(at[q.key], j)
-		}
-	}
 	var list []candidate
-	for i, p := range c.lists[Inside] {
-		if c.taken[Inside][i] {
-			continue
+	for x := range c.sameEnds() {
+		p, q := c.lists[Inside][x.i], c.lists[Outside][x.j]
+		apart := q.Start - p.Start - c.Clock.at(p.Start)
+		if apart < 0 {
+			apart = -apart
 		}
-		for _, j := range at[p.key] {
-			q := c.lists[Outside][j]
-			apart := q.Start - p.Start - c.Clock.at(p.Start)
-			if apart < 0 {
-				apart = -apart
-			}
-			if apart < maxApart {
-				list = append(list, candidate{score: int((maxApart - apart) / 1e6), i: i, j: j, flip: p.Client != q.Client})
-			}
+		if apart < maxApart {
+			x.score = int((maxApart - apart) / 1e6)
+			list = append(list, x)
 		}
 	}
 	c.settleOn(list, ByAddressing)

@@ -695,19 +695,24 @@ func asaRules(r *Rule, ends [2]string) []string {
 	return list
 }
 
+// numbered writes the rules, each by its number and behind what it is for.
+func (o *out) numbered(p *Plan, write func(r *Rule, n int) []string) {
+	for i := range p.Rules {
+		o.line("")
+		o.because("", &p.Rules[i])
+		for _, line := range write(&p.Rules[i], i+1) {
+			o.line("%s", line)
+		}
+	}
+}
+
 // panos writes set commands of PAN-OS: services, then rules of the security
 // rulebase, which keep state.
 func panos(o *out, p *Plan) {
 	o.comment = "# "
 	o.head(p)
 	o.say("", "For the configuration mode. Addresses stand in the rules as they are; zones are any and are to be narrowed. A rule that denies the rest is at the end.")
-	for i := range p.Rules {
-		o.line("")
-		o.because("", &p.Rules[i])
-		for _, line := range panosRules(&p.Rules[i], i+1) {
-			o.line("%s", line)
-		}
-	}
+	o.numbered(p, panosRules)
 	o.line("")
 	o.line("set rulebase security rules wirechart-rest from any to any source any destination any application any service any action deny log-end yes")
 	n := len(p.Rules)
@@ -758,13 +763,7 @@ func fortinet(o *out, p *Plan) {
 	o.comment = "# "
 	o.head(p)
 	o.say("", "Interfaces are any and are to be narrowed. What no policy allows is dropped by FortiOS itself.")
-	for i := range p.Rules {
-		o.line("")
-		o.because("", &p.Rules[i])
-		for _, line := range fortinetRules(&p.Rules[i], i+1) {
-			o.line("%s", line)
-		}
-	}
+	o.numbered(p, fortinetRules)
 	n := len(p.Rules)
 	o.remainders("", p, func(r *Rule) []string { n++; return fortinetRules(r, n) })
 }
