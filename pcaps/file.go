@@ -236,6 +236,17 @@ func (r *reader) classicHeader() error {
 	return nil
 }
 
+// frames fills batch with the frames that lie whole in the block at hand.
+func (r *reader) frames(batch []Packet) int {
+	switch {
+	case r.pcapng:
+		return r.readBlocks(batch)
+	case r.snoop:
+		return r.readSnoop(batch)
+	}
+	return r.readRecords(batch)
+}
+
 // Read fills batch with the frames that lie whole in the block at hand, and
 // reads the next block when there is none. It returns io.EOF at the end.
 func (r *reader) Read(batch []Packet) (int, error) {
@@ -243,16 +254,7 @@ func (r *reader) Read(batch []Packet) (int, error) {
 		return 0, nil
 	}
 	for !r.done {
-		var n int
-		switch {
-		case r.pcapng:
-			n = r.readBlocks(batch)
-		case r.snoop:
-			n = r.readSnoop(batch)
-		default:
-			n = r.readRecords(batch)
-		}
-		if n > 0 {
+		if n := r.frames(batch); n > 0 {
 			return n, nil
 		}
 		if !r.done {

@@ -290,14 +290,7 @@ func (f *follower) ready(c *capture) bool {
 // readReady is Read for a capture that grows: it asks before it reads on.
 func (r *reader) readReady(batch []Packet, ready func() bool) (n int, more bool) {
 	for !r.done {
-		switch {
-		case r.pcapng:
-			n = r.readBlocks(batch)
-		case r.snoop:
-			n = r.readSnoop(batch)
-		default:
-			n = r.readRecords(batch)
-		}
+		n = r.frames(batch)
 		if n > 0 || r.done {
 			return n, true
 		}

@@ -130,11 +130,9 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 			return fmt.Errorf("%s: out of range", name)
 		}
 	}
-	var baseline *report.AuditDoc
-	if o.baseline != "" {
-		if baseline, err = report.ReadAuditFile(o.baseline); err != nil {
-			return fmt.Errorf("--baseline %w", err)
-		}
+	baseline, err := o.readBaseline()
+	if err != nil {
+		return err
 	}
 	j, out, err := o.prepare(cmd, l.interfaces, report.OfAudit)
 	if err != nil {
@@ -182,13 +180,7 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 	if r.failed != nil {
 		return r.failed
 	}
-	switch {
-	case o.exitZero:
-	case fails(audit):
-		*status = exitFindings
-	case !report.Decided(audit):
-		*status = exitUndecided
-	}
+	*status = o.statusOf(audit, fails)
 	return nil
 }
 

@@ -223,16 +223,39 @@ func (j *job) settle(all iter.Seq[*flows.Flow]) error {
 	return nil
 }
 
+// readBaseline reads the audit that --baseline names; nil where it names none.
+func (o *options) readBaseline() (*report.AuditDoc, error) {
+	if o.baseline == "" {
+		return nil, nil
+	}
+	baseline, err := report.ReadAuditFile(o.baseline)
+	if err != nil {
+		return nil, fmt.Errorf("--baseline %w", err)
+	}
+	return baseline, nil
+}
+
+// statusOf is the exit status that an audit gives.
+func (o *options) statusOf(audit *rules.Audit, fails func(*rules.Audit) bool) int {
+	switch {
+	case o.exitZero:
+		return exitConforms
+	case fails(audit):
+		return exitFindings
+	case !report.Decided(audit):
+		return exitUndecided
+	}
+	return exitConforms
+}
+
 func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error {
 	fails, err := failsOn(o.failOn)
 	if err != nil {
 		return err
 	}
-	var baseline *report.AuditDoc
-	if o.baseline != "" {
-		if baseline, err = report.ReadAuditFile(o.baseline); err != nil {
-			return fmt.Errorf("--baseline %w", err)
-		}
+	baseline, err := o.readBaseline()
+	if err != nil {
+		return err
 	}
 	j, out, err := o.prepare(cmd, args, report.OfAudit)
 	if err != nil {
@@ -259,13 +282,7 @@ func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error 
 	if err := out.finish(out.format.Audit(out, audit, out.options)); err != nil {
 		return err
 	}
-	switch {
-	case o.exitZero:
-	case fails(audit):
-		*status = exitFindings
-	case !report.Decided(audit):
-		*status = exitUndecided
-	}
+	*status = o.statusOf(audit, fails)
 	return nil
 }
 
