@@ -48,21 +48,25 @@ func drawSVG(w io.Writer, d *rules.Diagram) error {
 // have DrawingStyle: each line names its edge (data-edge) or its finding
 // (data-finding), each box its component (data-component).
 func ObservedSVG(w io.Writer, a *rules.Audit) error {
+	return pageSVG(w, newDrawing(a.Diagram, a).view(true, true))
+}
+
+// DocumentedSVG writes a diagram as a picture for the same page, as long as
+// nothing has been judged.
+func DocumentedSVG(w io.Writer, d *rules.Diagram) error {
+	return pageSVG(w, newDrawing(d, nil).view(false, true))
+}
+
+func pageSVG(w io.Writer, v *svgView) error {
 	t, err := template.New("").Parse(drawingTemplate)
 	if err != nil {
 		return err
 	}
-	return t.ExecuteTemplate(w, "drawing", newDrawing(a.Diagram, a).view(true, true))
+	return t.ExecuteTemplate(w, "drawing", v)
 }
 
 // DrawingStyle is the style sheet of pictures.
 func DrawingStyle() string { return drawingStyle }
-
-// Answer is the result of an audit: a headline, and the sentence behind it.
-func Answer(a *rules.Audit) (headline, sentence string) {
-	headline, sentence = answer(a)
-	return headline, Clean(sentence)
-}
 
 // svgView is a picture as the template wants it.
 type svgView struct {

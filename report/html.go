@@ -159,7 +159,7 @@ func newHTMLPage(a *rules.Audit, o *Options) *htmlPage {
 	p := &htmlPage{
 		Style:    template.CSS(style), // our own text, from the program
 		CSP:      "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
-		Sign:     map[Result]string{Conforms: "✓", Findings: "✗", Undecided: "?"}[ResultOf(a)],
+		Sign:     resultSign(ResultOf(a)),
 		Class:    string(ResultOf(a)),
 		Headline: map[Result]string{Conforms: "Conforms", Findings: "Does not conform", Undecided: "Undecided"}[ResultOf(a)],
 		Sentence: Clean(capital(sentence)),

@@ -191,7 +191,7 @@ func (r *live) servePage(ctx context.Context) error {
 	if r.options.follow != "" {
 		title = r.options.follow
 	}
-	page, l, address, err := r.options.web.listen("--web", web.Options{Live: true, Title: title})
+	page, l, address, err := r.options.web.listen("--web", web.Options{Live: true, Title: title, Diagram: r.job.diagram})
 	if err != nil {
 		return err
 	}

@@ -106,6 +106,7 @@ func runServe(cmd *cobra.Command, o *options, w *webOptions, args []string) erro
 	captures := slices.Concat(o.captures, args)
 	settings := web.Options{
 		Title:      strings.Join(captures, ", "),
+		Diagram:    j.diagram,
 		Provenance: func(a *rules.Audit) *report.Provenance { return provenance(cmd, a) },
 	}
 	if !slices.Contains(captures, "-") {

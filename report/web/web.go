@@ -8,8 +8,9 @@
 // name (Host) or from other sites are refused, so that no page elsewhere can read
 // it through the browser of who looks at it.
 //
-// server.go answers, flows.go holds the flows and searches them, assets are the
-// page.
+// web.go answers, page.go draws the page as it is when it is asked for, flows.go
+// holds the flows and searches them, assets are the page and what keeps it up to
+// date.
 package web
 
 import (
@@ -20,6 +21,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html/template"
 	"io"
 	"net"
 	"net/http"
@@ -49,6 +51,8 @@ type Options struct {
 	Live bool
 	// Title is what is looked at: the names of captures or interfaces.
 	Title string
+	// Diagram is drawn as long as there is no audit; nil draws nothing then.
+	Diagram *rules.Diagram
 
 	// Explain writes the story of a flow as text; Evidence its frames as a
 	// capture. Both are nil where the packets cannot be read again.
@@ -60,8 +64,9 @@ type Options struct {
 
 // Server serves one page. Flows and audits may come while it does.
 type Server struct {
-	o   Options
-	mux *http.ServeMux
+	o    Options
+	mux  *http.ServeMux
+	html *template.Template
 
 	mu       sync.RWMutex
 	flows    store
@@ -82,17 +87,16 @@ const (
 
 // New makes a Server.
 func New(o Options) *Server {
-	s := &Server{o: o, mux: http.NewServeMux(), streams: make(chan struct{}, maxStreams), heavy: make(chan struct{}, 1)}
+	s := &Server{o: o, mux: http.NewServeMux(), html: template.Must(template.ParseFS(assets, "assets/index.html")), streams: make(chan struct{}, maxStreams), heavy: make(chan struct{}, 1)}
 	s.flows.findings = map[string]int32{}
-	s.mux.HandleFunc("GET /{$}", s.page("index.html", "text/html; charset=utf-8"))
-	s.mux.HandleFunc("GET /page.js", s.page("page.js", "text/javascript; charset=utf-8"))
-	s.mux.HandleFunc("GET /page.css", s.page("page.css", "text/css; charset=utf-8"))
+	s.mux.HandleFunc("GET /{$}", s.page)
+	s.mux.HandleFunc("GET /page.js", s.asset("page.js", "text/javascript; charset=utf-8"))
+	s.mux.HandleFunc("GET /page.css", s.asset("page.css", "text/css; charset=utf-8"))
+	s.mux.HandleFunc("GET /noscript.css", s.asset("noscript.css", "text/css; charset=utf-8"))
 	s.mux.HandleFunc("GET /drawing.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		_, _ = io.WriteString(w, report.DrawingStyle())
 	})
-	s.mux.HandleFunc("GET /api/state", s.state)
-	s.mux.HandleFunc("GET /api/drawing", s.drawing)
 	s.mux.HandleFunc("GET /api/flows", s.list)
 	s.mux.HandleFunc("GET /api/events", s.events)
 	s.mux.HandleFunc("GET /api/explain", s.explain)
@@ -203,7 +207,7 @@ func (s *Server) named(host string) bool {
 	return false
 }
 
-func (s *Server) page(name, kind string) http.HandlerFunc {
+func (s *Server) asset(name, kind string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		b, err := assets.ReadFile("assets/" + name)
 		if err != nil {
@@ -218,92 +222,6 @@ func (s *Server) page(name, kind string) http.HandlerFunc {
 func writeJSON(w http.ResponseWriter, doc any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	_ = json.NewEncoder(w).Encode(doc) // the other end may have gone
-}
-
-// stateDoc is what the page shows beside drawing and flows.
-type stateDoc struct {
-	Title    string            `json:"title"`
-	Version  uint64            `json:"version"`
-	Finished bool              `json:"finished"`
-	Packets  uint64            `json:"packets"`
-	Result   string            `json:"result,omitempty"`
-	Headline string            `json:"headline,omitempty"`
-	Sentence string            `json:"sentence,omitempty"`
-	Diagram  string            `json:"diagram,omitempty"`
-	First    int64             `json:"first_ms,omitempty"`
-	Last     int64             `json:"last_ms,omitempty"`
-	Flows    int               `json:"flows"`
-	Unkept   uint64            `json:"unkept,omitempty"`
-	Verdicts map[string]uint64 `json:"verdicts"`
-	Edges    []edgeDoc         `json:"edges"`
-	Findings []findingDoc      `json:"findings"`
-	Formats  []formatDoc       `json:"formats"`
-	Explain  bool              `json:"explain"`
-	Evidence bool              `json:"evidence"`
-}
-
-type edgeDoc struct {
-	ID     string `json:"id"`
-	Title  string `json:"title"`
-	Status string `json:"status"`
-	Over   string `json:"over"`
-}
-
-type findingDoc struct {
-	ID    string `json:"id"`
-	Kind  string `json:"kind"`
-	Title string `json:"title"`
-	Do    string `json:"do"`
-	Flows uint64 `json:"flows"`
-}
-
-type formatDoc struct {
-	Name string `json:"name"`
-	Doc  string `json:"doc"`
-}
-
-func (s *Server) state(w http.ResponseWriter, _ *http.Request) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	doc := stateDoc{Title: report.Clean(s.o.Title), Version: s.version, Finished: s.finished, Packets: s.packets, Flows: s.flows.len(), Unkept: s.flows.unkept,
-		Verdicts: map[string]uint64{}, Edges: []edgeDoc{}, Findings: []findingDoc{}, Explain: s.o.Explain != nil, Evidence: s.o.Evidence != nil}
-	for _, f := range report.All() {
-		if f.Audit != nil {
-			doc.Formats = append(doc.Formats, formatDoc{f.Name, f.Doc})
-		}
-	}
-	if a := s.audit; a != nil {
-		doc.Headline, doc.Sentence = report.Answer(a)
-		doc.Result = string(report.ResultOf(a))
-		doc.Diagram = report.Clean(a.Diagram.Title)
-		doc.First, doc.Last = a.Coverage.First/1e6, a.Coverage.Last/1e6
-		for k, c := range a.Verdicts {
-			if c.Flows > 0 {
-				doc.Verdicts[rules.Kind(k).String()] = c.Flows
-			}
-		}
-		for i := range a.Edges {
-			e := &a.Edges[i]
-			doc.Edges = append(doc.Edges, edgeDoc{e.Edge.ID, report.Clean(e.Edge.Title), e.Status.String(), e.Edge.Over[0].String()})
-		}
-		for i := range a.Findings {
-			f := &a.Findings[i]
-			doc.Findings = append(doc.Findings, findingDoc{f.ID, f.Kind.String(), report.Clean(f.Title), report.Clean(f.Do), f.Flows})
-		}
-	}
-	writeJSON(w, doc)
-}
-
-func (s *Server) drawing(w http.ResponseWriter, _ *http.Request) {
-	s.mu.RLock()
-	a := s.audit
-	s.mu.RUnlock()
-	if a == nil {
-		http.Error(w, "nothing has been judged yet", http.StatusServiceUnavailable)
-		return
-	}
-	w.Header().Set("Content-Type", "image/svg+xml; charset=utf-8")
-	_ = report.ObservedSVG(w, a)
 }
 
 // events tells a page what changed, as server-sent events: how many flows each

@@ -80,25 +80,25 @@ func TestWhoMayAsk(t *testing.T) {
 		{open, 200, "GET", "/", []string{"Host", "[::1]:7790"}},
 		{open, 200, "GET", "/", []string{"Host", "Audit.example"}},
 		{open, 403, "GET", "/", []string{"Host", "evil.example"}},
-		{open, 403, "GET", "/api/state", []string{"Host", "127.0.0.1.evil.example:7790"}},
+		{open, 403, "GET", "/api/flows", []string{"Host", "127.0.0.1.evil.example:7790"}},
 		{open, 403, "GET", "/", []string{"Host", "10.1.2.3:7790"}},
 		{open, 403, "GET", "/", []string{"Host", ""}},
-		{open, 403, "GET", "/api/state", []string{"Sec-Fetch-Site", "cross-site"}},
+		{open, 403, "GET", "/api/flows", []string{"Sec-Fetch-Site", "cross-site"}},
 		{open, 403, "GET", "/evidence?flow=1", []string{"Sec-Fetch-Site", "same-site"}},
-		{open, 200, "GET", "/api/state", []string{"Sec-Fetch-Site", "same-origin"}},
-		{open, 405, "POST", "/api/state", nil},
+		{open, 200, "GET", "/api/flows", []string{"Sec-Fetch-Site", "same-origin"}},
+		{open, 405, "POST", "/api/flows", nil},
 		{open, 404, "GET", "/etc/passwd", nil},
 		{open, 404, "GET", "/assets/page.js", nil},
 		{open, 404, "GET", "/api/explain?flow=1", nil}, // nothing can be read again
 		{open, 404, "GET", "/report?format=nothing", nil},
 		{locked, 403, "GET", "/", nil},
-		{locked, 403, "GET", "/api/state", nil},
+		{locked, 403, "GET", "/api/flows", nil},
 		{locked, 403, "GET", "/page.js", nil},
 		{locked, 403, "GET", "/?token=wrong", nil},
-		{locked, 403, "GET", "/api/state?token=right", nil},
+		{locked, 403, "GET", "/api/flows?token=right", nil},
 		{locked, 303, "GET", "/?token=right", []string{"Host", "10.1.2.3:7790"}},
-		{locked, 200, "GET", "/api/state", []string{"Cookie", "wirechart-7790=right"}},
-		{locked, 403, "GET", "/api/state", []string{"Cookie", "wirechart-7790=wrong"}},
+		{locked, 200, "GET", "/api/flows", []string{"Cookie", "wirechart-7790=right"}},
+		{locked, 403, "GET", "/api/flows", []string{"Cookie", "wirechart-7790=wrong"}},
 		{locked, 403, "GET", "/", []string{"Host", "evil.example", "Cookie", "wirechart-80=right"}},
 	} {
 		w := ask(c.s, c.method, c.path, c.header...)
@@ -169,13 +169,46 @@ func TestFlows(t *testing.T) {
 			}
 		}
 	}
-	var state stateDoc
-	if err := json.Unmarshal(ask(s, "GET", "/api/state").Body.Bytes(), &state); err != nil || len(state.Findings) != 16+1 || !state.Finished || state.Flows != 1000 {
-		t.Errorf("%v, %d findings, %d flows", err, len(state.Findings), state.Flows)
+	page := ask(s, "GET", "/").Body.String()
+	findings := strings.Split(page, `<button type="button" data-finding="`)
+	if len(findings)-1 != 16+1 || !strings.Contains(page, `data-finished="true"`) || !strings.Contains(page, "All read: 0 packets, 1,000 flows") {
+		t.Fatalf("%d findings: %.1000s", len(findings)-1, page)
 	}
-	w := ask(s, "GET", "/api/flows?finding="+state.Findings[0].ID)
+	id, _, _ := strings.Cut(findings[1], `"`)
+	w := ask(s, "GET", "/api/flows?finding="+id)
 	if !strings.Contains(w.Body.String(), `"total":`) || strings.Contains(w.Body.String(), `"total":0,`) {
 		t.Errorf("no flows of the first finding: %.200s", w.Body)
+	}
+}
+
+// TestFirstPaint says that the page comes with all that takes no click: the
+// answer, the drawing, the findings; with the diagram as it is documented as long
+// as there is no answer; and that nothing in it is markup of somebody else.
+func TestFirstPaint(t *testing.T) {
+	s := served(t, Options{Title: hostileName}, 100)
+	page := ask(s, "GET", "/").Body.String()
+	for _, want := range []string{
+		"<title>DOES NOT CONFORM · wirechart</title>", `<h1 id="headline" class="findings">✗ DOES NOT CONFORM</h1>`, "20 of 100 flows: 20 undocumented.",
+		`<svg class="drawing"`, `data-edge="agent-backup"`, "The connections that were observed", "<noscript><p", `<a href="report?format=html" download>`,
+		"&lt;script&gt;alert(1)", `<span class="v documented">✓ documented</span> 80`, "11 more",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page has no %q", want)
+		}
+	}
+	if strings.Contains(page, "<script>") || strings.ContainsAny(page, "\x1b\u202e") || strings.Contains(page, " style=") {
+		t.Error("names are markup in the page, or it has what its policy forbids")
+	}
+	early := New(Options{Title: "a test", Diagram: s.audit.Diagram})
+	early.Progress(5)
+	page = ask(early, "GET", "/").Body.String()
+	for _, want := range []string{"Reading…", "Reading: 5 packets, 0 flows", `data-version="0"`, `data-edge="agent-backup"`, "The connections that the diagram documents"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("before anything is judged the page has no %q", want)
+		}
+	}
+	if strings.Contains(page, "format=html") || strings.Contains(page, "data-finding=") {
+		t.Error("before anything is judged the page offers reports")
 	}
 }
 

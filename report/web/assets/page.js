@@ -1,13 +1,15 @@
-// The page of wirechart serve and wirechart live --web. What comes from packets
-// is set as text, never as markup. Flows stay with the server: the page asks for
-// the hundred that it shows.
+// The page of wirechart serve and wirechart live --web. The server draws it, with
+// the answer, the picture and the findings as they are; this keeps them up to
+// date and shows the flows behind them. What comes from packets is escaped there
+// and set as text here, never as markup. Flows stay with the server: the page
+// asks for the hundred that it shows.
 "use strict";
 
 const at = id => document.getElementById(id);
 const page = 100;
 const filter = {q: "", verdict: "", edge: "", component: "", finding: "", host: "", from: 0, to: 0, offset: 0};
 const signs = {documented: "✓", violation: "✗", undocumented: "!", blocked: "⊘", indeterminate: "?", ambient: "·", out_of_scope: "·"};
-let state = null, counts = {}, shown = -1, asked = 0, asking = false;
+let opener = null, counts = null, shown = "", asked = 0, asking = false;
 
 function make(name, text, attributes) {
   const e = document.createElement(name);
@@ -23,6 +25,7 @@ async function get(path) {
 }
 
 const number = n => n.toLocaleString("en");
+const count = (n, thing) => number(n) + " " + thing + (n === 1 ? "" : "s");
 const clock = ms => new Date(ms).toISOString().slice(0, 23).replace("T", " ");
 
 function size(n) {
@@ -32,49 +35,54 @@ function size(n) {
   }
 }
 
-// options fills a list to choose from, and keeps what was chosen.
-function options(id, list) {
-  const select = at(id), value = select.value;
-  select.replaceChildren(make("option", "all", {value: ""}), ...list.map(([v, text]) => make("option", text, {value: v})));
-  select.value = list.some(([v]) => v === value) ? value : "";
+// refresh takes in what the server has drawn since: it is the page itself, asked
+// for again. What somebody has chosen, opened or stands on stays.
+const drawn = ["answer", "tally", "drawing", "findings"], lists = ["verdict", "edge", "finding"];
+async function refresh() {
+  const fresh = new DOMParser().parseFromString(await (await get("./")).text(), "text/html");
+  const held = document.activeElement, key = ["edge", "component", "finding", "verdict"].find(k => held.dataset[k]);
+  const inside = key && drawn.find(id => at(id).contains(held)), open = document.querySelector("#findings details[open]") !== null;
+  document.title = fresh.title;
+  Object.assign(document.body.dataset, fresh.body.dataset);
+  for (const id of drawn) at(id).replaceChildren(...fresh.getElementById(id).childNodes);
+  if (!at("downloads").firstElementChild) at("downloads").replaceChildren(...fresh.getElementById("downloads").childNodes);
+  for (const id of lists) {
+    const value = at(id).value;
+    at(id).replaceChildren(...fresh.getElementById(id).childNodes);
+    at(id).value = value;
+    if (at(id).value !== value) at(id).value = "";
+  }
+  if (open) document.querySelector("#findings details")?.setAttribute("open", "");
+  if (inside) at(inside).querySelector("[data-" + key + "=\"" + CSS.escape(held.dataset[key]) + "\"]")?.focus();
+  await begin();
 }
 
-async function refresh() {
-  state = await (await get("api/state")).json();
-  document.title = (state.headline ? state.headline + " · " : "") + "wirechart";
-  at("title").textContent = "wirechart · " + state.title + (state.diagram ? " · " + state.diagram : "");
-  if (state.headline) {
-    at("headline").textContent = ({conforms: "✓ ", findings: "✗ ", undecided: "? "})[state.result] + state.headline;
-    at("headline").className = state.result;
-    at("sentence").textContent = state.sentence;
-  }
-  options("verdict", Object.keys(signs).filter(v => state.verdicts[v]).map(v => [v, v.replaceAll("_", " ") + " (" + number(state.verdicts[v]) + ")"]));
-  options("edge", state.edges.map(e => [e.id, e.id + " (" + e.over + ", " + e.status + ")"]));
-  options("finding", state.findings.map((f, i) => [f.id, (i + 1) + ". " + f.title]));
-  at("formats").replaceChildren(...state.formats.map(f => {
-    const item = make("li");
-    item.append(make("a", f.name, {href: "report?format=" + encodeURIComponent(f.name), download: ""}), " " + f.doc);
-    return item;
-  }));
-  for (const id of ["from", "to"]) at(id).disabled = !state.first_ms;
+// begin readies what the page was drawn with.
+async function begin() {
+  shown = document.body.dataset.version;
+  for (const id of ["from", "to"]) at(id).disabled = !+document.body.dataset.first;
   window_();
-  if (state.version > 0) {
-    const svg = new DOMParser().parseFromString(await (await get("api/drawing")).text(), "image/svg+xml").documentElement;
-    at("drawing").replaceChildren(document.importNode(svg, true));
-    mark();
-  }
-  shown = state.version;
+  mark();
   await list();
 }
 
 // window_ reads the ends of the time window and says what they are.
 function window_() {
-  if (!state || !state.first_ms) return;
-  const span = Math.max(state.last_ms - state.first_ms, 1), low = +at("from").value, high = Math.max(+at("to").value, low);
-  filter.from = low > 0 ? Math.floor(state.first_ms + span * low / 1000) : 0;
-  filter.to = high < 1000 ? Math.ceil(state.first_ms + span * high / 1000) : 0;
-  at("fromsays").textContent = clock(filter.from || state.first_ms);
-  at("tosays").textContent = clock(filter.to || state.last_ms);
+  const first = +document.body.dataset.first, last = +document.body.dataset.last;
+  if (!first) return;
+  const span = Math.max(last - first, 1), low = +at("from").value, high = Math.max(+at("to").value, low);
+  filter.from = low > 0 ? Math.floor(first + span * low / 1000) : 0;
+  filter.to = high < 1000 ? Math.ceil(first + span * high / 1000) : 0;
+  at("fromsays").textContent = clock(filter.from || first);
+  at("tosays").textContent = clock(filter.to || last);
+}
+
+// named says what is filtered by: an edge and a finding with their titles.
+function named(k) {
+  const says = lists.includes(k) && at(k).selectedOptions[0];
+  if (k === "finding" && says) return "finding " + says.textContent;
+  if (k === "edge" && says && says.dataset.says) return "edge " + filter[k] + ", " + says.dataset.says;
+  return (k === "q" ? "search" : k) + " " + filter[k].replaceAll("_", " ");
 }
 
 async function list() {
@@ -87,14 +95,15 @@ async function list() {
   at("where").textContent = answer.total ? number(answer.offset + 1) + " to " + number(answer.offset + answer.flows.length) + " of " + number(answer.total) : "none";
   at("before").disabled = answer.offset === 0;
   at("after").disabled = answer.offset + answer.flows.length >= answer.total;
-  const parts = ["component", "edge", "finding", "host", "verdict", "q"].filter(k => filter[k]).map(k => (k === "q" ? "search" : k) + " " + filter[k]);
+  const parts = ["component", "edge", "finding", "host", "verdict", "q"].filter(k => filter[k]).map(named);
   if (filter.from || filter.to) parts.push("a part of the time");
-  at("chosen").textContent = number(answer.total) + (answer.total === 1 ? " flow" : " flows") + (parts.length ? ": " + parts.join(", ") : "");
+  at("chosen").textContent = count(answer.total, "flow") + (parts.length ? ": " + parts.join(", ") : "");
+  at("clear").hidden = parts.length === 0;
 }
 
 function row(f) {
   const tr = make("tr"), id = make("td"), open = make("button", f.id ? String(f.id) : "·" + f.frame, {type: "button"}); // of a live run, flows have no number before they are settled
-  open.addEventListener("click", () => detail(f));
+  open.addEventListener("click", () => { opener = open; detail(f); });
   id.append(open);
   const verdict = make("td");
   verdict.append(make("span", signs[f.verdict] + " " + f.verdict.replaceAll("_", " "), {class: "v " + f.verdict}));
@@ -109,13 +118,13 @@ function detail(f) {
   f.says.forEach((s, i) => facts.push([i ? "" : "Because", s + " (" + f.reasons[i] + ")"]));
   at("facts").replaceChildren(...facts.flatMap(([k, v]) => [make("dt", k), make("dd", v)]));
   at("story").hidden = true;
-  at("tell").hidden = !state.explain;
+  at("tell").hidden = document.body.dataset.explain !== "true";
   at("tell").onclick = async () => {
     at("story").hidden = false;
     at("story").textContent = "Reading the captures again…";
     try { at("story").textContent = await (await get("api/explain?flow=" + f.id)).text(); } catch (e) { at("story").textContent = e.message; }
   };
-  at("evidence").hidden = !state.evidence;
+  at("evidence").hidden = document.body.dataset.evidence !== "true";
   at("evidence").href = "evidence?flow=" + f.id;
   for (const host of [f.client, f.server]) {
     const address = host.replace(/^\[(.*)\](:\d+)?$/, "$1").replace(/^([\d.]+):\d+$/, "$1");
@@ -136,13 +145,21 @@ function choose(what) {
   list().catch(complain);
 }
 
+// mark shows in the drawing, the tally and the findings what is chosen.
 function mark() {
   for (const a of at("drawing").querySelectorAll("a"))
     a.classList.toggle("chosen", filter.edge !== "" && a.dataset.edge === filter.edge || filter.component !== "" && a.dataset.component === filter.component ||
       filter.finding !== "" && a.dataset.finding === filter.finding);
+  for (const b of document.querySelectorAll("#tally button, #findings button"))
+    b.setAttribute("aria-pressed", b.dataset.verdict ? b.dataset.verdict === filter.verdict : b.dataset.finding === filter.finding);
 }
 
 function complain(e) { at("status").textContent = e.message; }
+
+// reveal brings the flows into sight where what was chosen stands above them.
+function reveal() {
+  if (at("chosen").getBoundingClientRect().bottom > innerHeight - 200) at("chosen").scrollIntoView({block: "center"});
+}
 
 at("drawing").addEventListener("click", event => {
   const a = event.target.closest("a");
@@ -150,10 +167,29 @@ at("drawing").addEventListener("click", event => {
   event.preventDefault();
   const {edge, component, finding} = a.dataset;
   choose(edge ? {edge} : component ? {component} : {finding});
+  reveal();
 });
+at("findings").addEventListener("click", event => {
+  const b = event.target.closest("button");
+  if (!b) return;
+  choose({finding: b.dataset.finding === filter.finding ? "" : b.dataset.finding});
+  reveal();
+});
+at("tally").addEventListener("click", event => {
+  const b = event.target.closest("button");
+  if (!b) return;
+  verdict(b.dataset.verdict === filter.verdict ? "" : b.dataset.verdict);
+  reveal();
+});
+function verdict(v) {
+  at("verdict").value = filter.verdict = v;
+  filter.offset = 0;
+  mark();
+  list().catch(complain);
+}
 for (const id of ["edge", "finding"]) at(id).addEventListener("change", () => choose({[id]: at(id).value}));
 at("host").addEventListener("change", () => choose({host: at("host").value.trim()}));
-at("verdict").addEventListener("change", () => { filter.verdict = at("verdict").value; filter.offset = 0; list().catch(complain); });
+at("verdict").addEventListener("change", () => verdict(at("verdict").value));
 let typing = 0;
 for (const id of ["q", "from", "to"]) at(id).addEventListener("input", () => {
   filter.q = at("q").value.trim();
@@ -171,13 +207,18 @@ at("clear").addEventListener("click", () => {
 });
 at("before").addEventListener("click", () => { filter.offset = Math.max(filter.offset - page, 0); list().catch(complain); });
 at("after").addEventListener("click", () => { filter.offset += page; list().catch(complain); });
-at("close").addEventListener("click", () => { at("detail").hidden = true; });
+function close() {
+  at("detail").hidden = true;
+  (opener && opener.isConnected ? opener : at("flows")).focus();
+}
+at("close").addEventListener("click", close);
+at("detail").addEventListener("keydown", event => { if (event.key === "Escape") close(); });
 
 // Lines light up where the number of their edge's flows has grown.
 function light(edges) {
   for (const a of at("drawing").querySelectorAll("a[data-edge]")) {
     const id = a.dataset.edge;
-    if ((edges[id] || 0) > (counts[id] || 0)) {
+    if (counts && (edges[id] || 0) > (counts[id] || 0)) { // what there was before the page is no news
       a.classList.remove("lit");
       void a.getBoundingClientRect(); // begins the animation anew
       a.classList.add("lit");
@@ -190,11 +231,12 @@ function light(edges) {
 const events = new EventSource("api/events");
 events.onmessage = async message => {
   const news = JSON.parse(message.data);
-  at("status").textContent = (news.finished ? "All read: " : "Reading: ") + number(news.packets) + " packets, " + number(news.flows) + " flows";
-  if (news.version !== shown && !asking) {
+  at("status").textContent = (news.finished ? "All read: " : "Reading: ") + count(news.packets, "packet") + ", " + count(news.flows, "flow");
+  if (String(news.version) !== shown && !asking) {
     asking = true;
     try { await refresh(); } catch (e) { complain(e); } finally { asking = false; }
   }
   light(news.edges);
 };
 events.onerror = () => { at("status").textContent = "The program does not answer any more; what is shown is the last that it said."; };
+begin().catch(complain);
