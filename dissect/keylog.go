@@ -148,6 +148,9 @@ func (k *KeyLog) add(line []byte) error {
 	if n, err := hex.Decode(random[:], name[:min(len(name), 2*len(random))]); err != nil || n != len(random) || len(name) != 2*n {
 		return errKeyLogRandom
 	}
+	// What is behind the digits is nothing of the secret: some lines were pasted
+	// with the backslash that carried a command on.
+	value = value[:len(value)-len(bytes.TrimLeft(value, "0123456789abcdefABCDEF"))]
 	secret := make([]byte, len(value)/2)
 	if _, err := hex.Decode(secret, value); err != nil {
 		return errKeyLogSecret

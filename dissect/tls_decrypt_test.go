@@ -741,6 +741,7 @@ func TestKeyLog(t *testing.T) {
 		{"CLIENT_RANDOM " + random + " " + secret48, 1, ""},
 		{"CLIENT_RANDOM " + random + " " + secret48 + "\r\nEXPORTER_SECRET " + random + " " + secret32 + "\n", 1, ""},
 		{"CLIENT_TRAFFIC_SECRET_0 " + random + " " + secret32 + "\nSERVER_TRAFFIC_SECRET_0 " + strings.Repeat("0b", 32) + " " + secret48 + "\n\x00\x00\n", 2, ""},
+		{"CLIENT_RANDOM " + random + " " + secret48 + "\\\nCLIENT_RANDOM " + random + " " + secret32 + "\\\n", 1, "2"},
 		{"RSA 0123456789abcdef " + secret48 + "\n", 0, ""},
 		{"CLIENT_RANDOM " + random + " " + secret32 + "\n", 0, "1"},
 		{"CLIENT_RANDOM " + random[1:] + " " + secret48 + "\n", 0, "1"},

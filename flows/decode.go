@@ -287,6 +287,10 @@ func (s *segment) link(t pcaps.LinkType, b []byte) Outcome {
 			return Truncated
 		}
 		return s.rawIP(b[4:]) // the family's numbers differ between systems; the version nibble does not
+	case pcaps.LinkFDDI:
+		return s.fddi(b)
+	case pcaps.LinkTokenRing:
+		return s.tokenRing(b)
 	case pcaps.LinkLinuxSLL:
 		if len(b) < 16 {
 			return Truncated
@@ -388,6 +392,48 @@ func (s *segment) llc(b []byte) Outcome {
 		return Truncated
 	}
 	return s.network(binary.BigEndian.Uint16(b[6:]), b[8:])
+}
+
+// fddi reads the header of an FDDI frame: frame control (1), destination (6),
+// source (6). Of asynchronous frames with LLC the control is 01010xxx.
+func (s *segment) fddi(b []byte) Outcome {
+	if len(b) < 13 {
+		return Truncated
+	}
+	s.srcMAC = MAC(b[7:13])
+	if b[0]&0xf8 != 0x50 {
+		return NotIP
+	}
+	return s.llc(b[13:])
+}
+
+// tokenRing reads the header of an IEEE 802.5 frame: access control (1), frame
+// control (1), destination (6), source (6), and, where the source's first bit
+// says so, the route, whose length is in its first byte.
+func (s *segment) tokenRing(b []byte) Outcome {
+	if len(b) < 14 {
+		return Truncated
+	}
+	s.srcMAC = MAC(b[8:14])
+	llc, routed := b[1]&0xc0 == 0x40, b[8]&0x80 != 0
+	s.srcMAC[0] &^= 0x80
+	if !llc {
+		return NotIP
+	}
+	if b = b[14:]; routed {
+		if len(b) < 2 {
+			return Truncated
+		}
+		n := int(b[0] & 0x1f)
+		if n < 2 {
+			return Malformed
+		}
+		if n > len(b) {
+			return Truncated
+		}
+		b = b[n:]
+	}
+	return s.llc(b)
 }
 
 // wlan reads an 802.11 data frame that is not encrypted.

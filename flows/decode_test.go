@@ -221,6 +221,27 @@ var decodeCases = []decodeCase{
 		0x18, 0x41, // DLCI in two bytes
 		0x03, 0xcc, // unnumbered information, IPv4
 	}, tcp4), plain4},
+	{"FDDI", pcaps.LinkFDDI, join([]byte{
+		0x57,                               // LLC, asynchronous
+		2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, // addresses
+		0xaa, 0xaa, 0x03, 0, 0, 0, 0x08, 0x00, // SNAP
+	}, tcp4), plain4},
+	{"FDDI station management", pcaps.LinkFDDI, join([]byte{0x41}, make([]byte, 60)), "not IP"},
+	{"Token Ring, routed", pcaps.LinkTokenRing, join([]byte{
+		0x10, 0x40, // access control; LLC
+		2, 0, 0, 0, 0, 1, 0x82, 0, 0, 0, 0, 2, // addresses; a route follows
+		0x06, 0x30, 0, 1, 0, 2, // the route
+		0xaa, 0xaa, 0x03, 0, 0, 0, 0x08, 0x00, // SNAP
+	}, tcp4), plain4},
+	{"Token Ring, not routed", pcaps.LinkTokenRing, join([]byte{
+		0x10, 0x40,
+		2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2,
+		0xaa, 0xaa, 0x03, 0, 0, 0, 0x08, 0x00,
+	}, tcp4), plain4},
+	{"Token Ring, a route of no length", pcaps.LinkTokenRing, join([]byte{
+		0x10, 0x40, 2, 0, 0, 0, 0, 1, 0x82, 0, 0, 0, 0, 2, 0, 0,
+	}, tcp4), "malformed"},
+	{"Token Ring, media access", pcaps.LinkTokenRing, join([]byte{0x10, 0x00}, make([]byte, 60)), "not IP"},
 	{"802.11 data", pcaps.LinkIEEE80211, join([]byte{
 		0x08, 0x01, // data; to the distribution system
 		0, 0, // duration

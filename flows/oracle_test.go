@@ -160,7 +160,7 @@ func compare(p *pcaps.Packet, s *segment) (what string, ok bool) {
 	case s.outcome == NotIP && s.lan && r.proto == ProtoUDP:
 		return "gopacket: the tunnel around ARP", true
 	case s.outcome == UnknownLink:
-		return "link type not ours", true // FDDI in one capture
+		return "link type not ours", true
 	case s.outcome == Malformed && version(p, s) != 4:
 		// It reads an IP header of version 5 as one of version 4.
 		return "gopacket: any IP version", true

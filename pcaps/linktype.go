@@ -10,9 +10,9 @@ type LinkType uint16
 const (
 	LinkNull       LinkType = 0   // BSD loopback: address family in the capturing host's byte order
 	LinkEthernet   LinkType = 1   //
-	LinkTokenRing  LinkType = 6   // named, not decoded
+	LinkTokenRing  LinkType = 6   //
 	LinkPPP        LinkType = 9   //
-	LinkFDDI       LinkType = 10  // named, not decoded
+	LinkFDDI       LinkType = 10  //
 	LinkRawBSD12   LinkType = 12  // raw IP, as DLT_RAW is numbered on most systems
 	LinkRawBSD14   LinkType = 14  // raw IP, as DLT_RAW is numbered on OpenBSD
 	LinkPPPHDLC    LinkType = 50  // PPP in HDLC-like framing
