@@ -144,7 +144,7 @@ func All() []Dissector {
 	return []Dissector{
 		tlsDissector, ssh, http, http2, socks, starttls, smb, rpcTCP, rpc, zmtp, quic, dtls, stun,
 		ldap, cldap, kerberosTCP, kerberosUDP, rdp, tds, dcerpc, snmp,
-		ntp, dhcp, dhcpv6, nbns, nbdgm, ssdp, wsDiscovery, syslog, radius, tftp, bittorrentTCP, bittorrentUDP,
+		ntp, dhcp, dhcpv6, nbns, nbdgm, ssdp, wsDiscovery, syslog, radius, tftp, ike, wireGuard, bittorrentTCP, bittorrentUDP,
 		bgp, vnc, telnet, mqtt, amqp, sip, redis, mongodb, elasticsearch, iscsi,
 		dnsTCP, dns, mdns, llmnr, icmp,
 	}

@@ -309,6 +309,38 @@ dcerpc.interface 04030201-0605-0807-090a-0b0c0d0e0f10
 		},
 	},
 	{
+		name:     "IKE",
+		protocol: "ike", over: UDP, ports: [2]uint16{500, 500},
+		says: []message{
+			{ToServer, ikeMessage("", 0, 33, 0x20, 34, 0x08)},
+			{ToClient, ikeMessage("", 9, 33, 0x20, 34, 0x20)},
+		},
+	},
+	{
+		name:     "IKE behind address translation, the responder asks",
+		protocol: "ike", over: UDP, ports: [2]uint16{4500, 4500},
+		says: []message{
+			{ToClient, ikeMessage("\x00\x00\x00\x00", 9, 46, 0x20, 37, 0x00)},
+			{ToServer, ikeMessage("\x00\x00\x00\x00", 9, 46, 0x20, 37, 0x28)},
+		},
+	},
+	{
+		name:     "IKE version 1",
+		protocol: "ike", over: UDP, ports: [2]uint16{500, 500},
+		says: []message{
+			{ToServer, ikeMessage("", 0, 1, 0x10, 2, 0)},
+			{ToClient, ikeMessage("", 9, 1, 0x10, 2, 0)},
+		},
+	},
+	{
+		name:     "WireGuard",
+		protocol: "wireguard", over: UDP, ports: [2]uint16{40000, 51820},
+		says: []message{
+			{ToServer, []byte("\x01\x00\x00\x00" + strings.Repeat("\x77", 144))},
+			{ToClient, []byte("\x02\x00\x00\x00" + strings.Repeat("\x88", 88))},
+		},
+	},
+	{
 		name:     "BitTorrent",
 		protocol: "bittorrent", over: TCP, ports: [2]uint16{56888, 6888},
 		says: []message{
@@ -393,6 +425,13 @@ dcerpc.interface 04030201-0605-0807-090a-0b0c0d0e0f10
 	},
 }
 
+// ikeMessage is a message with 12 bytes behind its header.
+func ikeMessage(before string, responder, payload, version, exchange, flags byte) []byte {
+	b := append([]byte(before), "initiate"...)
+	b = append(b, 0, 0, 0, 0, 0, 0, 0, responder, payload, version, exchange, flags, 0, 0, 0, 0, 0, 0, 0, 40)
+	return append(b, make([]byte, 12)...)
+}
+
 // TestNotThese delivers what resembles a protocol and is another's, or nobody's.
 func TestNotThese(t *testing.T) {
 	for _, c := range []struct {
@@ -407,6 +446,9 @@ func TestNotThese(t *testing.T) {
 		{"rdp", TCP, "\x03\x00\x00\x16\x11\xe0\x00\x00\x00\x01\x00\xc1\x02\x01\x00\xc2\x02\x01\x02\xc0\x01\x0a"}, // S7: X.224 with parameters
 		{"dcerpc", TCP, "\x05\x01\x00\x05\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"},
 		{"radius", UDP, "\x01\x07\x00\x1b" + strings.Repeat("\x5a", 16) + "\x01\x08agent"},
+		{"wireguard", UDP, "\x01\x00\x00\x00" + strings.Repeat("\x77", 145)},
+		{"ike", UDP, string(ikeMessage("", 0, 33, 0x20, 33, 0x08))},          // no such exchange
+		{"ike", UDP, string(ikeMessage("", 0, 33, 0x20, 34, 0x08)) + "more"}, // longer than it says
 		{"tftp", UDP, "\x00\x01boot.img\x00ascii\x00"},
 		{"dhcpv6", UDP, "\x01\x10\x08\x74\x00\x00\x00\x00"},
 		{"bittorrent", UDP, utpOpening + "and more"},

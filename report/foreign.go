@@ -238,7 +238,7 @@ func eveApp(app string) string {
 		return "failed"
 	case "kerberos":
 		return "krb5"
-	case "dcerpc", "http", "tls", "ssh", "smb", "dns", "nfs", "ntp", "dhcp", "quic", "rdp", "ldap", "mqtt", "snmp", "tftp", "sip", "smtp", "imap", "ftp", "rfb", "bittorrent-dht":
+	case "dcerpc", "http", "tls", "ssh", "smb", "dns", "nfs", "ntp", "dhcp", "quic", "rdp", "ldap", "mqtt", "snmp", "tftp", "sip", "smtp", "imap", "ftp", "rfb", "bittorrent-dht", "ike":
 		return app
 	case "vnc":
 		return "rfb"

@@ -1,0 +1,117 @@
+package dissect
+
+import "encoding/binary"
+
+// Tunnels that a diagram does not have hide what goes through them, so a finding
+// should name them. Only their beginnings are read; ESP itself (IP protocol 50)
+// shows nothing.
+//
+// IKE, RFC 7296 section 3.1 and RFC 2408 section 3.1, one datagram a message:
+//
+//	SPI of the initiator   8   not zero
+//	SPI of the responder   8   zero in the first message
+//	next payload           1
+//	version                1   10 or 20
+//	exchange type          1
+//	flags                  1
+//	message ID             4
+//	length                 4   of the whole message
+//
+// On port 4500 four zero bytes come before it, which tell it from ESP
+// (RFC 3948 section 2.2).
+
+const ikeHeader = 28
+
+var ike = Dissector{
+	Name:  "ike",
+	Over:  UDP,
+	Ports: []uint16{500, 4500},
+	Probe: probeIKE,
+	New:   newNamed,
+}
+
+func probeIKE(_ Dir, b []byte) Match {
+	if len(b) >= 4 && binary.BigEndian.Uint32(b) == 0 {
+		b = b[4:]
+	}
+	if len(b) > 17 && b[17] != 0x10 && b[17] != 0x20 {
+		return No
+	}
+	r := newReader(b)
+	initiator := r.be64("initiator's SPI")
+	responder := r.be64("responder's SPI")
+	payload := r.u8("next payload")
+	version := r.u8("version")
+	exchange := r.u8("exchange type")
+	flags := r.u8("flags")
+	r.be32("message ID")
+	length := int(r.be32("length"))
+	const fromInitiator = 0x08 // version 2: of the one who began the session, whoever asks now
+	switch {
+	case r.err() != nil:
+		return Maybe
+	case initiator == 0 || length < ikeHeader || len(b) > length:
+		return No
+	case version == 0x10 && (payload == 0 || flags&^7 != 0 || !isIKE1(exchange)):
+		return No
+	case version == 0x20 && (payload > 0 && payload < 33 || flags&^0x38 != 0 || exchange < 34 || exchange > 44):
+		return No
+	case len(b) < length:
+		return Maybe
+	case responder == 0, version == 0x20 && flags&fromInitiator != 0:
+		return FromClient
+	case version == 0x20:
+		return FromServer
+	}
+	return Yes
+}
+
+// isIKE1 says whether IKE version 1 has an exchange: main, authentication only,
+// aggressive, informational, transaction, quick, new group (RFC 2408 section 3.1,
+// RFC 2409 section 4).
+func isIKE1(exchange int) bool {
+	return exchange >= 2 && exchange <= 6 || exchange == 32 || exchange == 33
+}
+
+// WireGuard ("WireGuard: Next Generation Kernel Network Tunnel", section 5.4).
+// The messages that begin a session have lengths of their own:
+//
+//	type 1, three zero bytes   the initiator's   148 bytes in all
+//	type 2, three zero bytes   the answer         92 bytes in all
+//
+// Data alone, type 4, has nothing else that tells it.
+
+const (
+	wireGuardInitiation = 148
+	wireGuardResponse   = 92
+)
+
+var wireGuard = Dissector{
+	Name:  "wireguard",
+	Over:  UDP,
+	Ports: []uint16{51820},
+	Probe: probeWireGuard,
+	New:   newNamed,
+}
+
+func probeWireGuard(_ Dir, b []byte) Match {
+	for i, c := range b[:min(len(b), 4)] {
+		if i == 0 && c != 1 && c != 2 || i > 0 && c != 0 {
+			return No
+		}
+	}
+	if len(b) == 0 {
+		return Maybe
+	}
+	length, answer := wireGuardInitiation, FromClient
+	if b[0] == 2 {
+		length, answer = wireGuardResponse, FromServer
+	}
+	switch {
+	case len(b) < length:
+		return Maybe
+	case len(b) > length:
+		return No
+	}
+	return answer
+}
