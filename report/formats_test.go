@@ -291,3 +291,28 @@ func TestFormats(t *testing.T) {
 type brokenWriter struct{}
 
 func (brokenWriter) Write([]byte) (int, error) { return 0, bytes.ErrTooLarge }
+
+// TestOutages says that every report tells of an interface that went down while
+// it was captured from, and none of one that did not.
+func TestOutages(t *testing.T) {
+	for _, c := range []struct {
+		n    uint64
+		says string
+		json string
+	}{{0, "", ""}, {1, "went down once", `"outages": 1`}, {3, "went down 3 times", `"outages": 3`}} {
+		a, o := testAudit(t)
+		a.Coverage.Captures.Files = a.Coverage.Captures.Files[:1]
+		a.Coverage.Captures.Files[0].Format = "live"
+		a.Coverage.Captures.Files[0].Outages = c.n
+		for _, f := range []Format{table, wide, markdown, htmlFormat, jsonFormat} {
+			page := written(t, func(b *strings.Builder) error { return f.Audit(b, a, o) })
+			want := c.says
+			if f.Name == jsonFormat.Name {
+				want = c.json
+			}
+			if told := strings.Contains(page, "went down") || strings.Contains(page, `"outages"`); told != (c.n > 0) || !strings.Contains(page, want) {
+				t.Errorf("%s does not say %q of %d outages", f.Name, want, c.n)
+			}
+		}
+	}
+}

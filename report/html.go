@@ -507,10 +507,14 @@ func (p *htmlPage) captures(a *rules.Audit, o *Options) {
 	}
 }
 
+// fileRemarks is what the tables of captures say beside one.
 func fileRemarks(f *pcaps.FileStats) string {
 	var remarks []string
 	if f.Cut > 0 {
 		remarks = append(remarks, count(f.Cut, "frame")+" cut by the snap length")
+	}
+	if f.Outages > 0 {
+		remarks = append(remarks, outages(f)+" while capturing")
 	}
 	if d := f.Damage; d != nil {
 		remarks = append(remarks, fmt.Sprintf("damaged behind frame %d, at byte %d: %s", d.Frame, d.Offset, d.Reason))

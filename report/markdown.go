@@ -93,15 +93,8 @@ func auditMarkdown(w io.Writer, a *rules.Audit, o *Options) error {
 	doc := newCoverageDoc(&a.Coverage)
 	m.print("## Captures\n\n")
 	m.head("capture", "frames", "bytes", "first", "last", "remarks")
-	for _, c := range doc.Captures {
-		var remarks []string
-		if c.Cut > 0 {
-			remarks = append(remarks, fmt.Sprintf("%s cut by the snap length", count(c.Cut, "frame")))
-		}
-		if d := c.Damage; d != nil {
-			remarks = append(remarks, fmt.Sprintf("damaged behind frame %d, at byte %d: %s", d.Frame, d.Offset, d.Reason))
-		}
-		m.row(code(c.File), number(c.Frames), number(c.Bytes), c.First, c.Last, text(strings.Join(remarks, "; ")))
+	for i, c := range doc.Captures {
+		m.row(code(c.File), number(c.Frames), number(c.Bytes), c.First, c.Last, text(fileRemarks(&a.Coverage.Captures.Files[i])))
 	}
 	m.print(fmt.Sprintf("\n%s, of which %s in one direction only and %s begun before the capture; %s of payload missing.\n",
 		count(doc.Flows, "flow"), number(doc.OneSided), number(doc.LateStart), size(doc.Missed)))

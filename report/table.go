@@ -211,6 +211,14 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 // nothingMissing is said of captures without trouble.
 const nothingMissing = "whole frames, nothing missing, both directions"
 
+// outages says how often the interface of a live capture was gone.
+func outages(f *pcaps.FileStats) string {
+	if f.Outages == 1 {
+		return "went down once"
+	}
+	return "went down " + number(f.Outages) + " times"
+}
+
 // coverageRemarks are what a reader should know of the captures: what was
 // missing from them, and what was left out for good reasons.
 func coverageRemarks(c *rules.Coverage) (trouble, asides []string) {
@@ -231,6 +239,9 @@ func coverageRemarks(c *rules.Coverage) (trouble, asides []string) {
 				where = fmt.Sprintf("no frame could be read, byte %d", d.Offset)
 			}
 			warn("%s is damaged: %s: %s", tail(f.Name, 40), where, d.Reason)
+		}
+		if f.Outages > 0 {
+			warn("%s %s while capturing: what passed until it came back is not known", tail(f.Name, 40), outages(f))
 		}
 	}
 	if s := c.Captures; s.Dropped+s.InterfaceDropped > 0 {
