@@ -403,7 +403,11 @@ func (s *stranger) text() string {
 		over += " +" + number(uint64(n-1))
 	}
 	over = Clean(over + " ×" + number(s.flows))
-	name := clip(Clean(s.name), max(chipRoom-cells(over)-3, 12))
+	name, room := Clean(s.name), max(chipRoom-cells(over)-3, 12)
+	if addr, _, ok := strings.Cut(name, " "); ok && cells(name) > room {
+		name = addr // rather than the beginning of its name
+	}
+	name = clip(name, room)
 	if s.to {
 		return name + " → " + over
 	}

@@ -13,8 +13,8 @@ import (
 const (
 	boxWidth    = 200
 	titleRoom   = 22 // letters of a title in a box
-	noteRoom    = 30 // and of the smaller text under it
-	chipRoom    = 30 // and of an unknown host
+	noteRoom    = 28 // and of the smaller text under it
+	chipRoom    = 27 // and of an unknown host
 	titleLine   = 16
 	noteLine    = 14
 	boxPadding  = 10
@@ -23,7 +23,7 @@ const (
 	trackPitch  = 9  // between the upright parts of lines
 	boxGap      = 26 // between boxes of one column, more where lines pass
 	chipHeight  = 19 // of an unknown host
-	labelLetter = 7.2
+	labelLetter = 7.8
 	labelGap    = 16 // from a label to its box: the room of the arrow's head
 	margin      = 12
 )

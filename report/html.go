@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -61,6 +62,7 @@ const (
 	maxPagePairs    = 6
 	maxPageServices = 60
 	maxPageEvidence = 4
+	minPageIndex    = 5 // findings that get a table of contents
 )
 
 // htmlPage is everything on the page, as text.
@@ -80,6 +82,7 @@ type htmlPage struct {
 	Edges      []htmlEdge
 	EdgeTotals string
 	Findings   []htmlFinding
+	Index      []htmlFinding // the findings in a line each, where they are many
 	Baseline   string
 	Concerns   []htmlFinding
 	Choices    []htmlChoice
@@ -95,6 +98,7 @@ type htmlPage struct {
 	Asides     []string
 	Sources    []htmlSource
 	Parts      []fact
+	Trials     string
 	Notes      []string
 	Version    string
 	Command    string
@@ -134,6 +138,7 @@ type htmlFinding struct {
 	Clients, Servers, EdgeWord, EdgeID, EdgeAt    string
 	Example                                       string
 	File, Frame, Says, Matters, Do, Reason, Proof string
+	Count                                         string
 }
 
 type htmlChoice struct{ Client, Pinged, Used, Closest string }
@@ -164,6 +169,7 @@ func newHTMLPage(a *rules.Audit, o *Options) *htmlPage {
 		Headline: map[Result]string{Conforms: "Conforms", Findings: "Does not conform", Undecided: "Undecided"}[ResultOf(a)],
 		Sentence: Clean(capital(sentence)),
 		Diagram:  Clean(diagramTitle(a.Diagram)),
+		Trials:   rules.InferenceTrials,
 		Version:  "unknown",
 	}
 	if a.Baseline != nil { // what is known already still does not conform
@@ -192,6 +198,9 @@ func newHTMLPage(a *rules.Audit, o *Options) *htmlPage {
 	for i := range a.Findings {
 		p.Findings = append(p.Findings, newHTMLFinding(i+1, &a.Findings[i], o))
 	}
+	if len(p.Findings) >= minPageIndex {
+		p.Index = p.Findings
+	}
 	for i := range a.Concerns {
 		p.Concerns = append(p.Concerns, newHTMLFinding(i+1, &a.Concerns[i], o))
 	}
@@ -203,8 +212,8 @@ func newHTMLPage(a *rules.Audit, o *Options) *htmlPage {
 	p.usages(a, o)
 	p.Timeline = newTimeline(a)
 	p.captures(a, o)
-	for _, note := range a.Notes {
-		p.Notes = append(p.Notes, Clean(note))
+	for _, note := range a.Notes { // the page tells of the trials once
+		p.Notes = append(p.Notes, Clean(strings.TrimSuffix(note, " "+rules.InferenceTrials)))
 	}
 	if v := o.Provenance; v != nil {
 		p.Version, p.Command = Clean(v.Version), Clean(v.Command)
@@ -225,7 +234,7 @@ func baselineSays(a *rules.Audit) string {
 func (p *htmlPage) facts(a *rules.Audit) {
 	c := &a.Coverage
 	if c.First != 0 {
-		p.Facts = append(p.Facts, fact{"Period", minute(c.First) + " to " + minute(c.Last) + " (" + span(c.Last-c.First) + ")"})
+		p.Facts = append(p.Facts, fact{"Period", period(c.First, c.Last) + " (" + span(c.Last-c.First) + ")"})
 	}
 	var frames, bytes uint64
 	for i := range c.Captures.Files {
@@ -269,14 +278,17 @@ func (p *htmlPage) components(a *rules.Audit, o *Options) {
 				}
 				role := htmlRole{Host: h.Addr.String(), Name: Clean(h.Name), Sure: percent(h, r)}
 				for _, e := range r.Because[:min(len(r.Because), maxPageEvidence)] {
+					if h.Pinned && e.Frame.Number() == 0 {
+						continue // no more than that it is given
+					}
 					s := Clean(e.Says)
 					if at := text.o.place(e.Frame); at != "" {
 						s += " (" + Clean(at) + ")"
 					}
 					role.Because = append(role.Because, s)
 				}
-				if h.Pinned && len(role.Because) == 0 {
-					role.Because = []string{"the inventory says so"}
+				if h.Pinned {
+					role.Sure = "given by the inventory"
 				}
 				x.Hosts = append(x.Hosts, role)
 			}
@@ -295,9 +307,10 @@ func (p *htmlPage) edges(a *rules.Audit, o *Options) {
 		e := &a.Edges[i]
 		states[e.Status]++
 		sign, _ := edgeMark(e.Status)
+		names := serviceNames(e.Edge)
 		x := htmlEdge{
 			ID: e.Edge.ID, Title: Clean(e.Edge.Title), Class: className(e.Status.String()), Sign: sign, State: e.Status.String(),
-			From: "not stated", To: componentIDs(e.Edge.To), Over: Clean(strings.Join(serviceNames(e.Edge), ", ")),
+			From: "not stated", To: componentIDs(e.Edge.To), Over: Clean(strings.Join(names, ", ")),
 			Why: Clean(capital(e.Why)), Reading: Clean(e.Edge.OurReading), At: Clean(edgeAt(e.Edge)), Source: Clean(e.Edge.Source),
 		}
 		if len(e.Edge.From) > 0 {
@@ -343,7 +356,11 @@ func (p *htmlPage) edges(a *rules.Audit, o *Options) {
 				break
 			}
 			h := &e.Pairs[k]
-			x.Pairs = append(x.Pairs, h.Client.String()+" → "+h.Server.String()+" "+h.Service()+", "+count(h.Count().Flows, "flow"))
+			s := h.Client.String() + " → " + h.Server.String()
+			if len(names) != 1 || h.Service() != names[0] { // an edge of one service has said it
+				s += " " + h.Service()
+			}
+			x.Pairs = append(x.Pairs, s+", "+count(h.Count().Flows, "flow"))
 		}
 		p.Edges = append(p.Edges, x)
 	}
@@ -360,7 +377,7 @@ func newHTMLFinding(n int, f *rules.Finding, o *Options) htmlFinding {
 	what, says := told(f)
 	x := htmlFinding{
 		Number: n, ID: f.ID, Class: kindClass(f.Kind), Sign: kindSign(f.Kind), Kind: kindWord(f.Kind), Severity: f.Severity.String(),
-		From: Clean(f.From), To: Clean(f.To), Service: Clean(f.Service), Flows: count(f.Flows, "flow") + ", " + size(f.Bytes),
+		From: Clean(f.From), To: Clean(f.To), Service: Clean(f.Service), Flows: count(f.Flows, "flow") + ", " + size(f.Bytes), Count: number(f.Flows),
 		Period: period(f.First, f.Last), What: Clean(what), Says: Clean(says),
 		Clients: addresses(f.Clients), Servers: addresses(f.Servers),
 		Example: end(f.Example.Client) + " > " + end(f.Example.Server), Matters: matters(f), Do: Clean(f.Do), Reason: f.Reason.String(),
@@ -372,7 +389,7 @@ func newHTMLFinding(n int, f *rules.Finding, o *Options) htmlFinding {
 		}
 	}
 	if f.Example.Frame.Number() > 0 {
-		x.File, x.Frame = Clean(o.file(f.Example.Frame)), number(f.Example.Frame.Number())
+		x.File, x.Frame = Clean(o.shortName(f.Example.Frame.File())), strconv.FormatUint(f.Example.Frame.Number(), 10)
 	}
 	x.Proof = "wirechart explain CAPTURE --finding " + f.ID
 	return x

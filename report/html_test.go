@@ -97,11 +97,11 @@ func TestHTMLParts(t *testing.T) {
 	page := written(t, func(b *strings.Builder) error { return htmlFormat.Audit(b, a, o) })
 	at := 0
 	for _, want := range []string{
-		"Does not conform", "28 of 160 flows: 3 violations, 24 undocumented, 1 blocked.", "2026-11-23 01:39 UTC to 2026-11-23 02:30 UTC",
+		"Does not conform", "28 of 160 flows: 3 violations, 24 undocumented, 1 blocked.", "2026-11-23 01:39:11 to 02:30:51 UTC",
 		">As documented<", ">As observed<", "✗ tcp/7780 ×12",
 		`<h2 id="components">`, "answers ZMTP CURVE on 7780 for 5 clients (monday.pcapng:41)",
 		`<h2 id="edges">`, `id="edge-agent-messages"`, "vendor-page, management server",
-		`<h2 id="findings">`, `id="finding-1"`, "captures/monday.pcapng, frame 2,044", "Anyone on the path can read", `id="finding-3"`, `id="concerns"`, "SMB1 was spoken",
+		`<h2 id="findings">`, `id="finding-1"`, "monday.pcapng, frame 2044", "Anyone on the path can read", `id="finding-3"`, `id="concerns"`, "SMB1 was spoken",
 		`<h2 id="hosts">`, "ms.backup.example", `<h2 id="timeline">`, `<h2 id="quality">`, "captured in one direction only",
 		`<h2 id="sources">`, "Network connection diagram for Acronis Cyber Protect", `<h2 id="method">`, "986",
 		`<h2 id="appendix">`, "wirechart 1.2.3", "wirechart audit &#39;a b.pcap&#39;", a.Diagram.Revision(), "aaaa1111", "not computed: standard input", "Signed off",

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,6 +44,9 @@ const (
 	rowHeight     = 34
 	findingHeight = 15
 	maxBars       = 30
+
+	timelineWords  = 56  // letters of what a finding is about
+	timelineLetter = 6.8 // how wide one is
 )
 
 // newTimeline draws a.Detail; nil when nothing has a time.
@@ -93,19 +97,36 @@ func newTimeline(a *rules.Audit) *timelineView {
 		}
 		f := &a.Findings[i]
 		x := at(f.First)
-		b := timelineBar{Class: kindClass(f.Kind), Label: "finding " + number(uint64(i+1)), Href: fmt.Sprintf("finding-%d", i+1),
+		b := timelineBar{Class: kindClass(f.Kind), Href: fmt.Sprintf("finding-%d", i+1),
 			Says: Clean(fmt.Sprintf("Finding %d: %s, %s to %s %s, %s", i+1, kindWord(f.Kind), f.From, f.To, f.Service, period(f.First, f.Last))),
 			X:    x, W: max(at(f.Last)-x, 4), Y: y}
-		b.TextX, b.Anchor = b.X+b.W+5, "start"
-		if b.TextX > timelineRight-80 {
-			b.TextX, b.Anchor = b.X-5, "end"
-		}
+		b.label(i+1, Clean(f.From+" → "+f.To+" "+f.Service))
 		v.Findings = append(v.Findings, b)
 		y += findingHeight
 	}
 	v.ticks(first, last, at)
 	v.Height = y + 24
 	return v
+}
+
+// label writes the number of a finding and what it is about beside its bar, to
+// the right where there is room, else to the left, and the number alone where
+// the bar is too long for either.
+func (b *timelineBar) label(n int, about string) {
+	number := strconv.Itoa(n)
+	b.Label = number + "  " + clip(about, timelineWords)
+	room := int(timelineLetter * float64(cells(b.Label)))
+	b.TextX, b.Anchor = b.X+b.W+5, "start"
+	if b.TextX+room <= timelineRight {
+		return
+	}
+	if b.X-5-room < timelineLeft {
+		b.Label = number
+		if b.X+b.W+5 < timelineRight-20 {
+			return
+		}
+	}
+	b.TextX, b.Anchor = b.X-5, "end"
 }
 
 // ticks marks at most eight times, at steps that people count in.

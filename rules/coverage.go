@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"math/bits"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -16,11 +17,19 @@ func (t *Tally) edgeState(i int, cov *Coverage) EdgeState {
 	s.Status = StatusOf(c.verdicts[:])
 	if s.Status != EdgeNotSeen {
 		s.CouldShow = true
-		s.Example = c.client.String() + " > " + c.server.String()
+		s.Example = endText(c.client) + " > " + endText(c.server)
 		return s
 	}
 	s.CouldShow, s.Why = t.couldShow(&t.p.edges[i], cov)
 	return s
+}
+
+// endText is one end of a flow; those of ICMP have no port.
+func endText(end netip.AddrPort) string {
+	if end.Port() == 0 {
+		return end.Addr().String()
+	}
+	return end.String()
 }
 
 // StatusOf is the state of an edge by its flows: counts by Kind.
@@ -159,8 +168,8 @@ func (p *Policy) titles(m mask) string {
 	return strings.Join(ids, " or ")
 }
 
-// inferenceTrials is how the inference fared where the truth was known; docs/client-authentication.md has the trials.
-const inferenceTrials = "In trials with eight TLS libraries all of 986 full handshakes were told rightly; of 56 more, whose client pads its records to blocks, 44 rightly and 12 not at all."
+// InferenceTrials is how the inference fared where the truth was known; docs/client-authentication.md has the trials.
+const InferenceTrials = "In trials with eight TLS libraries all of 986 full handshakes were told rightly; of 56 more, whose client pads its records to blocks, 44 rightly and 12 not at all."
 
 // notes is what the reader should know about the method and its limits. What
 // the captures lack is not among them: the Coverage has it.
@@ -178,7 +187,7 @@ func (t *Tally) notes(cov *Coverage) []string {
 		if t.lessSure > 0 {
 			unsure = fmt.Sprintf(", less surely for %d of them, on which no verdict rests", t.lessSure)
 		}
-		note("Client certificates in TLS 1.3 were inferred from record sizes for %s%s. %s", connections, unsure, inferenceTrials)
+		note("Client certificates in TLS 1.3 were inferred from record sizes for %s%s. %s", connections, unsure, InferenceTrials)
 	}
 	for _, h := range t.p.order {
 		if r, ok := h.learnedRange(); ok && h.roles != 0 {
