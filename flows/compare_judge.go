@@ -52,7 +52,7 @@ func (x *Crossing) first(side Side) Moment {
 	switch a, b := p.First[ToServer], p.First[ToClient]; {
 	case a.Frame == 0:
 		return b
-	case b.Frame == 0 || a.Frame < b.Frame:
+	case b.Frame == 0 || a.Time < b.Time || a.Time == b.Time && a.Frame < b.Frame:
 		return a
 	default:
 		return b

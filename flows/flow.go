@@ -157,6 +157,12 @@ type TCP struct {
 	// ended it.
 	LongestIdle      int64
 	LongestIdleFrame pcaps.FrameID
+
+	// The packets of these frames counted among those of the flow, from 1 on.
+	// Which came first can be told by that alone: the frames may be of captures
+	// that were made side by side.
+	DataNth, StalledNth      [2]uint32
+	LongestIdleNth, ResetNth uint32
 }
 
 // ResetBy says which end sent the first RST.

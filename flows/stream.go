@@ -207,7 +207,7 @@ func (t *Table) conclude(r *record, x *extra) {
 	}
 	// The earlier of the two directions first, as far as that can be told.
 	first := 0
-	if held := &x.seldom().held; len(held[0]) > 0 && len(held[1]) > 0 && held[1][0].frame < held[0][0].frame {
+	if held := &x.seldom().held; len(held[0]) > 0 && len(held[1]) > 0 && held[1][0].time < held[0][0].time {
 		first = 1
 	}
 	t.release(r, x, first, true)

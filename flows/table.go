@@ -151,9 +151,12 @@ type rare struct {
 	missed          [2]uint64 // bytes of holes that had to be forgotten
 	retransmitted   [2]uint32
 	outOfOrder      [2]uint32
+	resetFrame      pcaps.FrameID // where the record's resetAfter is resetFar
 	unansweredFrame [2]pcaps.FrameID
+	unansweredNth   [2]uint32 // as tcpTrack.seen counts
 	stalled         [2]uint32 // the most that tcpTrack.unanswered was
 	stalledFrame    [2]pcaps.FrameID
+	stalledNth      [2]uint32
 	back            [2]uint32 // the lowest place that was sent again in the run at hand
 	stalledAt       [2]hole   // what was sent again last in that run
 	sacked          [2]uint32 // shortest run of bytes that the other end had behind sackedFrom

@@ -41,8 +41,11 @@ type tcpDetail struct {
 
 	synackFrame pcaps.FrameID
 	idleFrame   pcaps.FrameID
-	resetFrame  pcaps.FrameID // where the record's resetAfter is resetFar
 	dataFrame   [2]pcaps.FrameID
+
+	// The same packets counted as tcpTrack.seen counts.
+	idleNth, resetNth uint32
+	dataNth           [2]uint32
 }
 
 // resetFar says that the first RST is too many frames away to be counted.
@@ -98,7 +101,7 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 		if after := uint64(frame) - uint64(o.frame); after < resetFar {
 			o.resetAfter = uint32(after)
 		} else if r.extra != 0 { // in another file
-			t.extra(r).tcp.resetFrame = frame
+			t.extra(r).rarely().resetFrame = frame
 		}
 		if t.oddReset(r, o, s, end) {
 			r.bits |= bitOddReset
@@ -130,6 +133,9 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 		t.start(r, c, s, end)
 	}
 	c.seen++
+	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
+		t.extra(r).tcp.resetNth = c.seen
+	}
 	if n := r.packets[end]; n <= 2 {
 		x := t.extra(r)
 		x.tcp.early[end][n-1] = s.signature()
@@ -150,7 +156,8 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 	// A silence while something waits for its acknowledgement is no idleness.
 	if idle := now - r.last; idle > max(int64(c.idle)*1e6, leastIdle) && c.spoke[0] && c.spoke[1] && !c.waits(0) && !c.waits(1) {
 		c.idle = uint32(min(idle/1e6, 1<<32-1))
-		t.extra(r).tcp.idleFrame = frame
+		d := &t.extra(r).tcp
+		d.idleFrame, d.idleNth = frame, c.seen
 	}
 	// What was acknowledged.
 	if flags&(flagACK|flagRST) == flagACK {
@@ -367,7 +374,7 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 	if n > 0 && !c.spoke[end] {
 		d := &t.extra(r).tcp
 		c.spoke[end], c.dataSeq[end] = true, seq
-		d.dataFrame[end] = frame
+		d.dataFrame[end], d.dataNth[end] = frame, c.seen
 		if c.late { // what came before is unknown anyway: this is where reading begins
 			c.next[end], c.stream[end] = seq, seq
 		}
@@ -408,7 +415,7 @@ func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.Fram
 		return // a probe of a closed window, which is answered by saying so again
 	}
 	if c.unanswered[end] == 0 {
-		d.unansweredFrame[end] = frame
+		d.unansweredFrame[end], d.unansweredNth[end] = frame, c.seen
 	}
 	// What counts is how often the sender went back to the same place: many
 	// segments behind it may be sent again in one go.
@@ -418,7 +425,7 @@ func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.Fram
 	d.back[end] = h.low
 	c.unanswered[end]++
 	if c.unanswered[end] > d.stalled[end] {
-		d.stalled[end], d.stalledFrame[end] = c.unanswered[end], d.unansweredFrame[end]
+		d.stalled[end], d.stalledFrame[end], d.stalledNth[end] = c.unanswered[end], d.unansweredFrame[end], d.unansweredNth[end]
 		d.stalledAt[end] = h
 	}
 }
@@ -617,7 +624,7 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 		case o.resetAfter != resetFar:
 			c.ResetFrame = o.frame + pcaps.FrameID(o.resetAfter)
 		case x != nil:
-			c.ResetFrame = x.tcp.resetFrame
+			c.ResetFrame = x.seldom().resetFrame
 		}
 	}
 	if x == nil || t.track(r).seen == 0 {
@@ -636,16 +643,18 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 	c.SYNs, c.SYNACKs, c.Acked, c.RTT = d.syns, d.synacks, k.shook, d.rtt
 	c.SYNACKFrame = d.synackFrame
 	c.LongestIdle, c.LongestIdleFrame = int64(k.idle)*1e6, d.idleFrame
+	c.LongestIdleNth, c.ResetNth = d.idleNth, d.resetNth
+	unanswered := uint32(0)
 	for end := range 2 {
 		dir := r.dir(end)
-		c.DataFrame[dir] = d.dataFrame[end]
+		c.DataFrame[dir], c.DataNth[dir] = d.dataFrame[end], d.dataNth[end]
 		c.AckedData[dir] = k.answered[end]
 		c.Unanswered[dir] = k.unanswered[end]
-		if k.unanswered[end] > 0 && (c.UnansweredFrame == 0 || odd.unansweredFrame[end] < c.UnansweredFrame) {
-			c.UnansweredFrame = odd.unansweredFrame[end]
+		if k.unanswered[end] > 0 && (c.UnansweredFrame == 0 || odd.unansweredNth[end] < unanswered) {
+			c.UnansweredFrame, unanswered = odd.unansweredFrame[end], odd.unansweredNth[end]
 		}
 		c.TTL[dir] = x.ttl[end]
-		c.Stalled[dir], c.StalledFrame[dir] = odd.stalled[end], odd.stalledFrame[end]
+		c.Stalled[dir], c.StalledFrame[dir], c.StalledNth[dir] = odd.stalled[end], odd.stalledFrame[end], odd.stalledNth[end]
 		stuck := odd.stalledAt[end]
 		c.LargeLost[dir] = odd.sacked[end] > 0 && odd.sackedFrom[end] == stuck.low && odd.sacked[end] < stuck.high-stuck.low
 		c.Unseen[dir] = k.acking[1-end] && k.known[end] && int32(k.acked[1-end]-k.next[end]) > 0

@@ -119,7 +119,7 @@ func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 	if f.OneSided() {
 		return diagnosis{} // the silence may be the capture's
 	}
-	stalled, stalledFrame := stalls(f)
+	stalled, stalledFrame, nth := stalls(f)
 	lost := stalled[0] || stalled[1]
 	icmp, icmpFrame := icmpReason(f)
 	switch {
@@ -140,7 +140,7 @@ func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 			d := found(RSTOnClientHello, t.ResetFrame)
 			d.more = p.resetter(f)
 			return d
-		case stalled[0] && (!spoke[1] || t.DataFrame[1] > t.StalledFrame[0]) && t.StalledFrame[0] > t.DataFrame[0]:
+		case stalled[0] && (!spoke[1] || t.DataNth[1] > t.StalledNth[0]) && t.StalledNth[0] > t.DataNth[0]:
 			d := found(ClientHelloDropped, t.DataFrame[0])
 			d.more = Because{Reason: icmp, Frame: icmpFrame}
 			return d
@@ -167,12 +167,12 @@ func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 			d.Saw = bothAgain
 		}
 	case strange:
-		d = found(EstablishedThenDropped, t.ResetFrame)
+		d, nth = found(EstablishedThenDropped, t.ResetFrame), t.ResetNth
 		d.more = p.resetter(f)
 	default:
 		return d
 	}
-	if idle && d.Frame >= t.LongestIdleFrame {
+	if idle && nth >= t.LongestIdleNth {
 		d.Reason = IdleConnectionKilled
 	}
 	return d
@@ -280,17 +280,17 @@ func (h *host) listen(f *flows.Flow, from dissect.Dir) {
 
 // stalls says in which directions data was sent again and again without any
 // answer, and the first frame of that.
-func stalls(f *flows.Flow) (stalled [2]bool, frame pcaps.FrameID) {
+func stalls(f *flows.Flow) (stalled [2]bool, frame pcaps.FrameID, nth uint32) {
 	for d := range stalled {
 		if f.TCP.Stalled[d] < stallRepeats {
 			continue
 		}
 		stalled[d] = true
-		if at := f.TCP.StalledFrame[d]; frame == 0 || at < frame {
-			frame = at
+		if at := f.TCP.StalledNth[d]; frame == 0 || at < nth {
+			frame, nth = f.TCP.StalledFrame[d], at
 		}
 	}
-	return stalled, frame
+	return stalled, frame, nth
 }
 
 // stallRepeats is how often the same data must have been sent again without an

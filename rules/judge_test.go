@@ -66,6 +66,13 @@ func flow(client netip.Addr, server netip.Addr, port uint16, options ...func(*fl
 	for _, o := range options {
 		o(f)
 	}
+	// All frames are the flow's own.
+	nth := func(frame pcaps.FrameID) uint32 { return uint32(frame.Number()) - uint32(f.Frame.Number()) + 1 }
+	t := &f.TCP
+	for d := range 2 {
+		t.DataNth[d], t.StalledNth[d] = nth(t.DataFrame[d]), nth(t.StalledFrame[d])
+	}
+	t.LongestIdleNth, t.ResetNth = nth(t.LongestIdleFrame), nth(t.ResetFrame)
 	return f
 }
 

@@ -100,6 +100,17 @@ var messes = []struct {
 		}
 		return files
 	}},
+	{"each direction tapped into a file of its own", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		files := make([][]taken, 2)
+		for _, f := range frames {
+			up := 0
+			if f.isIPv4() && bytes.Compare(f.data[atIP+12:atIP+16], f.data[atIP+16:atIP+20]) > 0 {
+				up = 1
+			}
+			files[up] = append(files[up], f)
+		}
+		return files
+	}},
 	{"mirrored on the way in and out", false, func(frames []taken, _ *rand.Rand) [][]taken {
 		var out []taken
 		for _, f := range frames {
