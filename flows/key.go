@@ -30,22 +30,27 @@ func (s *segment) setKey(seed uint64) {
 	s.hash = k.hash(seed)
 }
 
-// hash mixes the key with two multiplications, seeded so that nobody can choose
-// addresses that collide. The seed never shows: no output depends on the order
-// of the index.
+// hash mixes the key by multiplications, seeded so that nobody can choose
+// addresses that collide: each half of an IPv6 address is hidden by another part
+// of the seed before it meets another. The seed never shows: no output depends on
+// the order of the index.
 func (k *key) hash(seed uint64) uint32 {
 	const m1, m2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
+	y := uint64(k.aPort)<<32 | uint64(k.bPort)<<16 | uint64(k.proto)
 	if !k.v6 {
 		// All of it fits into the two factors.
 		x := k.a.lo<<32 | k.b.lo
-		y := uint64(k.aPort)<<32 | uint64(k.bPort)<<16 | uint64(k.proto)
-		hi, lo := bits.Mul64(x^seed, y^m2^bits.RotateLeft64(seed, 32))
-		hi, lo = bits.Mul64(hi^lo, m1)
-		return uint32(hi ^ lo)
+		h := product(product(x^seed, y^m2^bits.RotateLeft64(seed, 32)), m1)
+		return uint32(h)
 	}
-	x := k.a.lo ^ bits.RotateLeft64(k.a.hi, 17) ^ seed
-	y := k.b.lo ^ bits.RotateLeft64(k.b.hi, 29) ^ uint64(k.aPort)<<32 ^ uint64(k.bPort)<<48 ^ uint64(k.proto)<<40
-	hi, lo := bits.Mul64(x^m1, y^m2^seed>>32)
-	hi, lo = bits.Mul64(hi^lo^y, m1)
-	return uint32(hi ^ lo)
+	a := product(k.a.hi^seed, k.a.lo^m1^bits.RotateLeft64(seed, 16))
+	b := product(k.b.hi^m2^bits.RotateLeft64(seed, 32), k.b.lo^bits.RotateLeft64(seed, 48))
+	h := product(product(a^y, b^bits.RotateLeft64(a, 32)^m2), m1)
+	return uint32(h)
+}
+
+// product folds the two halves of a product.
+func product(a, b uint64) uint64 {
+	hi, lo := bits.Mul64(a, b)
+	return hi ^ lo
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -159,5 +160,10 @@ func TestTimeline(t *testing.T) {
 		if v.Ticks[i].X <= v.Ticks[i-1].X {
 			t.Errorf("ticks %+v", v.Ticks)
 		}
+	}
+	// A damaged time stamp may name the last moment that can be told.
+	a.Coverage.Last = math.MaxInt64
+	if v = newTimeline(a); len(v.Ticks) > 8 {
+		t.Errorf("%d ticks", len(v.Ticks))
 	}
 }

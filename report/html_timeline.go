@@ -151,7 +151,11 @@ func (v *timelineView) ticks(first, last int64, at func(int64) int) {
 	case last-first > int64(24*time.Hour):
 		layout = "01-02 15:04"
 	}
-	for t := first - first%step + step; t < last; t += step {
+	for i := int64(1); i <= 9; i++ { // counted: a time that somebody made up may lie at the end of what can be said
+		t := first - first%step + i*step
+		if t < first || t >= last {
+			break
+		}
 		v.Ticks = append(v.Ticks, timelineTick{at(t), time.Unix(0, t).UTC().Format(layout), "middle"})
 	}
 }

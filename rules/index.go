@@ -54,7 +54,7 @@ func (x *index) place(v uint64) {
 // hashOf mixes two numbers and a seed, so that nobody can choose addresses that
 // collide. What it gives never shows: no output follows the order of an index.
 func hashOf(a, b, seed uint64) uint32 {
-	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15^seed, b^0xd6e8feb86659fd93)
+	hi, lo := bits.Mul64(a^0x9e3779b97f4a7c15^seed, b^0xd6e8feb86659fd93^bits.RotateLeft64(seed, 32))
 	hi, lo = bits.Mul64(hi^lo^a, 0x9e3779b97f4a7c15^seed)
 	return uint32(hi ^ lo)
 }
