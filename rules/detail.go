@@ -3,6 +3,7 @@ package rules
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"wirechart/flows"
 	"wirechart/pcaps"
@@ -75,7 +76,7 @@ func (d *detail) add(f *flows.Flow, v *Verdict, bytes uint64) {
 		u.Verdicts[v.Kind].add(bytes)
 		switch {
 		case u.App == "":
-			u.App = f.App
+			u.App = strings.Clone(f.App)
 		case f.App != "" && u.App != f.App:
 			u.App = "…"
 		}
@@ -97,8 +98,12 @@ func use(list *[]Usage, at map[usageKey]int, k usageKey, f *flows.Flow) *Usage {
 			return nil
 		}
 		i = len(*list)
+		app := strings.Clone(f.App) // or all that was learned of the flow would be kept with it
+		if k.app != "" {
+			k.app = app
+		}
 		at[k] = i
-		*list = append(*list, Usage{Proto: k.proto, Port: k.port, App: f.App, Frame: f.Frame})
+		*list = append(*list, Usage{Proto: k.proto, Port: k.port, App: app, Frame: f.Frame})
 	}
 	return &(*list)[i]
 }

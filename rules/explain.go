@@ -111,7 +111,7 @@ func (p *Policy) Unknowns(f *flows.Flow, v *Verdict, checks []Check) []Unknown {
 func (t *Tally) Counted() []string {
 	ids := make([]string, 0, len(t.counted))
 	for _, g := range t.counted {
-		ids = append(ids, t.finding(g).ID)
+		ids = append(ids, g.id)
 	}
 	return ids
 }

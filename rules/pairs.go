@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"wirechart/dissect"
 	"wirechart/flows"
@@ -116,7 +117,7 @@ func (p *HostPair) add(f *flows.Flow, kind Kind, bytes uint64) {
 	if f.App != "" {
 		for i := range p.apps {
 			if p.apps[i] == "" {
-				p.apps[i] = f.App
+				p.apps[i] = strings.Clone(f.App) // or all that was learned of the flow would be kept with it
 			}
 			if p.apps[i] == f.App {
 				break

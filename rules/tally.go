@@ -73,6 +73,7 @@ type groupKey struct {
 
 type group struct {
 	key         groupKey
+	id          string // of its finding
 	count       Count
 	first, last int64
 	clients     []netip.Addr
@@ -239,7 +240,7 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 				saw = Answered(f, &f.ICMP[i])
 			}
 		}
-		g = &group{key: k, first: f.Start, saw: saw, cause: cause(v), advice: advice(b), example: Example{Client: f.Client, Server: f.Server, Frame: frame}}
+		g = &group{key: k, id: t.findingID(&k), first: f.Start, saw: saw, cause: cause(v), advice: advice(b), example: Example{Client: f.Client, Server: f.Server, Frame: frame}}
 		t.groups[k] = g
 		t.order = append(t.order, g)
 	}
@@ -375,19 +376,12 @@ func moreSerious(a, b Finding) int {
 
 func (t *Tally) finding(g *group) Finding {
 	k := &g.key
+	from, to, service := t.ends(k)
 	f := Finding{
-		Kind: k.kind, Severity: k.reason.Severity(), Reason: k.reason, Edge: k.edge,
-		From: t.side(k.from, k.fromAddr, k.edge, true), To: t.side(k.to, k.toAddr, k.edge, false),
-		Service: serviceName(k.proto, k.port, false),
-		Flows:   g.count.Flows, Bytes: g.count.Bytes, First: g.first, Last: g.last,
+		ID: g.id, Kind: k.kind, Severity: k.reason.Severity(), Reason: k.reason, Edge: k.edge, From: from, To: to, Service: service,
+		Flows: g.count.Flows, Bytes: g.count.Bytes, First: g.first, Last: g.last,
 		Clients: g.clients, Servers: g.servers, Example: g.example, Pairs: t.named(g.pairs.sorted()), MorePairs: g.pairs.more,
 		Do: capital(k.reason.Do()) + ".",
-	}
-	switch {
-	case k.manyPorts:
-		f.Service = protoName(k.proto) + "/many"
-	case k.anyDynamic:
-		f.Service = protoName(k.proto) + "/dynamic"
 	}
 	f.Example.Says = says(k.reason, g.saw)
 	f.Title = fmt.Sprintf("%s to %s at %s: %s.", f.From, f.To, f.Service, k.reason.Explain())
@@ -410,8 +404,20 @@ func (t *Tally) finding(g *group) Finding {
 		}
 		f.Do += " " + idleTimeout(f.IdleLived, f.IdleKilled)
 	}
-	f.ID = findingID(&f, k.concern)
 	return f
+}
+
+// ends names what a finding is between, and the service.
+func (t *Tally) ends(k *groupKey) (from, to, service string) {
+	switch {
+	case k.manyPorts:
+		service = protoName(k.proto) + "/many"
+	case k.anyDynamic:
+		service = protoName(k.proto) + "/dynamic"
+	default:
+		service = serviceName(k.proto, k.port, false)
+	}
+	return t.side(k.from, k.fromAddr, k.edge, true), t.side(k.to, k.toAddr, k.edge, false), service
 }
 
 // idleTimeout says between which silences the timeout of the device on the path
@@ -492,13 +498,14 @@ func (t *Tally) side(roles mask, addr netip.Addr, e *Edge, from bool) string {
 
 // findingID is the same for the same finding in every audit: it depends on
 // what was found, and not on when or how often.
-func findingID(f *Finding, concern bool) string {
+func (t *Tally) findingID(k *groupKey) string {
 	h := fnv.New64a()
 	edge := ""
-	if f.Edge != nil {
-		edge = f.Edge.ID
+	if k.edge != nil {
+		edge = k.edge.ID
 	}
-	fmt.Fprintf(h, "%t|%s|%s|%s|%s|%s|%s", concern, f.Kind, f.Reason, edge, f.From, f.To, f.Service)
+	from, to, service := t.ends(k)
+	fmt.Fprintf(h, "%t|%s|%s|%s|%s|%s|%s", k.concern, k.kind, k.reason, edge, from, to, service)
 	return fmt.Sprintf("%010x", h.Sum64()>>24)
 }
 

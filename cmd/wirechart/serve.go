@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -139,6 +140,9 @@ func runServe(cmd *cobra.Command, o *options, w *webOptions, args []string) erro
 		return err
 	}
 	server.Show(tally.Audit(cov), out.options, true)
+	// From here on it waits; what reading took is given back.
+	debug.SetGCPercent(100)
+	debug.FreeOSMemory()
 	return <-served
 }
 

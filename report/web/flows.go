@@ -1,6 +1,7 @@
 package web
 
 import (
+	"math"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -14,44 +15,125 @@ import (
 	"wirechart/rules"
 )
 
-// maxKept is how many flows the page holds; more are counted.
-const maxKept = 1 << 20
+// What the page holds of flows is bounded: a record of fixed size for each of
+// maxKept, more are counted, and the different texts in them. In a live run it is
+// the settled ones that are maxKept, and beside them as many as are at hand, twice
+// while a look is under way.
+const (
+	maxKept  = 1 << 20
+	maxTexts = 1 << 16 // different names and protocols; flows with others go without
+	maxText  = 256     // bytes of one
+)
 
-// flow is what the page shows of one flow.
+// flow is what the page shows of one flow. It has no pointers, so that a million
+// of them are nothing to the garbage collector.
 type flow struct {
 	id             uint64
 	frame          pcaps.FrameID
 	start          int64
-	client, server netip.AddrPort
 	packets, bytes uint64
-	edge           *rules.Edge
-	app, name      string
-	reasons        [3]rules.Reason
+	client, server endpoint
+	app, name      text
 	finding        int32 // index of the finding's id, -1 for none
+	edge           int16 // index of the edge, -1 for none
+	reasons        [3]rules.Reason
 	proto          uint8
 	kind           rules.Kind
 }
 
+// endpoint is an address, those of IPv4 as IPv6 writes them, and a port.
+type endpoint struct {
+	addr [16]byte
+	port uint16
+}
+
+func endpointOf(ap netip.AddrPort) endpoint { return endpoint{ap.Addr().As16(), ap.Port()} }
+
+func (e *endpoint) ap() netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16(e.addr).Unmap(), e.port)
+}
+
+// text is the number of a string in a store's texts; 0 is the empty one.
+type text uint32
+
+// records are flows in the order in which they came. They lie in pieces of one
+// size: growing copies none and leaves none over.
+type records struct {
+	pieces [][]flow
+	n      int
+}
+
+const piece = 4096
+
+func (r *records) add(f *flow) {
+	if r.n == len(r.pieces)*piece {
+		r.pieces = append(r.pieces, make([]flow, 0, piece))
+	}
+	p := &r.pieces[r.n/piece]
+	*p = append(*p, *f)
+	r.n++
+}
+
+// reset empties r and keeps its room.
+func (r *records) reset() {
+	for i := range r.pieces {
+		r.pieces[i] = r.pieces[i][:0]
+	}
+	r.n = 0
+}
+
+func (r *records) at(i int) *flow { return &r.pieces[i/piece][i%piece] }
+
 // store is the flows: those that are settled, those that the last look of a live
 // run has judged anew, and those of the look that is under way.
 type store struct {
-	settled, shown, pending []flow
-	fresh                   []flow // settled since the last look, which may hold them too
+	settled, shown, pending records
+	fresh                   records // settled since the last look, which may hold them too
 	unkept                  uint64
 	findings                map[string]int32
 	findingIDs              []string
 	edges, shownEdges       map[string]uint64 // flows of edges, of settled and of shown ones
-	apps                    map[string]string // the names once
+	edgeAt                  map[*rules.Edge]int16
+	edgeList                []*rules.Edge
+	textAt                  map[string]text
+	texts                   []string
 }
 
-func (s *store) len() int { return len(s.settled) + len(s.shown) }
+func newStore() store {
+	return store{findings: map[string]int32{}, edges: map[string]uint64{}, edgeAt: map[*rules.Edge]int16{}, textAt: map[string]text{"": 0}, texts: []string{""}}
+}
+
+func (s *store) len() int { return s.settled.n + s.shown.n }
 
 // at is the i-th flow.
 func (s *store) at(i int) *flow {
-	if i < len(s.settled) {
-		return &s.settled[i]
+	if i < s.settled.n {
+		return s.settled.at(i)
 	}
-	return &s.shown[i-len(s.settled)]
+	return s.shown.at(i - s.settled.n)
+}
+
+// text keeps a string, each once.
+func (s *store) text(of string) text {
+	if len(of) > maxText {
+		of = of[:maxText]
+	}
+	n, ok := s.textAt[of]
+	if !ok && len(s.texts) < maxTexts {
+		of = strings.Clone(of) // or all that was learned of the flow would be kept with it
+		n = text(len(s.texts))
+		s.textAt[of] = n
+		s.texts = append(s.texts, of)
+	}
+	return n
+}
+
+// edge is the edge of a flow, or nil.
+func (s *store) edge(f *flow) *rules.Edge {
+	if f.edge < 0 {
+		return nil
+	}
+	return s.edgeList[f.edge]
 }
 
 // byEdge is how many flows there are of each edge.
@@ -80,15 +162,18 @@ func name(f *flows.Flow) string {
 }
 
 func (s *store) make(f *flows.Flow, v *rules.Verdict, findings []string) flow {
-	x := flow{id: f.ID, frame: f.Frame, start: f.Start, client: f.Client, server: f.Server, packets: f.Packets.Sum(), bytes: f.Bytes.Sum(),
-		edge: v.Edge, app: strings.Clone(f.App), name: strings.Clone(name(f)), finding: -1, proto: f.Proto, kind: v.Kind}
-	if s.apps == nil {
-		s.apps = map[string]string{}
-	}
-	if app, ok := s.apps[x.app]; ok {
-		x.app = app
-	} else if len(s.apps) < 256 {
-		s.apps[x.app] = x.app
+	x := flow{id: f.ID, frame: f.Frame, start: f.Start, client: endpointOf(f.Client), server: endpointOf(f.Server), packets: f.Packets.Sum(), bytes: f.Bytes.Sum(),
+		app: s.text(f.App), name: s.text(name(f)), finding: -1, edge: -1, proto: f.Proto, kind: v.Kind}
+	if v.Edge != nil {
+		n, ok := s.edgeAt[v.Edge]
+		if !ok && len(s.edgeList) < math.MaxInt16 {
+			n, ok = int16(len(s.edgeList)), true
+			s.edgeAt[v.Edge] = n
+			s.edgeList = append(s.edgeList, v.Edge)
+		}
+		if ok {
+			x.edge = n
+		}
 	}
 	n := 0
 	for _, list := range [][]rules.Because{v.Reasons, v.Concerns} {
@@ -119,32 +204,34 @@ func (s *Server) Settled(f *flows.Flow, v *rules.Verdict, findings []string) {
 	defer s.mu.Unlock()
 	x := s.flows.make(f, v, findings)
 	if s.o.Live {
-		s.flows.fresh = append(s.flows.fresh, x)
+		if s.flows.fresh.n < maxKept {
+			s.flows.fresh.add(&x)
+		} else {
+			s.flows.unkept++
+		}
 		return
 	}
 	s.flows.settle(&x)
 }
 
 func (s *store) settle(f *flow) {
-	if f.edge != nil {
-		if s.edges == nil {
-			s.edges = map[string]uint64{}
-		}
-		s.edges[f.edge.ID]++
+	if e := s.edge(f); e != nil {
+		s.edges[e.ID]++
 	}
-	if len(s.settled) >= maxKept {
+	if s.settled.n >= maxKept {
 		s.unkept++
 		return
 	}
-	s.settled = append(s.settled, *f)
+	s.settled.add(f)
 }
 
 // Pending takes a flow of a look that is under way.
 func (s *Server) Pending(f *flows.Flow, v *rules.Verdict, findings []string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.flows.pending) < maxKept {
-		s.flows.pending = append(s.flows.pending, s.flows.make(f, v, findings))
+	if s.flows.pending.n < maxKept {
+		x := s.flows.make(f, v, findings)
+		s.flows.pending.add(&x)
 	}
 }
 
@@ -152,7 +239,7 @@ func (s *Server) Pending(f *flows.Flow, v *rules.Verdict, findings []string) {
 func (s *Server) Drop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flows.pending = s.flows.pending[:0]
+	s.flows.pending.reset()
 }
 
 // Show takes an audit, with the flows that were pending for it; o is what the
@@ -160,14 +247,15 @@ func (s *Server) Drop() {
 func (s *Server) Show(a *rules.Audit, o *report.Options, finished bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.flows.shown, s.flows.pending = s.flows.pending, s.flows.shown[:0]
-	for i := range s.flows.fresh {
-		s.flows.settle(&s.flows.fresh[i])
+	s.flows.shown, s.flows.pending = s.flows.pending, s.flows.shown
+	s.flows.pending.reset()
+	for i := range s.flows.fresh.n {
+		s.flows.settle(s.flows.fresh.at(i))
 	}
-	s.flows.fresh = s.flows.fresh[:0]
+	s.flows.fresh.reset()
 	s.flows.shownEdges = map[string]uint64{}
-	for i := range s.flows.shown {
-		if e := s.flows.shown[i].edge; e != nil {
+	for i := range s.flows.shown.n {
+		if e := s.flows.edge(s.flows.shown.at(i)); e != nil {
 			s.flows.shownEdges[e.ID]++
 		}
 	}
@@ -186,10 +274,11 @@ func (s *Server) Progress(packets uint64) {
 type query struct {
 	edge, component, finding string
 	verdict, words           string
-	host                     netip.Addr
+	host                     [16]byte
+	hosted                   bool  // only flows of host
 	from, to                 int64 // packet time, nanoseconds; 0 for open
 	offset, limit            int
-	plays                    map[netip.Addr]bool // hosts of the component
+	plays                    map[[16]byte]bool // hosts of the component
 }
 
 const (
@@ -210,14 +299,14 @@ func (s *Server) query(r *http.Request) query {
 		from: number("from", 0, 1<<43, 0) * 1e6, to: number("to", 0, 1<<43, 0) * 1e6,
 		offset: int(number("offset", 0, maxKept*2, 0)), limit: int(number("limit", 1, maxPage, pageSize))}
 	if a, err := netip.ParseAddr(v.Get("host")); err == nil {
-		q.host = a
+		q.host, q.hosted = a.As16(), true
 	}
 	if q.component != "" && s.audit != nil {
-		q.plays = map[netip.Addr]bool{}
+		q.plays = map[[16]byte]bool{}
 		for i := range s.audit.Hosts {
 			h := &s.audit.Hosts[i]
 			if slices.ContainsFunc(h.Roles, func(r rules.Role) bool { return r.Component.ID == q.component }) {
-				q.plays[h.Addr] = true
+				q.plays[h.Addr.As16()] = true
 			}
 		}
 	}
@@ -227,22 +316,22 @@ func (s *Server) query(r *http.Request) query {
 // takes says whether f is asked for. What is cheap comes first.
 func (q *query) takes(s *store, f *flow) bool {
 	switch {
-	case q.edge != "" && (f.edge == nil || f.edge.ID != q.edge),
+	case q.edge != "" && (f.edge < 0 || s.edgeList[f.edge].ID != q.edge),
 		q.verdict != "" && f.kind.String() != q.verdict,
 		q.from != 0 && f.start < q.from,
 		q.to != 0 && f.start > q.to,
 		q.finding != "" && (f.finding < 0 || s.findingIDs[f.finding] != q.finding),
-		q.host.IsValid() && f.client.Addr() != q.host && f.server.Addr() != q.host,
-		q.component != "" && !q.plays[f.client.Addr()] && !q.plays[f.server.Addr()]:
+		q.hosted && f.client.addr != q.host && f.server.addr != q.host,
+		q.component != "" && !q.plays[f.client.addr] && !q.plays[f.server.addr]:
 		return false
 	}
-	return q.words == "" || f.says(q.words)
+	return q.words == "" || s.says(f, q.words)
 }
 
 // says whether the words, in small letters, are in what is shown of f.
-func (f *flow) says(words string) bool {
-	if strings.Contains(f.app, words) || strings.Contains(f.kind.String(), words) || f.edge != nil && strings.Contains(f.edge.ID, words) ||
-		strings.Contains(strings.ToLower(f.name), words) {
+func (s *store) says(f *flow, words string) bool {
+	if strings.Contains(s.texts[f.app], words) || strings.Contains(f.kind.String(), words) || f.edge >= 0 && strings.Contains(s.edgeList[f.edge].ID, words) ||
+		strings.Contains(strings.ToLower(s.texts[f.name]), words) {
 		return true
 	}
 	for _, r := range f.reasons {
@@ -251,7 +340,7 @@ func (f *flow) says(words string) bool {
 		}
 	}
 	var room [128]byte
-	b := f.server.AppendTo(append(f.client.AppendTo(room[:0]), ' '))
+	b := f.server.ap().AppendTo(append(f.client.ap().AppendTo(room[:0]), ' '))
 	return strings.Contains(string(b), words)
 }
 
@@ -303,10 +392,10 @@ func end(proto uint8, ap netip.AddrPort) string {
 }
 
 func (s *Server) doc(f *flow) flowDoc {
-	x := flowDoc{ID: f.id, Start: f.start / 1e6, Client: end(f.proto, f.client), Server: end(f.proto, f.server), Proto: flows.ProtoName(f.proto), App: report.Clean(f.app),
-		Name: report.Clean(f.name), Packets: f.packets, Bytes: f.bytes, Verdict: f.kind.String(), Frame: f.frame.Number(), Reasons: []string{}, Says: []string{}}
-	if f.edge != nil {
-		x.Edge = f.edge.ID
+	x := flowDoc{ID: f.id, Start: f.start / 1e6, Client: end(f.proto, f.client.ap()), Server: end(f.proto, f.server.ap()), Proto: flows.ProtoName(f.proto), App: report.Clean(s.flows.texts[f.app]),
+		Name: report.Clean(s.flows.texts[f.name]), Packets: f.packets, Bytes: f.bytes, Verdict: f.kind.String(), Frame: f.frame.Number(), Reasons: []string{}, Says: []string{}}
+	if e := s.flows.edge(f); e != nil {
+		x.Edge = e.ID
 	}
 	if o := s.report; o != nil && f.frame.File() < len(o.Files) {
 		x.File = report.Clean(o.Files[f.frame.File()])

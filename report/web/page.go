@@ -21,6 +21,7 @@ type pageView struct {
 	report.Summary // its zero value where nothing has been judged
 
 	Title, Status     string
+	Unkept            string // flows that are counted and not listed
 	Version           uint64
 	Finished, Live    bool
 	First, Last       int64 // packet time, milliseconds
@@ -41,6 +42,9 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 	a := s.audit
 	v.Version, v.Finished = s.version, s.finished
 	v.Status = status(s.finished, s.packets, s.flows.len())
+	if n := s.flows.unkept; n > 0 {
+		v.Unkept = report.Count(n, "flow")
+	}
 	s.mu.RUnlock()
 
 	for _, f := range report.All() {

@@ -87,8 +87,7 @@ const (
 
 // New makes a Server.
 func New(o Options) *Server {
-	s := &Server{o: o, mux: http.NewServeMux(), html: template.Must(template.ParseFS(assets, "assets/index.html")), streams: make(chan struct{}, maxStreams), heavy: make(chan struct{}, 1)}
-	s.flows.findings = map[string]int32{}
+	s := &Server{o: o, mux: http.NewServeMux(), html: template.Must(template.ParseFS(assets, "assets/index.html")), streams: make(chan struct{}, maxStreams), heavy: make(chan struct{}, 1), flows: newStore()}
 	s.mux.HandleFunc("GET /{$}", s.page)
 	s.mux.HandleFunc("GET /page.js", s.asset("page.js", "text/javascript; charset=utf-8"))
 	s.mux.HandleFunc("GET /page.css", s.asset("page.css", "text/css; charset=utf-8"))

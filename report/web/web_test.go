@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"wirechart/dissect"
 	"wirechart/flows"
@@ -209,6 +210,32 @@ func TestFirstPaint(t *testing.T) {
 	}
 	if strings.Contains(page, "format=html") || strings.Contains(page, "data-finding=") {
 		t.Error("before anything is judged the page offers reports")
+	}
+}
+
+// TestBounds says that a flow takes as much as is said, that texts are cut and
+// kept once, and that a full list counts on.
+func TestBounds(t *testing.T) {
+	if size := unsafe.Sizeof(flow{}); size > 96 {
+		t.Errorf("a flow takes %d bytes", size)
+	}
+	s := newStore()
+	long := strings.Repeat("x", maxText+50)
+	if a, b := s.text(long), s.text(long); a != b || len(s.texts[a]) != maxText || s.text("") != 0 {
+		t.Errorf("a text of %d bytes is kept as %d, %d of %d", len(long), a, b, len(s.texts[a]))
+	}
+	for i := range 2 * maxTexts {
+		s.text(fmt.Sprint(i))
+	}
+	if len(s.texts) != maxTexts || s.text("nothing like it") != 0 {
+		t.Errorf("%d texts are kept", len(s.texts))
+	}
+	full := served(t, Options{}, 3)
+	full.flows.settled.n = maxKept // as good as full
+	full.Settled(&flows.Flow{Facts: &dissect.Facts{}}, &rules.Verdict{Kind: rules.Ambient}, nil)
+	full.flows.settled.n = 3
+	if page := ask(full, "GET", "/").Body.String(); full.flows.unkept != 1 || !strings.Contains(page, "Judged and counted, but not listed: 1 flow.") {
+		t.Errorf("%d flows are not kept, and the page does not say so", full.flows.unkept)
 	}
 }
 

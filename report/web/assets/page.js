@@ -37,7 +37,7 @@ function size(n) {
 
 // refresh takes in what the server has drawn since: it is the page itself, asked
 // for again. What somebody has chosen, opened or stands on stays.
-const drawn = ["answer", "tally", "drawing", "findings"], lists = ["verdict", "edge", "finding"];
+const drawn = ["answer", "unkept", "tally", "drawing", "findings"], lists = ["verdict", "edge", "finding"];
 async function refresh() {
   const fresh = new DOMParser().parseFromString(await (await get("./")).text(), "text/html");
   const held = document.activeElement, key = ["edge", "component", "finding", "verdict"].find(k => held.dataset[k]);
