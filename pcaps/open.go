@@ -182,8 +182,9 @@ type capture struct {
 	shut  func()    // closes what r reads; nil when closed
 	known FileStats // while r is nil
 
-	queue []Packet // frames read and not yet handed out are queue[at:n]
-	at, n int
+	queue  []Packet // frames read and not yet handed out are queue[at:n]
+	at, n  int
+	before FileStats // of the frames before the queue
 	first int64    // time of the first frame
 	link  LinkType // of the first frame
 }
@@ -265,7 +266,7 @@ func (c *capture) close() {
 // refill reads the next frames into the queue, whose frames have all been
 // handed out. It returns false at the end of the capture.
 func (c *capture) refill() bool {
-	c.at = 0
+	c.at, c.before = 0, c.r.stats
 	c.n, _ = c.r.Read(c.queue) // the only error is io.EOF
 	return c.n > 0
 }
@@ -469,13 +470,36 @@ func captureInfo(p *Packet) gopacket.CaptureInfo {
 	}
 }
 
+// stats are those of the frames that were handed out.
+func (c *capture) stats() FileStats {
+	st := c.r.stats
+	if c.at == c.n {
+		return st
+	}
+	b := &c.before
+	st.Frames, st.Bytes, st.Cut, st.First, st.Last = b.Frames, b.Bytes, b.Cut, b.First, b.Last
+	for i := range c.queue[:c.at] {
+		p := &c.queue[i]
+		if st.Frames == 0 {
+			st.First, st.Last = p.Time, p.Time
+		}
+		st.First, st.Last = min(st.First, p.Time), max(st.Last, p.Time)
+		st.Frames++
+		st.Bytes += uint64(p.WireLen)
+		if p.WireLen > len(p.Data) {
+			st.Cut++
+		}
+	}
+	return st
+}
+
 // Stats implements Source.
 func (s *files) Stats() Stats {
 	st := Stats{Filtered: s.filtered, Files: make([]FileStats, len(s.captures))}
 	for i, c := range s.captures {
 		st.Files[i] = c.known
 		if c.r != nil {
-			st.Files[i] = c.r.stats
+			st.Files[i] = c.stats()
 			st.Files[i].Links = slices.Clone(c.r.stats.Links)
 			st.Files[i].Comments = slices.Clone(c.r.stats.Comments)
 		}

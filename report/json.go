@@ -159,6 +159,7 @@ type coverageDoc struct {
 	Dropped          uint64            `json:"dropped" doc:"live capture: frames lost for lack of buffers"`
 	InterfaceDropped uint64            `json:"interface_dropped" doc:"live capture: frames that the interface dropped"`
 	Packets          uint64            `json:"packets" doc:"frames given to the table of flows"`
+	Stopped          string            `json:"stopped,omitempty" doc:"count or interrupt: why the captures were not read to their end"`
 	Outcomes         map[string]uint64 `json:"outcomes" doc:"how far the headers of frames could be read, without those that never occurred"`
 	UnknownLinks     []string          `json:"unknown_links,omitempty" doc:"link types that are not understood"`
 	Copies           uint64            `json:"copies" doc:"frames recognised as copies made by the mirror"`
@@ -400,6 +401,7 @@ func newCoverageDoc(c *rules.Coverage) coverageDoc {
 		Dropped:          c.Captures.Dropped,
 		InterfaceDropped: c.Captures.InterfaceDropped,
 		Packets:          c.Decoded.Packets,
+		Stopped:          c.Stopped.String(),
 		Outcomes:         map[string]uint64{},
 		Copies:           c.Decoded.Copies,
 		Partial:          c.Decoded.Partial,

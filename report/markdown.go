@@ -102,6 +102,10 @@ func auditMarkdown(w io.Writer, a *rules.Audit, o *Options) error {
 		m.print(count(lost, "frame") + " lost while capturing.\n")
 	}
 
+	if doc.Stopped != "" {
+		m.print("Not read to the end (" + doc.Stopped + "): the results are of " + count(doc.Packets, "frame") + ".\n")
+	}
+
 	if len(a.Findings) > 0 {
 		m.print("\n## Findings\n")
 		for i := range a.Findings {

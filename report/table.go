@@ -248,6 +248,12 @@ func coverageRemarks(c *rules.Coverage) (trouble, asides []string) {
 		warn("%s lost while capturing: %s for lack of buffers, %s by the interface",
 			count(s.Dropped+s.InterfaceDropped, "frame"), number(s.Dropped), number(s.InterfaceDropped))
 	}
+	switch c.Stopped {
+	case rules.StopCount:
+		warn("reading stopped after %s, as --count asked: the results are of these only", count(c.Decoded.Packets, "frame"))
+	case rules.StopInterrupt:
+		warn("interrupted after %s: the results are of these only", count(c.Decoded.Packets, "frame"))
+	}
 	if cut > 0 {
 		warn("%s of %s cut by the snap length%s: what was behind is not known", number(cut), count(frames, "frame"), snapLengths(files))
 	}

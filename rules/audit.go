@@ -57,7 +57,20 @@ type Coverage struct {
 	LateStart   uint64              // TCP flows that began before the capture did
 	Missed      uint64              // payload bytes known to be missing
 	Lossy       bool                // so much is missing that verdicts rest on less than they should
+	Stopped     Stop                // why the captures were not read to their end
 }
+
+// Stop says why reading ended before the captures did.
+type Stop uint8
+
+// The zero value: it did not.
+const (
+	ReadWhole Stop = iota
+	StopCount      // as many frames as were asked for had been read
+	StopInterrupt
+)
+
+func (s Stop) String() string { return [...]string{"", "count", "interrupt"}[s] }
 
 // Dropped is how many frames were lost between the interface and the program:
 // what they showed, nobody knows.

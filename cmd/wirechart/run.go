@@ -151,7 +151,11 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 			j.warn(fmt.Sprintf("%s: %s: %s (at byte %d)", f.Name, read, d.Reason, d.Offset))
 		}
 	}
+	if c := j.options.count; c > 0 && packets == c && !j.endless {
+		cov.Stopped = rules.StopCount
+	}
 	if ctx.Err() != nil && !j.endless {
+		cov.Stopped = rules.StopInterrupt
 		j.warn(fmt.Sprintf("interrupted after %d frames: the results are of these only", packets))
 	}
 	return cov, failed
