@@ -90,7 +90,7 @@ const (
 	OtherLossy          // the capture of the other place lacks so many packets that it may lack these
 	OneDirection        // the other place was recorded in one direction
 	LooksAlike          // its packets look like those of many other flows
-	SameCapture         // both captures are the same
+	SameCapture         // both captures are one, or parts of one
 	doubts
 )
 
@@ -192,7 +192,7 @@ type Comparison struct {
 	Packets   uint64     // packets seen at both places
 	Clock     Clock
 	Delay     [2]Delay // added from inside to outside, from outside to inside
-	Same      bool     // both are the same capture
+	Same      bool     // both are one capture, or parts of one
 	SameWire  bool     // nothing that a router changes has changed
 	Hops      int      // by how much TTL or hop limit commonly differ
 	Regrouped bool     // segments were joined or split between (offloading)
@@ -878,7 +878,7 @@ func (c *comparer) findDelayed() {
 	}
 }
 
-// sameCapture says whether both are the same: every packet has the same time
+// sameCapture says whether both are one, or parts of one: every packet has the same time
 // and the same TTL in both.
 func (c *comparer) sameCapture() bool {
 	if !c.SameWire || c.Packets == 0 {

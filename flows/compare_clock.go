@@ -147,7 +147,7 @@ func driftOf(samples [2][]clockSample, first, last int64) float64 {
 	type bound struct {
 		low, high   int64
 		hasL, hasH  bool
-		sumT, sampl int64
+		sumT, sampl float64 // nanoseconds of a week, ten thousand times, are too many for an integer
 	}
 	var list [stretches]bound
 	for travel, part := range samples {
@@ -159,7 +159,7 @@ func driftOf(samples [2][]clockSample, first, last int64) float64 {
 			if travel == 1 && (!b.hasL || s.d > b.low) {
 				b.low, b.hasL = s.d, true
 			}
-			b.sumT += s.t - first
+			b.sumT += float64(s.t - first)
 			b.sampl++
 		}
 	}
@@ -167,7 +167,7 @@ func driftOf(samples [2][]clockSample, first, last int64) float64 {
 	var points []point
 	for _, b := range list {
 		if b.hasL && b.hasH {
-			points = append(points, point{float64(b.sumT) / float64(b.sampl), float64(b.low)/2 + float64(b.high)/2, float64(b.high-b.low) / 2})
+			points = append(points, point{b.sumT / b.sampl, float64(b.low)/2 + float64(b.high)/2, float64(b.high-b.low) / 2})
 		}
 	}
 	if len(points) < fewest {

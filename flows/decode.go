@@ -171,7 +171,6 @@ const (
 	etherSlow    = 0x8809 // LACP and others
 	etherEAPOL   = 0x888e
 	etherLLDP    = 0x88cc
-	etherCHDLC   = 0x2000 // not an Ethernet type of ours: keeps CDP out of IP
 
 	protoHopOpts  = 0
 	protoIPIP     = 4
@@ -179,7 +178,6 @@ const (
 	protoRouting  = 43
 	protoFragment = 44
 	protoGRE      = 47
-	protoESP      = 50
 	protoAH       = 51
 	protoDstOpts  = 60
 	protoEtherIP  = 97

@@ -3,6 +3,7 @@ package flows
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"wirechart/pcaps"
@@ -27,8 +28,8 @@ type Recall struct {
 
 	shares []share
 	wanted map[key]*wanted
-	pairs  map[key]int // wanted flows of the same two hosts and protocol: their fragments have no ports
-	fresh  int         // wanted flows of which the ring has not been searched
+	pairs  map[key][]*wanted // of the same two hosts and protocol, in the order in which they were wanted: their fragments have no ports
+	fresh  int               // wanted flows of which the ring has not been searched
 	s, q   segment
 }
 
@@ -42,6 +43,7 @@ type share struct {
 
 // wanted is a flow that matters.
 type wanted struct {
+	key   key
 	label string
 	from  int64 // packet time
 	last  int64
@@ -62,7 +64,7 @@ const (
 func NewRecall(size, perFlow int) *Recall {
 	return &Recall{
 		ring: make([]byte, max(size, 1<<20)&^7), share: uint32(perFlow), seed: rand.Uint64(),
-		shares: make([]share, recallShares), wanted: map[key]*wanted{}, pairs: map[key]int{},
+		shares: make([]share, recallShares), wanted: map[key]*wanted{}, pairs: map[key][]*wanted{},
 	}
 }
 
@@ -101,18 +103,13 @@ func (r *Recall) Add(p *pcaps.Packet) (label string, isWanted bool) {
 	}
 	if len(r.wanted) > 0 {
 		w := r.wanted[k]
-		if w == nil && r.pairs[k] > 0 {
-			for other, x := range r.wanted {
-				if other.pair() == k {
-					w = x
-					break
-				}
-			}
+		if list := r.pairs[k]; w == nil && len(list) > 0 {
+			w = list[0]
 		}
 		switch {
 		case w == nil:
 		case p.Time-w.last > recallIdle || opens && p.Time-w.from > int64(time.Second) && !w.fresh:
-			r.forget(k, w)
+			r.forget(w)
 		case w.fresh: // the ring is about to be searched: it must not miss this one
 		default:
 			w.last = max(w.last, p.Time)
@@ -141,28 +138,30 @@ func (r *Recall) Want(f *Flow, label string) bool {
 		return true
 	}
 	if len(r.wanted) >= maxWanted {
-		for k, w := range r.wanted {
+		for _, w := range r.wanted {
 			if f.End-w.last > recallIdle {
-				r.forget(k, w)
+				r.forget(w)
 			}
 		}
 		if len(r.wanted) >= maxWanted {
 			return false
 		}
 	}
-	r.wanted[k] = &wanted{label: label, from: f.Start, last: f.End, fresh: true}
-	r.pairs[k.pair()]++
+	w := &wanted{key: k, label: label, from: f.Start, last: f.End, fresh: true}
+	r.wanted[k] = w
+	r.pairs[k.pair()] = append(r.pairs[k.pair()], w)
 	r.fresh++
 	return true
 }
 
-func (r *Recall) forget(k key, w *wanted) {
-	delete(r.wanted, k)
+func (r *Recall) forget(w *wanted) {
+	delete(r.wanted, w.key)
 	if w.fresh {
 		r.fresh--
 	}
-	if pair := k.pair(); r.pairs[pair] > 1 {
-		r.pairs[pair]--
+	pair := w.key.pair()
+	if list := slices.DeleteFunc(r.pairs[pair], func(x *wanted) bool { return x == w }); len(list) > 0 {
+		r.pairs[pair] = list
 	} else {
 		delete(r.pairs, pair)
 	}
@@ -178,12 +177,6 @@ func (r *Recall) Search(yield func(p *pcaps.Packet, label string, first bool)) {
 	if r.fresh == 0 {
 		return
 	}
-	pairs := map[key][]*wanted{}
-	for k, w := range r.wanted {
-		if w.fresh {
-			pairs[k.pair()] = append(pairs[k.pair()], w)
-		}
-	}
 	var p pcaps.Packet
 	for at, left := r.tail, r.used; left > 0; {
 		n := r.at(at, &p)
@@ -193,8 +186,10 @@ func (r *Recall) Search(yield func(p *pcaps.Packet, label string, first bool)) {
 		if p.Data != nil {
 			if k, _, ok := r.find(&p); ok {
 				w := r.wanted[k]
-				if list := pairs[k]; w == nil && len(list) > 0 {
-					w = list[0]
+				if w == nil {
+					if i := slices.IndexFunc(r.pairs[k], func(w *wanted) bool { return w.fresh }); i >= 0 {
+						w = r.pairs[k][i]
+					}
 				}
 				// The same ports may have had another flow before.
 				if w != nil && w.fresh && p.Time >= w.from-int64(time.Second) {

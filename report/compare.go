@@ -532,7 +532,7 @@ func (d *CompareDoc) conclude(c *flows.Comparison) {
 		d.Summary += "."
 	case c.Same:
 		d.Result = Undecided
-		d.Summary = "Undecided: both captures are the same, so they say nothing of what is between."
+		d.Summary = "Undecided: every packet that both captures have has the same time in both: they are one capture, or parts of one, and say nothing of what is between."
 	case total == 0 || c.Packets == 0:
 		d.Result = Undecided
 		d.Summary = "Undecided: " + d.nothing(c)
