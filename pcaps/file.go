@@ -10,6 +10,7 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+	"time"
 )
 
 // What the reader of one capture may use. None of it grows with what a file
@@ -100,6 +101,7 @@ type reader struct {
 	file    FrameID       // the file's part of the frames' ids
 	number  uint64        // of the last frame, as Wireshark counts
 	now     int64         // time of the last frame
+	before  int64         // time of the last frame that was handed out
 	timed   bool          // stats.First and Last are set
 
 	pcapng, snoop bool
@@ -255,6 +257,7 @@ func (r *reader) Read(batch []Packet) (int, error) {
 	}
 	for !r.done {
 		if n := r.frames(batch); n > 0 {
+			r.findLeaps(batch[:n])
 			return n, nil
 		}
 		if !r.done {
@@ -262,6 +265,31 @@ func (r *reader) Read(batch []Packet) (int, error) {
 		}
 	}
 	return 0, io.EOF
+}
+
+// leap is by how much one frame may be dated apart from the one before it,
+// nanoseconds, before somebody is told: so much is a damaged time stamp, a clock that
+// was set, or captures of other years joined into one.
+const leap = int64(365 * 24 * time.Hour)
+
+// findLeaps counts the frames of a batch that are dated far from the one before.
+func (r *reader) findLeaps(batch []Packet) {
+	last := batch[len(batch)-1].Time
+	if uint64(r.stats.Last)-uint64(r.stats.First) > uint64(leap) { // or there is none
+		before := r.before
+		if batch[0].Frame.Number() == 1 {
+			before = batch[0].Time
+		}
+		for i := range batch {
+			if t := batch[i].Time; t-before > leap || before-t > leap {
+				if r.stats.Leaps++; r.stats.Leaps == 1 {
+					r.stats.LeapFrame = batch[i].Frame.Number()
+				}
+			}
+			before = batch[i].Time
+		}
+	}
+	r.before = last
 }
 
 // want says that the record at hand takes n bytes.

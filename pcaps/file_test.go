@@ -171,6 +171,35 @@ func TestClassic(t *testing.T) {
 
 // In a 2.3 capture the lengths are in either order: the captured one is never
 // the larger.
+// TestLeaps counts frames that are dated far from the one before, whatever the
+// size of the batches.
+func TestLeaps(t *testing.T) {
+	const year = 366 * 24 * 3600
+	frame := ethernet(60, 'a')
+	for _, c := range []struct {
+		seconds []uint32
+		leaps   uint64
+		first   uint64
+	}{
+		{[]uint32{7, 8, 9}, 0, 0},
+		{[]uint32{7, 7 + year/2, 7 + year, 7 + year + year/2}, 0, 0}, // a capture that took years
+		{[]uint32{7, 8, 8 + year, 9, 10}, 2, 3},
+		{[]uint32{math.MaxUint32, 7, 8}, 1, 2},
+		{[]uint32{7, 8, 9 + year, 10 + year}, 1, 3},
+	} {
+		var records []record
+		for _, s := range c.seconds {
+			records = append(records, record{s, 0, 0, frame})
+		}
+		for _, batch := range []int{1, 2, 8} {
+			_, st := readAll(t, bytes.NewReader(classic(binary.LittleEndian, magicMicro, 4, 65535, 1, records...)), batch)
+			if st.Leaps != c.leaps || st.LeapFrame != c.first {
+				t.Errorf("%d by %d: %d leaps, first frame %d; want %d, %d", c.seconds, batch, st.Leaps, st.LeapFrame, c.leaps, c.first)
+			}
+		}
+	}
+}
+
 func TestClassicEitherOrder(t *testing.T) {
 	file := classic(binary.LittleEndian, magicMicro, 3, 65535, 1, record{1, 2, 90, ethernet(60, 'a')})
 	binary.LittleEndian.PutUint32(file[classicHeader+8:], 90)

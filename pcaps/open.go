@@ -185,8 +185,8 @@ type capture struct {
 	queue  []Packet // frames read and not yet handed out are queue[at:n]
 	at, n  int
 	before FileStats // of the frames before the queue
-	first int64    // time of the first frame
-	link  LinkType // of the first frame
+	first  int64     // time of the first frame
+	link   LinkType  // of the first frame
 }
 
 // errEmpty says that a file has no bytes at all.
@@ -477,6 +477,7 @@ func (c *capture) stats() FileStats {
 		return st
 	}
 	b := &c.before
+	st.Leaps, st.LeapFrame = b.Leaps, b.LeapFrame
 	st.Frames, st.Bytes, st.Cut, st.First, st.Last = b.Frames, b.Bytes, b.Cut, b.First, b.Last
 	for i := range c.queue[:c.at] {
 		p := &c.queue[i]

@@ -90,6 +90,8 @@ type FileStats struct {
 	Comments    []string   // pcapng comments, the first few
 	Secrets     int        // decryption-secrets blocks
 	With        string     // live capture only: what captures, "ring" or "pcap"
+	Leaps       uint64     // frames dated more than a year before or after the one before them
+	LeapFrame   uint64     // number of the first of them; 0 when there is none
 	Outages     uint64     // live capture only: times that the interface went down or away
 	Damage      *Damage    // why reading ended before the end of the file, or nil
 }

@@ -316,3 +316,17 @@ func TestOutages(t *testing.T) {
 		}
 	}
 }
+
+// TestLeaps says that every report tells of times that cannot be trusted.
+func TestLeaps(t *testing.T) {
+	for _, n := range []uint64{0, 1, 2} {
+		a, o := testAudit(t)
+		a.Coverage.Captures.Files[0].Leaps, a.Coverage.Captures.Files[0].LeapFrame = n, 40*n
+		for _, f := range []Format{table, wide, markdown, htmlFormat, jsonFormat} {
+			page := strings.Join(strings.Fields(written(t, func(b *strings.Builder) error { return f.Audit(b, a, o) })), " ")
+			if told := strings.Contains(page, "not to be trusted") || strings.Contains(page, `"leap_frame": `); told != (n > 0) {
+				t.Errorf("%s: %d leaps told: %t", f.Name, n, told)
+			}
+		}
+	}
+}

@@ -530,6 +530,9 @@ func fileRemarks(f *pcaps.FileStats) string {
 	if f.Cut > 0 {
 		remarks = append(remarks, count(f.Cut, "frame")+" cut by the snap length")
 	}
+	if f.Leaps > 0 {
+		remarks = append(remarks, leaps(f))
+	}
 	if f.Outages > 0 {
 		remarks = append(remarks, outages(f)+" while capturing")
 	}

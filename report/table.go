@@ -211,6 +211,15 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 // nothingMissing is said of captures without trouble.
 const nothingMissing = "whole frames, nothing missing, both directions"
 
+// leaps says that times cannot be trusted.
+func leaps(f *pcaps.FileStats) string {
+	if f.Leaps == 1 {
+		return fmt.Sprintf("frame %d is dated more than a year from the one before it: times and durations are not to be trusted", f.LeapFrame)
+	}
+	return fmt.Sprintf("%s are dated more than a year from the one before them, first frame %d: times and durations are not to be trusted",
+		count(f.Leaps, "frame"), f.LeapFrame)
+}
+
 // outages says how often the interface of a live capture was gone.
 func outages(f *pcaps.FileStats) string {
 	if f.Outages == 1 {
@@ -239,6 +248,9 @@ func coverageRemarks(c *rules.Coverage) (trouble, asides []string) {
 				where = fmt.Sprintf("no frame could be read, byte %d", d.Offset)
 			}
 			warn("%s is damaged: %s: %s", tail(f.Name, 40), where, d.Reason)
+		}
+		if f.Leaps > 0 {
+			warn("%s: %s", tail(f.Name, 40), leaps(f))
 		}
 		if f.Outages > 0 {
 			warn("%s %s while capturing: what passed until it came back is not known", tail(f.Name, 40), outages(f))
