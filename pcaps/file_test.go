@@ -160,7 +160,7 @@ func TestClassic(t *testing.T) {
 					t.Errorf("frames\n%v\nwant\n%v", frames, want)
 				}
 				wantStats := FileStats{Format: "pcap", Frames: 2, Bytes: 1560, First: want[0].Time, Last: want[1].Time,
-					SnapLen: tt.snap, Cut: 1, Links: []LinkType{LinkEthernet}}
+					SnapLen: tt.snap, Cut: 1, Links: []LinkType{LinkEthernet}, Leaps: 1, LeapFrame: 2}
 				if !reflect.DeepEqual(st, wantStats) {
 					t.Errorf("statistics\n%+v\nwant\n%+v", st, wantStats)
 				}
