@@ -258,7 +258,7 @@ func TestSections(t *testing.T) {
 	wantStats := FileStats{
 		Format: "pcapng", Frames: 5, Bytes: 61 + 200 + 70 + 62 + 90, First: 7_000_001_000, Last: 1_600_000_000_000_000_001,
 		SnapLen: 262144, Cut: 3, Links: []LinkType{LinkEthernet, LinkRaw, LinkLinuxSLL2},
-		Comments: []string{"first section", "odd\uFFFD one"}, Secrets: 1,
+		Comments: []string{"first section", "odd\uFFFD one"}, Secrets: 1, Leaps: 1, LeapFrame: 2,
 	}
 	for _, n := range []int{1, 2, 64} {
 		frames, st := readAll(t, bytes.NewReader(sections()), n)

@@ -43,8 +43,8 @@ func newWire(t *testing.T) *wire {
 	for _, dev := range []string{"v0", "v1"} {
 		// Nothing but the test speaks here.
 		_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+dev+"/disable_ipv6", []byte("1"), 0o644)
-		w.ip("link set " + dev + " up")
 	}
+	w.up()
 	w.ip("link set lo up")
 	var err error
 	if w.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0); err != nil {
@@ -68,6 +68,26 @@ func (w *wire) ip(args string) {
 	w.t.Helper()
 	if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
 		w.t.Fatalf("ip %s: %v: %s", args, err, out)
+	}
+}
+
+// up brings both ends up, and waits for the kernel to have noticed that the wire
+// carries: what is sent before is lost.
+func (w *wire) up() {
+	w.t.Helper()
+	for _, dev := range []string{"v0", "v1"} {
+		w.ip("link set " + dev + " up")
+	}
+	for _, dev := range []string{"v0", "v1"} {
+		for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			out, err := exec.Command("ip", "link", "show", dev).CombinedOutput()
+			if err == nil && bytes.Contains(out, []byte("state UP")) {
+				break
+			}
+			if time.Now().After(end) {
+				w.t.Fatalf("%s does not come up: %v: %s", dev, err, out)
+			}
+		}
 	}
 }
 
@@ -267,7 +287,7 @@ func TestRingDown(t *testing.T) {
 			expect("before", 1)
 			w.ip("link set v1 down")
 			quiet()
-			w.ip("link set v1 up")
+			w.up()
 			expect("up again", 2)
 			if by == CaptureLibpcap {
 				return
@@ -277,8 +297,8 @@ func TestRingDown(t *testing.T) {
 			w.ip("link add v0 type veth peer name v1")
 			for _, dev := range []string{"v0", "v1"} {
 				_ = os.WriteFile("/proc/sys/net/ipv6/conf/"+dev+"/disable_ipv6", []byte("1"), 0o644)
-				w.ip("link set " + dev + " up")
 			}
+			w.up()
 			w.find()
 			quiet()
 			expect("there again", 3)
