@@ -175,7 +175,7 @@ sleep 1
 
 dumps=()
 dump() { # HOST INTERFACE NAME
-	ip netns exec "$run-$1" tcpdump -q -U -i "$2" -s 0 -Z root -w "$work/$3.pcap" 'ip or arp or ip6 and not icmp6' 2>"$work/$3.log" &
+	ip netns exec "$run-$1" tcpdump -B 32768 -q -U -i "$2" -s 0 -Z root -w "$work/$3.pcap" 'ip or arp or ip6 and not icmp6' 2>"$work/$3.log" &
 	dumps+=($!)
 }
 dump fw in0 firewall-inside
