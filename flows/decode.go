@@ -566,119 +566,28 @@ func (s *segment) rawIP(b []byte) Outcome {
 
 // network follows Ethernet types to IP.
 func (s *segment) network(t uint16, b []byte) Outcome {
-	for {
-		switch t {
-		case etherIPv4:
-			return s.ipv4(b)
-		case etherIPv6:
-			return s.ipv6(b)
-		case etherVLAN, etherQinQ, etherOldQinQ:
-			if len(b) < 4 {
-				return Truncated
-			}
-			if !s.push(tagVLAN, uint32(binary.BigEndian.Uint16(b)&0xfff)) {
-				return Malformed
-			}
-			t, b = binary.BigEndian.Uint16(b[2:]), b[4:]
-			if t < 0x600 {
-				return s.llc(b)
-			}
-		case etherMPLS, etherMPLSMC:
-			if len(b) < 4 {
-				return Truncated
-			}
-			label := binary.BigEndian.Uint32(b)
-			if !s.push(tagMPLS, label>>12) {
-				return Malformed
-			}
-			b = b[4:]
-			if label&0x100 == 0 {
-				continue // not the bottom of the stack
-			}
-			if len(b) < 1 {
-				return Truncated
-			}
-			switch b[0] >> 4 {
-			case 4:
-				return s.ipv4(b)
-			case 6:
-				return s.ipv6(b)
-			case 0: // a pseudowire's control word, then Ethernet
-				if len(b) < 4 {
-					return Truncated
-				}
-				return s.ethernet(b[4:])
-			}
-			return s.ethernet(b)
-		case etherPPPoE:
-			if len(b) < 6 {
-				return Truncated
-			}
-			if b[0] != 0x11 || b[1] != 0 {
-				return NotIP
-			}
-			if !s.push(tagPPPoE, uint32(binary.BigEndian.Uint16(b[2:]))) {
-				return Malformed
-			}
-			n := int(binary.BigEndian.Uint16(b[4:]))
-			if b = b[6:]; n > 2 && n < len(b)+s.cut {
-				b, s.room = b[:min(n, len(b))], n-2 // some access devices pad the frame and make the IP header say so
-			}
-			return s.ppp(b)
-		case etherCMD:
-			// version, length in 4-byte words, options, then the Ethernet type
-			if len(b) < 2 {
-				return Truncated
-			}
-			n := 2 + int(b[1])*4
-			if len(b) < n+2 {
-				return Truncated
-			}
-			id := uint32(0)
-			if n >= 6 {
-				id = uint32(binary.BigEndian.Uint16(b[4:])) // security group tag
-			}
-			if !s.push(tagCMD, id) {
-				return Malformed
-			}
-			t, b = binary.BigEndian.Uint16(b[n:]), b[n+2:]
-		case etherVNTag:
-			if len(b) < 6 {
-				return Truncated
-			}
-			if !s.push(tagVNTag, binary.BigEndian.Uint32(b)>>16&0x3fff) {
-				return Malformed
-			}
-			t, b = binary.BigEndian.Uint16(b[4:]), b[6:]
-		case etherNSH:
-			return s.nsh(b)
-		case etherMACsec:
-			// IEEE 802.1AE section 9.3: flags and association, short length,
-			// packet number, channel identifier where the flags say so. Frames
-			// that are but authenticated go on with the Ethernet type.
-			const explicitSCI, encrypted = 0x20, 0x0c
-			n := 6
-			if len(b) < n {
-				return Truncated
-			}
-			if b[0]&encrypted != 0 {
-				return NotIP
-			}
-			if b[0]&explicitSCI != 0 {
-				n += 8
-			}
-			if len(b) < n+2 {
-				return Truncated
-			}
-			if !s.push(tagMACsec, uint32(b[0]&3)) {
-				return Malformed
-			}
-			t, b = binary.BigEndian.Uint16(b[n:]), b[n+2:]
-		default:
-			s.lan = t == etherARP || t == etherRARP || t == etherSlow || t == etherEAPOL || t == etherLLDP
-			return NotIP
-		}
+	switch t {
+	case etherIPv4:
+		return s.ipv4(b)
+	case etherIPv6:
+		return s.ipv6(b)
+	case etherVLAN, etherQinQ, etherOldQinQ:
+		return s.vlan(b)
+	case etherMPLS, etherMPLSMC:
+		return s.mpls(b)
+	case etherPPPoE:
+		return s.pppoe(b)
+	case etherCMD:
+		return s.metadata(b)
+	case etherVNTag:
+		return s.vnTag(b)
+	case etherNSH:
+		return s.nsh(b)
+	case etherMACsec:
+		return s.macsec(b)
 	}
+	s.lan = t == etherARP || t == etherRARP || t == etherSlow || t == etherEAPOL || t == etherLLDP
+	return NotIP
 }
 
 // inner follows the protocol type of a tunnel's header: a whole Ethernet frame,
