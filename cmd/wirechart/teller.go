@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
@@ -84,6 +85,7 @@ func (t *teller) audit(a *rules.Audit, now int64, last bool) {
 	if last {
 		need = 1
 	}
+	var come []*finding
 	for i := range a.Findings {
 		f := &a.Findings[i]
 		x := t.found[f.ID]
@@ -107,11 +109,14 @@ func (t *teller) audit(a *rules.Audit, now int64, last bool) {
 		x.finding.Pairs = nil
 		if !x.told && x.row >= need {
 			x.told = true
-			if t.known[f.ID] {
-				continue
+			if !t.known[f.ID] {
+				come = append(come, x)
 			}
-			t.say(report.Event{Time: f.Last, Kind: report.EventFinding, Finding: &x.finding})
 		}
+	}
+	slices.SortStableFunc(come, func(a, b *finding) int { return cmp.Compare(a.finding.Last, b.finding.Last) })
+	for _, x := range come {
+		t.say(report.Event{Time: x.finding.Last, Kind: report.EventFinding, Finding: &x.finding})
 	}
 	var gone []*finding
 	for _, x := range t.found {
