@@ -133,8 +133,8 @@ func (t *Tally) Add(f *flows.Flow, v *Verdict) {
 			t.choose(f, v, bytes)
 		}
 	}
-	if len(v.Reasons) > 0 && v.Kind != Ambient {
-		t.addFinding(f, v, bytes)
+	if decides := v.Decides(); decides != nil && v.Kind != Ambient {
+		t.addTo(f, v, decides, false, bytes)
 	}
 	switch v.Kind {
 	case Ambient:
@@ -180,17 +180,6 @@ func (t *Tally) addEdge(f *flows.Flow, v *Verdict, bytes uint64) {
 		}
 		return
 	}
-}
-
-func (t *Tally) addFinding(f *flows.Flow, v *Verdict, bytes uint64) {
-	decides := &v.Reasons[0]
-	for i := range v.Reasons {
-		// The ports that a scan tried are one finding, not one each.
-		if v.Reasons[i].Reason == PortScan {
-			decides = &v.Reasons[i]
-		}
-	}
-	t.addTo(f, v, decides, false, bytes)
 }
 
 func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes uint64) {

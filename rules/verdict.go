@@ -49,3 +49,18 @@ type Verdict struct {
 	Reasons  []Because // why, the deciding one first; never empty unless Documented, Ambient or OutOfScope
 	Concerns []Because // good practice that the diagram does not speak of; they never change Kind
 }
+
+// Decides is the reason that v's finding is of, nil when there is none: the
+// first, or that it is one port of many that a scan tried, so that the scan is
+// one finding and not one for each port.
+func (v *Verdict) Decides() *Because {
+	for i := range v.Reasons {
+		if v.Reasons[i].Reason == PortScan {
+			return &v.Reasons[i]
+		}
+	}
+	if len(v.Reasons) == 0 {
+		return nil
+	}
+	return &v.Reasons[0]
+}
