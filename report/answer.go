@@ -108,6 +108,8 @@ func answer(a *rules.Audit) (headline, sentence string) {
 		return "CONFORMS", "all " + count(n, "flow") + " of its components are as documented."
 	}
 	switch {
+	case n+a.Verdicts[rules.Ambient].Flows+a.Verdicts[rules.OutOfScope].Flows == 0:
+		return "UNDECIDED", "there are no flows in these captures."
 	case n == 0:
 		return "UNDECIDED", "nothing in these captures belongs to the diagram."
 	case a.Verdicts[rules.Indeterminate].Flows > 0:

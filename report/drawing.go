@@ -352,7 +352,26 @@ func (l *line) observed() string {
 	if n := edgeFlows(l.state); n > 0 {
 		s += " ×" + number(n)
 	}
+	if n := l.hindered(); n > 0 {
+		s += ", ⊘ " + number(n)
+	}
 	return Clean(s)
+}
+
+// hindered is how many flows of a line were blocked that is seen all the same,
+// for others got through: the state alone would not show them.
+func (l *line) hindered() uint64 {
+	if l.state == nil {
+		return 0
+	}
+	return hindered(l.state)
+}
+
+func hindered(e *rules.EdgeState) uint64 {
+	if e.Status != rules.EdgeSeen {
+		return 0
+	}
+	return e.Verdicts[rules.Blocked].Flows
 }
 
 // says is a line as a sentence, for those who do not see the picture.
@@ -366,6 +385,9 @@ func (l *line) says(observed bool) string {
 		s += ": " + l.stateWord()
 		if n := edgeFlows(l.state); n > 0 {
 			s += ", " + count(n, "flow")
+		}
+		if n := l.hindered(); n > 0 {
+			s += ", " + number(n) + " of them blocked"
 		}
 	}
 	return Clean(s)

@@ -121,6 +121,9 @@ func (g *drawing) view(observed, linked bool) *svgView {
 		s.Name = s.Label + ", " + s.Says
 		if observed {
 			s.Class, s.Thick = className(l.stateWord()), l.thickness()
+			if l.hindered() > 0 {
+				s.Class += " hindered"
+			}
 		}
 		used[s.Class] = true
 		if l.edge != nil {
@@ -142,7 +145,7 @@ func (g *drawing) view(observed, linked bool) *svgView {
 			s.X, s.Anchor, toward = end.x+labelGap, "start", -1
 		}
 		s.Head = head(end, toward, s.Thick)
-		if s.Class == "blocked" {
+		if s.Class == "blocked" || l.hindered() > 0 && observed {
 			s.Bar = bar(end, toward)
 		}
 		v.Lines = append(v.Lines, s)
@@ -199,7 +202,7 @@ func (v *svgView) key(used map[string]bool) {
 	x, y := margin, v.Height+10
 	v.Height += 24
 	for _, k := range []struct{ class, label string }{
-		{"seen", "✓ seen as documented"}, {"violated", "✗ violated"}, {"undocumented", "! not documented"},
+		{"seen", "✓ seen as documented"}, {"seen hindered", "✓ seen, ⊘ and some blocked"}, {"violated", "✗ violated"}, {"undocumented", "! not documented"},
 		{"blocked", "⊘ blocked"}, {"undecided", "? undecided"}, {"unseen", "· not seen"},
 	} {
 		if !used[k.class] {
@@ -207,7 +210,7 @@ func (v *svgView) key(used map[string]bool) {
 		}
 		end := point{x + 46, y}
 		l := svgLine{Class: k.class, Path: path([]point{{x, y}, end}), Head: head(end, 1, 2), Label: k.label, X: x + 54, Y: y + 4}
-		if k.class == "blocked" {
+		if k.class == "blocked" || k.class == "seen hindered" {
 			l.Bar = bar(end, 1)
 		}
 		v.Keys = append(v.Keys, l)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -185,5 +186,25 @@ func TestHostileDrawings(t *testing.T) {
 	}
 	if text := everything(t, mermaid)["audit"]; strings.Contains(text, "<script") || strings.Contains(text, "`") {
 		t.Error("mermaid would take a name for markup")
+	}
+}
+
+// TestHindered says that an edge of which some flows were blocked does not look
+// like one of which all got through, in the picture and in the table.
+func TestHindered(t *testing.T) {
+	a, o := testAudit(t)
+	for i := range a.Edges {
+		a.Edges[i].Verdicts[rules.Blocked].Flows = 0
+	}
+	if page := written(t, func(b *strings.Builder) error { return htmlFormat.Audit(b, a, o) }); strings.Contains(page, `"line seen hindered"`) {
+		t.Error("a line is marked as blocked at times, and none was")
+	}
+	e := slices.IndexFunc(a.Edges, func(e rules.EdgeState) bool { return e.Status == rules.EdgeSeen })
+	a.Edges[e].Verdicts[rules.Blocked].Flows = 7
+	page := written(t, func(b *strings.Builder) error { return htmlFormat.Audit(b, a, o) })
+	for _, want := range []string{`"line seen hindered"`, "×19, ⊘ 7<", "19 flows, 7 of them blocked", `<span class="state blocked">⊘ 7 blocked</span>`, "✓ seen, ⊘ and some blocked"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q", want)
+		}
 	}
 }

@@ -99,6 +99,7 @@ type htmlPage struct {
 	Sources    []htmlSource
 	Parts      []fact
 	Trials     string
+	Judged     bool // some flow was held against the diagram
 	Notes      []string
 	Version    string
 	Command    string
@@ -127,6 +128,7 @@ type htmlEdge struct {
 	ID, Title, Class, Sign, State, From, To, Over, Optional string
 	Requires                                                []string
 	Flows, Counts, Evidence, Why, Source, Reading, At       string
+	Blocked                                                 string // of an edge that is seen: how many flows did not get through
 	Pairs                                                   []string
 	MorePairs                                               string
 }
@@ -170,6 +172,7 @@ func newHTMLPage(a *rules.Audit, o *Options) *htmlPage {
 		Sentence: Clean(capital(sentence)),
 		Diagram:  Clean(diagramTitle(a.Diagram)),
 		Trials:   rules.InferenceTrials,
+		Judged:   judged(a) > 0,
 		Version:  "unknown",
 	}
 	if a.Baseline != nil { // what is known already still does not conform
@@ -339,6 +342,9 @@ func (p *htmlPage) edges(a *rules.Audit, o *Options) {
 				}
 			}
 			x.Counts = strings.Join(parts, ", ")
+			if n := hindered(e); n > 0 {
+				x.Blocked = kindSign(rules.Blocked) + " " + number(n) + " blocked"
+			}
 			x.Evidence = Clean(e.Example)
 			if at := text.o.place(e.First); at != "" {
 				x.Evidence += ", " + Clean(at)
@@ -492,7 +498,11 @@ func (p *htmlPage) usages(a *rules.Audit, o *Options) {
 	}
 	for i := range d.Apps[:min(len(d.Apps), maxPageServices)] {
 		u := &d.Apps[i]
-		p.Apps = append(p.Apps, row(u, spoken(u.App), flows.ProtoName(u.Proto)))
+		over := flows.ProtoName(u.Proto)
+		if over == strconv.Itoa(int(u.Proto)) {
+			over = "IP protocol " + over
+		}
+		p.Apps = append(p.Apps, row(u, spoken(u.App), over))
 	}
 }
 

@@ -144,7 +144,7 @@ func TestAnswer(t *testing.T) {
 		{"lossy", counts(documented, 2), true, 0, Undecided, "UNDECIDED: too much is missing from these captures (2 flows as documented)."},
 		{"early", counts(documented, 2), false, 1, Undecided, "UNDECIDED: 1 flow had to be judged before all was read (--max-flows); 2 flows as documented."},
 		{"nothing", counts(ambient, 2), false, 0, Undecided, "UNDECIDED: nothing in these captures belongs to the diagram."},
-		{"empty", counts(), false, 0, Undecided, "UNDECIDED: nothing in these captures belongs to the diagram."},
+		{"empty", counts(), false, 0, Undecided, "UNDECIDED: there are no flows in these captures."},
 	} {
 		a := &rules.Audit{Verdicts: c.verdicts}
 		a.Coverage.Lossy, a.Coverage.Decoded.Early = c.lossy, c.early

@@ -135,12 +135,20 @@ func (p *Policy) unheard() (mute, half []string) {
 		switch {
 		case !h.unheard || h.roles == 0:
 		case h.heard == 0:
-			mute = append(mute, p.Name(h.addr))
+			mute = addName(mute, p.Name(h.addr))
 		default:
-			half = append(half, p.Name(h.addr))
+			half = addName(half, p.Name(h.addr))
 		}
 	}
 	return mute, half
+}
+
+// addName adds a name that other addresses may have as well.
+func addName(list []string, name string) []string {
+	if slices.Contains(list, name) {
+		return list
+	}
+	return append(list, name)
 }
 
 // some is the first few of a list of names.
@@ -184,7 +192,10 @@ func (t *Tally) notes(cov *Coverage) []string {
 		if t.inferred > 1 {
 			connections = fmt.Sprintf("%d connections", t.inferred)
 		}
-		if t.lessSure > 0 {
+		switch {
+		case t.lessSure == t.inferred:
+			unsure = ", and less surely than usual: no verdict rests on it"
+		case t.lessSure > 0:
 			unsure = fmt.Sprintf(", less surely for %d of them, on which no verdict rests", t.lessSure)
 		}
 		note("Client certificates in TLS 1.3 were inferred from record sizes for %s%s. %s", connections, unsure, InferenceTrials)
