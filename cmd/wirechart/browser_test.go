@@ -156,14 +156,14 @@ func TestReportInBrowser(t *testing.T) {
 	}
 }
 
-// serving runs wirechart serve and returns the page's address.
+// serving runs wirechart serve, without its sandbox, which is for good, and returns the page's address.
 func serving(t *testing.T, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	lines := make(chan string, 1)
 	ended := make(chan int, 1)
 	go func() {
-		ended <- execute(ctx, append([]string{"serve", "-q", "--listen", "127.0.0.1:0"}, args...), firstLine(lines), os.Stderr)
+		ended <- execute(ctx, append([]string{"serve", "-q", "--no-sandbox", "--listen", "127.0.0.1:0"}, args...), firstLine(lines), os.Stderr)
 	}()
 	t.Cleanup(func() {
 		cancel()

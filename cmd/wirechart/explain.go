@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -368,9 +369,28 @@ func (x *explainer) retell(ctx context.Context, e *report.Explanation) error {
 	return nil
 }
 
-// writeEvidence writes the frames of an explanation to a capture, each once,
-// and returns how many they are.
+// writeEvidence writes the evidence of an explanation to a file.
 func writeEvidence(name string, e *report.Explanation, o *report.Options) (int, error) {
+	file, err := createBeside("--write", name)
+	if err != nil {
+		return 0, err
+	}
+	defer os.Remove(file.Name()) // in vain once it has its name
+	defer file.Close()
+	buffered := bufio.NewWriter(file)
+	n, err := evidenceOf(buffered, e, o)
+	if err != nil {
+		return 0, err
+	}
+	if err := buffered.Flush(); err != nil {
+		return 0, err
+	}
+	return n, putInPlace(file, name)
+}
+
+// evidenceOf writes the frames of an explanation to a capture, each once,
+// and returns how many they are.
+func evidenceOf(to io.Writer, e *report.Explanation, o *report.Options) (int, error) {
 	type frame struct {
 		flow *report.Explained
 		step *flows.Sighting
@@ -386,14 +406,7 @@ func writeEvidence(name string, e *report.Explanation, o *report.Options) (int, 
 	})
 	frames = slices.CompactFunc(frames, func(a, b frame) bool { return a.step.Packet.Frame == b.step.Packet.Frame })
 
-	file, err := createBeside("--write", name)
-	if err != nil {
-		return 0, err
-	}
-	defer os.Remove(file.Name()) // in vain once it has its name
-	defer file.Close()
-	buffered := bufio.NewWriter(file)
-	w, err := pcaps.NewWriter(buffered, "wirechart", "evidence chosen by wirechart explain")
+	w, err := pcaps.NewWriter(to, "wirechart", "evidence chosen by wirechart explain")
 	if err != nil {
 		return 0, err
 	}
@@ -407,8 +420,5 @@ func writeEvidence(name string, e *report.Explanation, o *report.Options) (int, 
 			return 0, err
 		}
 	}
-	if err := buffered.Flush(); err != nil {
-		return 0, err
-	}
-	return len(frames), putInPlace(file, name)
+	return len(frames), nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -193,11 +194,11 @@ func TestSandbox(t *testing.T) {
 // parted by newlines.
 const asProgram = "WIRECHART_TEST_PROGRAM"
 
-// TestAsProgram is what TestLiveSandbox starts: the program itself.
+// TestAsProgram is what the tests below start: the program itself.
 func TestAsProgram(t *testing.T) {
 	words := os.Getenv(asProgram)
 	if words == "" {
-		t.Skip("started by TestLiveSandbox")
+		t.Skip("started by tests of the program in its sandbox")
 	}
 	os.Args = append(os.Args[:1], strings.Split(words, "\n")...)
 	main() // does not return
@@ -274,6 +275,88 @@ func TestLiveSandbox(t *testing.T) {
 	}
 	if info, err := os.Stat(filepath.Join(out+".moved", "all.pcapng")); err != nil || info.Size() == 0 {
 		t.Errorf("what it wrote: %v, %v", info, err)
+	}
+}
+
+// TestServeSandbox starts the page on captures, a diagram and an inventory, and
+// holds it to those: it tells a flow from the captures and gives its evidence, it
+// has a socket to listen with and no other, and when a capture is replaced by a
+// link to another file, it does not read that one.
+func TestServeSandbox(t *testing.T) {
+	dir := t.TempDir()
+	b, err := os.ReadFile(samples + "site-violations.pcapng")
+	if err != nil {
+		t.Fatal(err)
+	}
+	within, outside := filepath.Join(dir, "captures"), filepath.Join(dir, "outside.pcapng")
+	if err := os.Mkdir(within, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	capture, hosts := filepath.Join(within, "site.pcapng"), filepath.Join(dir, "hosts.yaml")
+	for name, text := range map[string][]byte{capture: b, outside: b, hosts: []byte("version: 1\nhosts:\n  - address: 10.20.30.11\n    roles: [management-server]\n")} {
+		if err := os.WriteFile(name, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAsProgram$")
+	cmd.Env = append(os.Environ(), asProgram+"="+strings.Join([]string{"serve", "--listen", "127.0.0.1:0", "--inventory", hosts, "-f", "tcp or udp or icmp", within}, "\n"))
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}()
+	page, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		t.Fatalf("it does not serve: %v: %s", err, stderr.String())
+	}
+	page = strings.TrimSpace(page)
+	read := false
+	for deadline := time.Now().Add(30 * time.Second); !read && time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		_, body := fetch(t, page)
+		read = strings.Contains(body, `data-finished="true"`)
+	}
+	if !read {
+		t.Fatal("it does not come to an end of reading: " + stderr.String())
+	}
+	if status, told := fetch(t, page+"api/explain?flow=18"); status != 200 || !strings.Contains(told, "Frames ") {
+		t.Errorf("the story of a flow: %d, %s", status, told)
+	}
+	if status, evidence := fetch(t, page+"evidence?flow=18"); status != 200 || !strings.HasPrefix(evidence, "\x0a\x0d\x0d\x0a") {
+		t.Errorf("the evidence of a flow: %d, %.200q", status, evidence)
+	}
+	if status, html := fetch(t, page+"report?format=html"); status != 200 || strings.Contains(html, "not computed") {
+		t.Errorf("the report: %d, or it has no digest of the capture", status)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if os.Geteuid() == 0 {
+		time.Sleep(200 * time.Millisecond) // the other end closes
+		listener := "tcp"
+		if _, ok := socketsOf(t, cmd.Process.Pid)["other"]; ok {
+			listener = "other" // Multipath TCP, see above
+		}
+		checkSandboxed(t, cmd.Process.Pid, "0", map[string]int{listener: 1})
+	}
+	if strings.Contains(stderr.String(), "no Landlock") {
+		t.Skip("the rest takes Landlock")
+	}
+	if err := os.Remove(capture); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(outside, capture); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"api/explain?flow=18", "evidence?flow=18"} {
+		if status, told := fetch(t, page+path); status != 404 || !strings.Contains(told, "permission denied") {
+			t.Errorf("%s of another file: %d, %.200q", path, status, told)
+		}
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -16,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"wirechart/flows"
+	"wirechart/pcaps"
 	"wirechart/report"
 	"wirechart/report/web"
 	"wirechart/rules"
@@ -28,6 +28,7 @@ const webAddress = "127.0.0.1:7790"
 type webOptions struct {
 	address string
 	hosts   []string
+	sandbox sandbox // of serve; live has its own
 }
 
 func serveCommand() *cobra.Command {
@@ -56,6 +57,7 @@ The page fetches nothing from elsewhere, and is not served under foreign names.`
 	diagramFlags(fs, o)
 	fs.StringVar(&w.address, "listen", webAddress, "serve the page at `ADDRESS:PORT`; one that others can reach asks for a token")
 	fs.StringArrayVar(&w.hosts, "host", nil, "serve it under the `NAME` of this machine too (repeatable)")
+	sandboxFlags(fs, &w.sandbox)
 	return cmd
 }
 
@@ -104,14 +106,14 @@ func runServe(cmd *cobra.Command, o *options, w *webOptions, args []string) erro
 		return err
 	}
 	defer out.abandon()
-	captures := slices.Concat(o.captures, args)
+	captures := j.captures
 	settings := web.Options{
 		Title:      strings.Join(captures, ", "),
 		Diagram:    j.diagram,
 		Provenance: func(a *rules.Audit) *report.Provenance { return provenance(cmd, a) },
 	}
+	again := &rereader{cmd: cmd, options: *o}
 	if !slices.Contains(captures, "-") {
-		again := &rereader{cmd: cmd, options: *o, args: args}
 		settings.Explain, settings.Evidence = again.explain, again.evidence
 	}
 	server, l, page, err := w.listen("--listen", settings)
@@ -130,6 +132,25 @@ func runServe(cmd *cobra.Command, o *options, w *webOptions, args []string) erro
 		server.Progress(packets)
 	}
 	j.begin = func(files []string) { out.options.Files = files }
+	j.open = func(po pcaps.Options) (pcaps.Source, error) {
+		src, err := pcaps.Open(captures, po)
+		if err != nil {
+			return nil, err
+		}
+		again.captures = nil
+		for _, f := range src.Stats().Files {
+			again.captures = append(again.captures, f.Name)
+		}
+		note, err := enterSandbox(o.readAgain(w.sandbox, again.captures))
+		if err != nil {
+			src.Close()
+			return nil, err
+		}
+		if note != "" {
+			j.warn(note)
+		}
+		return src, nil
+	}
 	j.each = func(f *flows.Flow, v *rules.Verdict) error {
 		tally.Add(f, v)
 		server.Settled(f, v, findingsOf(v, tally))
@@ -154,18 +175,36 @@ func findingsOf(v *rules.Verdict, tally *rules.Tally) []string {
 	return tally.Counted()
 }
 
-// rereader reads captures again for what the page does not hold.
+// readAgain has a sandbox leave readable what a page reads anew for a flow's
+// story: the captures, and what says how they are judged.
+func (o *options) readAgain(box sandbox, captures []string) sandbox {
+	names := slices.Concat(captures, o.diagrams, o.keylogs, []string{o.inventory})
+	if o.filter != "" { // which may name ports and protocols
+		names = append(names, "/etc/services", "/etc/protocols")
+	}
+	for _, name := range names {
+		// Built-in diagrams are no files, and a pipe is read once.
+		if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
+			box.Read = append(box.Read, name)
+		}
+	}
+	return box
+}
+
+// rereader reads captures again for what the page does not hold: the files that
+// were read before, in their order, whatever has come to their directory since.
 type rereader struct {
-	cmd     *cobra.Command
-	options options
-	args    []string
+	cmd      *cobra.Command
+	options  options
+	captures []string
 }
 
 // story is the story of one flow.
 func (r *rereader) story(ctx context.Context, flow uint64) (*report.Explanation, *report.Options, error) {
 	o := r.options
+	o.captures = nil
 	o.quiet, o.color, o.format, o.output = true, "never", report.All()[0].Name, ""
-	j, out, err := o.prepare(r.cmd, r.args, report.OfExplain)
+	j, out, err := o.prepare(r.cmd, r.captures, report.OfExplain)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -192,18 +231,6 @@ func (r *rereader) evidence(ctx context.Context, w io.Writer, flow uint64) error
 	if err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "wirechart-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	path := filepath.Join(dir, "evidence.pcapng")
-	if _, err := writeEvidence(path, e, o); err != nil {
-		return err
-	}
-	b, err := os.ReadFile(path)
-	if err == nil {
-		_, err = w.Write(b)
-	}
+	_, err = evidenceOf(w, e, o)
 	return err
 }
