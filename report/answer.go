@@ -14,6 +14,7 @@ const (
 	Conforms  Result = "conforms"
 	Findings  Result = "findings"
 	Undecided Result = "undecided"
+	Known     Result = "known" // of an audit with a baseline: it does not conform, in ways that the baseline has as well
 )
 
 // failing are the verdicts that speak against conformance.
@@ -21,24 +22,20 @@ var failing = [...]rules.Kind{rules.Violation, rules.Undocumented, rules.Blocked
 
 // ResultOf answers whether the traffic of a conforms. It is undecided when
 // nothing speaks against it, and the captures could not show that all of it
-// does.
+// does. With a baseline, what that one has as well does not make it Findings;
+// nor does it conform.
 func ResultOf(a *rules.Audit) Result {
-	if a.Baseline != nil {
-		switch {
-		case newFlows(a) > 0:
-			return Findings
-		case !Decided(a):
-			return Undecided
-		}
-		return Conforms
-	}
+	bad := false
 	for _, k := range failing {
-		if a.Verdicts[k].Flows > 0 {
-			return Findings
-		}
+		bad = bad || a.Verdicts[k].Flows > 0
 	}
-	if !Decided(a) {
+	switch {
+	case bad && (a.Baseline == nil || newFlows(a) > 0):
+		return Findings
+	case !Decided(a):
 		return Undecided
+	case bad:
+		return Known
 	}
 	return Conforms
 }
@@ -79,13 +76,15 @@ func sinceBaseline(a *rules.Audit) (headline, sentence string) {
 	} else {
 		known += " are left out."
 	}
-	if n := newFlows(a); n > 0 {
-		return "NEW FINDINGS", "of " + count(n, "flow") + "; " + known
-	}
-	if ResultOf(a) == Undecided {
+	switch ResultOf(a) {
+	case Findings:
+		return "NEW FINDINGS", "of " + count(newFlows(a), "flow") + "; " + known
+	case Undecided:
 		return "NOTHING NEW", "as far as these captures can decide; " + known
+	case Conforms:
+		return "CONFORMS", "all " + count(judged(a), "flow") + " of its components are as documented; " + known
 	}
-	return "NOTHING NEW", known
+	return "NOTHING NEW", "the traffic does not conform, as before; " + known
 }
 
 // answer is the result as a headline and the sentence behind it.

@@ -144,4 +144,23 @@ func TestBaseline(t *testing.T) {
 	if ResultOf(a) != Undecided { // two flows of it are
 		t.Error(ResultOf(a))
 	}
+
+	// What is known does not conform, whatever is left of the findings.
+	a, o = testAudit(t)
+	a.Verdicts[rules.Indeterminate], a.Coverage.Lossy, a.Coverage.Decoded.Early = rules.Count{}, false, 0
+	SinceBaseline(a, "monday.json", audited(t, func(*rules.Audit) {}), o)
+	if headline, sentence := answer(a); ResultOf(a) != Known || headline != "NOTHING NEW" || !strings.Contains(sentence, "does not conform, as before") {
+		t.Errorf("%s, %s: %s", ResultOf(a), headline, sentence)
+	}
+	schema, _ := Schema("audit")
+	doc := written(t, func(b *strings.Builder) error { return jsonFormat.Audit(b, a, o) })
+	if valid(t, schema, doc); !strings.Contains(doc, `"result": "known"`) && !strings.Contains(doc, `"result":"known"`) {
+		t.Errorf("the document does not say that it is known: %.300s", doc)
+	}
+	for _, k := range failing {
+		a.Verdicts[k] = rules.Count{}
+	}
+	if headline, _ := answer(a); ResultOf(a) != Conforms || headline != "CONFORMS" {
+		t.Errorf("with all of it gone it is %s, %s", ResultOf(a), headline)
+	}
 }

@@ -94,7 +94,7 @@ type hostsDoc struct {
 // by ReadAudit.
 type AuditDoc struct {
 	Schema   string              `json:"schema"`
-	Result   Result              `json:"result" doc:"conforms, findings or undecided; with a baseline, of what is new alone"`
+	Result   Result              `json:"result" doc:"conforms, findings or undecided; with a baseline, findings is of what is new alone, and known says that the traffic does not conform in ways that the baseline has as well"`
 	Summary  string              `json:"summary" doc:"the result as a sentence"`
 	Diagram  *diagramDoc         `json:"diagram,omitempty" doc:"what the traffic was held against"`
 	Coverage coverageDoc         `json:"coverage" doc:"what the captures could have shown"`

@@ -142,7 +142,7 @@ func (s *Screen) Draw(height int, o *Options) []string {
 		return lines[:min(len(lines), height)]
 	}
 	headline, sentence := answer(a)
-	put(map[Result]style{Conforms: green, Findings: red, Undecided: yellow}[ResultOf(a)], headline+": "+sentence)
+	put(map[Result]style{Conforms: green, Findings: red, Undecided: yellow, Known: yellow}[ResultOf(a)], headline+": "+sentence)
 
 	// Findings, edges and events share what room there is.
 	room := height - len(lines) - 6

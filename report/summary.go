@@ -49,5 +49,5 @@ func Count(n uint64, thing string) string { return count(n, thing) }
 
 // resultSign stands before a result, for those who do not see its colour.
 func resultSign(r Result) string {
-	return map[Result]string{Conforms: "✓", Findings: "✗", Undecided: "?"}[r]
+	return map[Result]string{Conforms: "✓", Findings: "✗", Undecided: "?", Known: "="}[r]
 }

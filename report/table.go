@@ -101,8 +101,8 @@ func (p *page) grid(indent int, columns []column, rows [][]cell) {
 func writeAudit(w io.Writer, a *rules.Audit, o *Options, x extent) error {
 	p := &page{w: w, o: o}
 	headline, sentence := answer(a)
-	st := map[Result]style{Conforms: bold, Findings: red, Undecided: yellow}[ResultOf(a)]
-	sign := map[Result]string{Conforms: "✓", Findings: "✗", Undecided: "?"}[ResultOf(a)]
+	st := map[Result]style{Conforms: bold, Findings: red, Undecided: yellow, Known: yellow}[ResultOf(a)]
+	sign := resultSign(ResultOf(a))
 	for i, line := range wrap(sign+" "+headline+": "+sentence, o.width(), 2) {
 		if i == 0 {
 			head := sign + " " + headline

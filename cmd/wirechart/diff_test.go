@@ -28,6 +28,7 @@ func TestDiff(t *testing.T) {
 		{[]string{"diff", bad, clean}, exitConforms, "BETTER"},
 		{[]string{"diff", bad, bad}, exitConforms, "THE SAME"},
 		{[]string{"audit", "--baseline", bad, samples + "site-violations.pcapng"}, exitConforms, "NOTHING NEW"},
+		{[]string{"audit", "-o", "json", "--baseline", bad, samples + "site-violations.pcapng"}, exitConforms, `"result": "known"`},
 		{[]string{"audit", "--baseline", clean, samples + "site-violations.pcapng"}, exitFindings, "NEW FINDINGS"},
 	} {
 		if status, stdout, stderr := wirechart(t, c.args...); status != c.status || !strings.Contains(stdout, c.says) || stderr != "" {
