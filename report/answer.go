@@ -43,17 +43,54 @@ func ResultOf(a *rules.Audit) Result {
 // Decided says whether the captures decide all that they hold: some flow
 // belongs to the diagram, none is indeterminate, not too much is missing, and
 // every flow was judged by what all captures say of the roles of its ends.
-func Decided(a *rules.Audit) bool {
-	return judged(a) > 0 && a.Verdicts[rules.Indeterminate].Flows == 0 && !a.Coverage.Lossy && a.Coverage.Decoded.Early == 0
+func Decided(a *rules.Audit) bool { return standingOf(a).decided() }
+
+// standing is what an audit says of how much its captures decide.
+type standing struct {
+	flows  uint64 // all of them
+	judged uint64 // those that the diagram has something to say about
+	open   uint64 // of these, the indeterminate ones
+	early  uint64 // flows that were judged before all was read
+	lossy  bool
+}
+
+func standingOf(a *rules.Audit) standing {
+	return newStanding(func(k rules.Kind) uint64 { return a.Verdicts[k].Flows }, a.Coverage.Decoded.Early, a.Coverage.Lossy)
+}
+
+// standing is that of the audit that a document is of.
+func (doc *AuditDoc) standing() standing {
+	return newStanding(func(k rules.Kind) uint64 { return doc.Verdicts[k.String()].Flows }, doc.Coverage.Early, doc.Coverage.Lossy)
+}
+
+func newStanding(flows func(rules.Kind) uint64, early uint64, lossy bool) standing {
+	s := standing{open: flows(rules.Indeterminate), early: early, lossy: lossy}
+	s.judged = flows(rules.Documented) + s.open
+	for _, k := range failing {
+		s.judged += flows(k)
+	}
+	s.flows = s.judged + flows(rules.Ambient) + flows(rules.OutOfScope)
+	return s
 }
 
 // judged is the number of flows that the diagram has something to say about.
-func judged(a *rules.Audit) uint64 {
-	n := a.Verdicts[rules.Documented].Flows + a.Verdicts[rules.Indeterminate].Flows
-	for _, k := range failing {
-		n += a.Verdicts[k].Flows
+func judged(a *rules.Audit) uint64 { return standingOf(a).judged }
+
+func (s standing) decided() bool { return s.judged > 0 && s.open == 0 && !s.lossy && s.early == 0 }
+
+// why is what keeps the captures from deciding.
+func (s standing) why() string {
+	switch {
+	case s.flows == 0:
+		return "there are no flows in these captures"
+	case s.judged == 0:
+		return "nothing in these captures belongs to the diagram"
+	case s.open > 0:
+		return "these captures cannot decide " + number(s.open) + " of " + count(s.judged, "flow")
+	case !s.lossy:
+		return count(s.early, "flow") + " had to be judged before all was read (--max-flows)"
 	}
-	return n
+	return "too much is missing from these captures"
 }
 
 // newFlows is the flows of the findings that speak against conformance and that
@@ -92,7 +129,8 @@ func answer(a *rules.Audit) (headline, sentence string) {
 	if a.Baseline != nil {
 		return sinceBaseline(a)
 	}
-	n := judged(a)
+	stands := standingOf(a)
+	n := stands.judged
 	bad, badParts := uint64(0), []string{}
 	for _, k := range failing {
 		if c := a.Verdicts[k].Flows; c > 0 {
@@ -106,17 +144,10 @@ func answer(a *rules.Audit) (headline, sentence string) {
 	case Conforms:
 		return "CONFORMS", "all " + count(n, "flow") + " of its components are as documented."
 	}
-	switch {
-	case n+a.Verdicts[rules.Ambient].Flows+a.Verdicts[rules.OutOfScope].Flows == 0:
-		return "UNDECIDED", "there are no flows in these captures."
-	case n == 0:
-		return "UNDECIDED", "nothing in these captures belongs to the diagram."
-	case a.Verdicts[rules.Indeterminate].Flows > 0:
-		return "UNDECIDED", "these captures cannot decide " + number(a.Verdicts[rules.Indeterminate].Flows) + " of " + count(n, "flow") + "."
-	case !a.Coverage.Lossy:
-		return "UNDECIDED", count(a.Coverage.Decoded.Early, "flow") + " had to be judged before all was read (--max-flows); " + count(n, "flow") + " as documented."
+	if n == 0 || stands.open > 0 {
+		return "UNDECIDED", stands.why() + "."
 	}
-	return "UNDECIDED", "too much is missing from these captures (" + count(n, "flow") + " as documented)."
+	return "UNDECIDED", stands.why() + "; " + count(n, "flow") + " as documented."
 }
 
 // kindCount is a number of flows with one verdict.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -25,10 +26,14 @@ const (
 
 var effects = [...]Effect{Worse, Better, Other}
 
+// CannotTell is the result where nothing is worse, and the later audit leaves
+// open whether something is.
+const CannotTell Effect = "undecided"
+
 // DiffDoc is what changed between two audits, as a document.
 type DiffDoc struct {
 	Schema  string      `json:"schema"`
-	Result  Effect      `json:"result" doc:"worse when any change is; else better when any change is; else other"`
+	Result  Effect      `json:"result" doc:"worse when any change is; else undecided when the later captures could not decide all that they hold; else better when any change is; else other"`
 	Summary string      `json:"summary" doc:"the result as a sentence"`
 	Before  diffSide    `json:"before"`
 	After   diffSide    `json:"after"`
@@ -87,7 +92,7 @@ func Diff(beforeFile string, before *AuditDoc, afterFile string, after *AuditDoc
 	slices.SortStableFunc(d.Changes, func(a, b changeDoc) int {
 		return cmp.Compare(slices.Index(effects[:], a.Effect), slices.Index(effects[:], b.Effect))
 	})
-	d.conclude()
+	d.conclude(after.standing())
 	return d
 }
 
@@ -109,25 +114,46 @@ func newDiffSide(file string, doc *AuditDoc) diffSide {
 	return s
 }
 
-func (d *DiffDoc) conclude() {
+func (d *DiffDoc) conclude(after standing) {
 	n := map[Effect]uint64{}
-	for i := range d.Changes {
-		n[d.Changes[i].Effect]++
+	for e, changes := range d.parts() {
+		n[e] = uint64(len(changes))
 	}
 	d.Result = Other
-	for _, e := range effects {
-		if n[e] > 0 {
-			d.Result = e
-			break
-		}
+	switch {
+	case n[Worse] > 0:
+		d.Result = Worse
+	case !after.decided():
+		d.Result = CannotTell
+	case n[Better] > 0:
+		d.Result = Better
 	}
 	switch {
+	case d.Result == CannotTell:
+		d.Summary = fmt.Sprintf("Whether anything is worse the later audit cannot tell: %s; %s for the better, %s.", after.why(), count(n[Better], "change"), count(n[Other], "other change"))
 	case len(d.Changes) == 0:
 		d.Summary = "Nothing has changed."
 	case d.Result == Other:
 		d.Summary = fmt.Sprintf("Nothing is worse and nothing is better; %s.", count(n[Other], "other change"))
 	default:
 		d.Summary = fmt.Sprintf("%s for the worse, %s for the better, %s.", count(n[Worse], "change"), number(n[Better]), count(n[Other], "other change"))
+	}
+}
+
+// parts are the changes by their effect, the most serious first, as they are
+// told to people; effects that no change has are left out.
+func (d *DiffDoc) parts() iter.Seq2[Effect, []changeDoc] {
+	return func(yield func(Effect, []changeDoc) bool) {
+		for rest := d.Changes; len(rest) > 0; {
+			n := 1
+			for n < len(rest) && rest[n].Effect == rest[0].Effect {
+				n++
+			}
+			if !yield(rest[0].Effect, rest[:n]) {
+				return
+			}
+			rest = rest[n:]
+		}
 	}
 }
 
@@ -390,6 +416,8 @@ func signOf(e Effect) (sign string, st style, title string) {
 		return "✗", red, "Worse"
 	case Better:
 		return "✓", green, "Better"
+	case CannotTell:
+		return "?", yellow, ""
 	}
 	return "·", dim, "Other changes"
 }
@@ -404,22 +432,15 @@ func diffTable(w io.Writer, d *DiffDoc, o *Options) error {
 	}{{"Before", &d.Before}, {"After ", &d.After}} {
 		p.para(2, dim, s.when+"  "+s.side.File+when(s.side)+": "+s.side.Summary)
 	}
-	for _, e := range effects {
+	for e, changes := range d.parts() {
 		sign, st, title := signOf(e)
-		first := true
-		for i := range d.Changes {
-			c := &d.Changes[i]
-			if c.Effect != e {
-				continue
-			}
-			if first {
-				p.heading(title, "")
-				first = false
-			}
+		p.heading(title, "")
+		for i := range changes {
+			c := &changes[i]
 			p.mark(2, sign, st, c.Says)
 			p.para(4, dim, c.proof(o))
-			if e == Worse && c.Do != "" {
-				p.mark(4, "→", cyan, c.Do)
+			if do := c.advice(); do != "" {
+				p.mark(4, "→", cyan, do)
 			}
 		}
 	}
@@ -453,30 +474,27 @@ func (c *changeDoc) proof(o *Options) string {
 	return s
 }
 
+// advice is what to do about a change for the worse.
+func (c *changeDoc) advice() string {
+	if c.Effect != Worse {
+		return ""
+	}
+	return c.Do
+}
+
 func diffMarkdown(w io.Writer, d *DiffDoc, o *Options) error {
 	m := &markdownPage{page{w: w, o: o}}
 	m.print("# " + d.headline() + "\n\n" + text(d.Summary) + "\n\n")
 	m.head("audit", "file", "first", "last", "answer")
 	m.row("before", code(d.Before.File), text(d.Before.First), text(d.Before.Last), text(d.Before.Summary))
 	m.row("after", code(d.After.File), text(d.After.First), text(d.After.Last), text(d.After.Summary))
-	for _, e := range effects {
+	for e, changes := range d.parts() {
 		_, _, title := signOf(e)
-		first := true
-		for i := range d.Changes {
-			c := &d.Changes[i]
-			if c.Effect != e {
-				continue
-			}
-			if first {
-				m.print("\n## " + title + "\n\n")
-				m.head("of", "change", "what", "proof", "do")
-				first = false
-			}
-			do := ""
-			if e == Worse {
-				do = c.Do
-			}
-			m.row(c.Of, c.Change, text(c.Says), code(c.proof(o)), text(do))
+		m.print("\n## " + title + "\n\n")
+		m.head("of", "change", "what", "proof", "do")
+		for i := range changes {
+			c := &changes[i]
+			m.row(c.Of, c.Change, text(c.Says), code(c.proof(o)), text(c.advice()))
 		}
 	}
 	for _, n := range d.Notes {

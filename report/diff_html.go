@@ -41,28 +41,21 @@ func diffHTML(w io.Writer, d *DiffDoc, o *Options) error {
 	p := &diffPage{
 		Style:    template.CSS(reportStyle), // our own text, from the program
 		CSP:      "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
-		Class:    map[Effect]string{Worse: "findings", Better: "conforms", Other: "undecided"}[d.Result],
+		Class:    map[Effect]string{Worse: "findings", Better: "conforms", Other: "undecided", CannotTell: "undecided"}[d.Result],
 		Sign:     sign,
 		Headline: d.headline(),
 		Summary:  Clean(d.Summary),
 		Sides: []fact{{Name: "Before", Value: Clean(d.Before.File + when(&d.Before) + ": " + d.Before.Summary)},
 			{Name: "After", Value: Clean(d.After.File + when(&d.After) + ": " + d.After.Summary)}},
 	}
-	for _, e := range effects {
+	for e, changes := range d.parts() {
 		_, _, title := signOf(e)
 		part := diffPart{ID: string(e), Title: title}
-		for i := range d.Changes {
-			if c := &d.Changes[i]; c.Effect == e {
-				row := diffRow{Clean(c.Of), Clean(c.Change), Clean(c.Says), Clean(c.proof(o)), ""}
-				if e == Worse {
-					row.Do = Clean(c.Do)
-				}
-				part.Changes = append(part.Changes, row)
-			}
+		for i := range changes {
+			c := &changes[i]
+			part.Changes = append(part.Changes, diffRow{Clean(c.Of), Clean(c.Change), Clean(c.Says), Clean(c.proof(o)), Clean(c.advice())})
 		}
-		if len(part.Changes) > 0 {
-			p.Parts = append(p.Parts, part)
-		}
+		p.Parts = append(p.Parts, part)
 	}
 	for _, n := range d.Notes {
 		p.Notes = append(p.Notes, Clean(n))

@@ -11,10 +11,12 @@ import (
 	"wirechart/rules"
 )
 
-// audited is an audit as it comes back from a file.
+// audited is an audit as it comes back from a file, of captures that decide all
+// that they hold but for what change says.
 func audited(t *testing.T, change func(a *rules.Audit)) *AuditDoc {
 	t.Helper()
 	a, o := testAudit(t)
+	a.Verdicts[rules.Indeterminate] = rules.Count{}
 	change(a)
 	text := written(t, func(b *strings.Builder) error { return jsonFormat.Audit(b, a, o) })
 	doc, err := ReadAudit("audit.json", strings.NewReader(text))
@@ -27,6 +29,7 @@ func audited(t *testing.T, change func(a *rules.Audit)) *AuditDoc {
 // TestDiff changes one thing at a time.
 func TestDiff(t *testing.T) {
 	same := func(*rules.Audit) {}
+	open := func(a *rules.Audit) { a.Verdicts[rules.Indeterminate] = rules.Count{Flows: 2} }
 	for _, c := range []struct {
 		name          string
 		before, after func(a *rules.Audit)
@@ -54,6 +57,13 @@ func TestDiff(t *testing.T) {
 		{"a host comes", func(a *rules.Audit) { a.Hosts = a.Hosts[:len(a.Hosts)-1] }, same, Other, []string{"host:10.20.30.21 other"}},
 		{"better and worse", func(a *rules.Audit) { a.Findings = a.Findings[1:] }, func(a *rules.Audit) { a.Findings = a.Findings[:1] },
 			Worse, []string{"finding:f-zmtp_mechanism_null worse", "finding:f-unknown_host better", "finding:f-port_scan better"}},
+		{"what cannot be decided stays", open, open, CannotTell, nil},
+		{"what could not be decided is", open, same, Other, nil},
+		{"lossy", same, func(a *rules.Audit) { a.Coverage.Lossy = true }, CannotTell, nil},
+		{"judged early", same, func(a *rules.Audit) { a.Coverage.Decoded.Early = 1 }, CannotTell, nil},
+		{"nothing seen", same, func(a *rules.Audit) { a.Verdicts, a.Findings = [len(a.Verdicts)]rules.Count{}, a.Findings[1:] },
+			CannotTell, []string{"finding:f-zmtp_mechanism_null better"}},
+		{"worse, and undecided", func(a *rules.Audit) { a.Findings = a.Findings[1:] }, open, Worse, []string{"finding:f-zmtp_mechanism_null worse"}},
 	} {
 		d := Diff("a.json", audited(t, c.before), "b.json", audited(t, c.after))
 		var got []string

@@ -141,7 +141,7 @@ func TestAnswer(t *testing.T) {
 		{"violation", counts(documented, 2, violation, 1), false, 0, Findings, "DOES NOT CONFORM: 1 of 3 flows: 1 violation."},
 		{"violation beats loss", counts(violation, 1, undecided, 1), true, 0, Findings, "DOES NOT CONFORM: 1 of 2 flows: 1 violation."},
 		{"undecided", counts(documented, 2, undecided, 1), false, 0, Undecided, "UNDECIDED: these captures cannot decide 1 of 3 flows."},
-		{"lossy", counts(documented, 2), true, 0, Undecided, "UNDECIDED: too much is missing from these captures (2 flows as documented)."},
+		{"lossy", counts(documented, 2), true, 0, Undecided, "UNDECIDED: too much is missing from these captures; 2 flows as documented."},
 		{"early", counts(documented, 2), false, 1, Undecided, "UNDECIDED: 1 flow had to be judged before all was read (--max-flows); 2 flows as documented."},
 		{"nothing", counts(ambient, 2), false, 0, Undecided, "UNDECIDED: nothing in these captures belongs to the diagram."},
 		{"empty", counts(), false, 0, Undecided, "UNDECIDED: there are no flows in these captures."},

@@ -24,7 +24,9 @@ captured.
   wirechart audit -o json --output tuesday.json tuesday.pcapng
   wirechart diff monday.json tuesday.json
 
-Exit status: 0 not worse, 1 worse, 2 the job could not be done.`,
+Exit status: 0 not worse, 1 worse, 2 the job could not be done, 3 nothing is worse
+as far as the later captures can decide: they are empty, too lossy, or leave open
+whether a flow conforms.`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) != 2 {
 				return errors.New("diff: name two audits, the earlier one first (wirechart audit -o json writes them)")
@@ -40,11 +42,11 @@ Exit status: 0 not worse, 1 worse, 2 the job could not be done.`,
 	return cmd
 }
 
-// outputFlags are those of commands that write results and read no captures.
+// outputFlags are those of every command that writes results of a kind.
 func outputFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
 	fs.StringVarP(&o.format, "format", "o", report.All()[0].Name, "write as `FORMAT`: "+report.Names(kind))
 	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
-	fs.StringVar(&o.color, "color", "auto", "colour the output: auto, always or never")
+	fs.StringVar(&o.color, "color", "auto", "colour the output `WHEN`: auto (where a terminal shows it), always or never")
 }
 
 // openOutput readies the output of a command that reads no captures.
@@ -69,27 +71,27 @@ func formatFor(name string, kind report.Kind) (report.Format, error) {
 }
 
 func runDiff(cmd *cobra.Command, o *options, args []string, status *int) error {
-	if _, err := formatFor(o.format, report.OfDiff); err != nil {
-		return err
-	}
-	var docs [2]*report.AuditDoc
-	for i, name := range args {
-		var err error
-		if docs[i], err = report.ReadAuditFile(name); err != nil {
-			return err
-		}
-	}
 	out, err := o.openOutput(cmd, report.OfDiff)
 	if err != nil {
 		return err
 	}
 	defer out.abandon()
+	var docs [2]*report.AuditDoc
+	for i, name := range args {
+		if docs[i], err = report.ReadAuditFile(name); err != nil {
+			return ofFile("", name, err)
+		}
+	}
 	d := report.Diff(args[0], docs[0], args[1], docs[1])
 	if err := out.finish(out.format.Diff(out, d, out.options)); err != nil {
 		return err
 	}
-	if d.Result == report.Worse && !o.exitZero {
+	switch {
+	case o.exitZero:
+	case d.Result == report.Worse:
 		*status = exitFindings
+	case d.Result == report.CannotTell:
+		*status = exitUndecided
 	}
 	return nil
 }

@@ -17,6 +17,8 @@ func auditFile(t *testing.T, capture string) string {
 }
 
 func TestDiff(t *testing.T) {
+	empty := file(t, "empty.pcap", "\xd4\xc3\xb2\xa1\x02\x00\x04\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff\xff\x00\x00\x01\x00\x00\x00")
+	oneway, nothing := auditFile(t, samples+"oneway.pcapng"), auditFile(t, empty)
 	clean, bad := auditFile(t, samples+"site.pcapng"), auditFile(t, samples+"site-violations.pcapng")
 	for _, c := range []struct {
 		args   []string
@@ -27,6 +29,11 @@ func TestDiff(t *testing.T) {
 		{[]string{"diff", "--exit-zero", clean, bad}, exitConforms, "WORSE"},
 		{[]string{"diff", bad, clean}, exitConforms, "BETTER"},
 		{[]string{"diff", bad, bad}, exitConforms, "THE SAME"},
+		{[]string{"diff", clean, oneway}, exitUndecided, "UNDECIDED: Whether anything is worse"},
+		{[]string{"diff", bad, nothing}, exitUndecided, "10 changes for the better"},
+		{[]string{"diff", "--exit-zero", bad, nothing}, exitConforms, "UNDECIDED"},
+		{[]string{"diff", "-o", "json", clean, nothing}, exitUndecided, `"result": "undecided"`},
+		{[]string{"diff", nothing, clean}, exitConforms, "NOT WORSE"},
 		{[]string{"audit", "--baseline", bad, samples + "site-violations.pcapng"}, exitConforms, "NOTHING NEW"},
 		{[]string{"audit", "-o", "json", "--baseline", bad, samples + "site-violations.pcapng"}, exitConforms, `"result": "known"`},
 		{[]string{"audit", "--baseline", clean, samples + "site-violations.pcapng"}, exitFindings, "NEW FINDINGS"},
