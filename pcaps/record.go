@@ -24,9 +24,10 @@ type Recorder struct {
 const recordChunk = 256 << 10
 
 // Record begins a capture in the file of that name, over what was there, with
-// the application and the comment that NewWriter takes.
+// the application and the comment that NewWriter takes. A new file is its
+// owner's alone: it holds what others said to each other.
 func Record(name, application, comment string) (*Recorder, error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, named(name, err)
 	}

@@ -58,7 +58,7 @@ func versionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "which build this is; with -v what is in it",
-		Args:  cobra.NoArgs,
+		Args:  takesNone(""),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w := cmd.OutOrStdout()
 			info, ok := debug.ReadBuildInfo()
@@ -147,7 +147,7 @@ func manCommand() *cobra.Command {
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
-				return err
+				return ofFile("", args[0], err)
 			}
 			// No date: the same program writes the same pages.
 			epoch := time.Unix(0, 0)

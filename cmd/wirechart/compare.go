@@ -26,7 +26,7 @@ whom, cut off midway, rewritten (address translation), delayed; with the frames 
 both captures that prove it, and the difference of the two clocks.
 
   wirechart compare inside.pcapng outside.pcapng
-  wirechart compare -f 'tcp port 7770' inside/ 'outside-*.pcap'
+  wirechart compare -f 'tcp port 7780' inside/ 'outside-*.pcap'
 
 Each side is a capture, a directory or a pattern. A filter (-f) holds for both:
 name what is not translated on the way.
@@ -45,8 +45,8 @@ between, 2 the job could not be done, 3 the captures could not decide it.`,
 	}
 	fs := cmd.Flags()
 	compareFlags(fs, o)
-	fs.DurationVar(&offset, "clock-offset", 0, "by how much the clock outside is ahead, where that is known; estimated otherwise")
-	fs.DurationVar(&delay, "delay", 50*time.Millisecond, "call a flow delayed that takes so much longer than others")
+	fs.DurationVar(&offset, "clock-offset", 0, "the clock outside is ahead by this `TIME`, where that is known; estimated otherwise")
+	fs.DurationVar(&delay, "delay", 50*time.Millisecond, "call a flow delayed that takes this `TIME` longer than others")
 	return cmd
 }
 

@@ -18,13 +18,13 @@ func diagramCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diagram",
 		Short: "list, show, draw and check diagrams",
-		Args:  cobra.NoArgs,
+		Args:  takesNone("no such command: one of list, show, draw, validate, new"),
 		RunE:  func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "list",
 		Short: "the diagrams in the program",
-		Args:  cobra.NoArgs,
+		Args:  takesNone("takes no arguments; wirechart diagram show shows one"),
 		RunE:  func(cmd *cobra.Command, args []string) error { return listDiagrams(cmd.OutOrStdout()) },
 	})
 	var yaml bool
@@ -32,7 +32,7 @@ func diagramCommand() *cobra.Command {
 		Use:   "show [NAME|FILE...]",
 		Short: "what a diagram says, edge by edge; the one that audits use when none is named",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d, err := resolve(args)
+			d, err := resolve("", args)
 			if err != nil {
 				return err
 			}
@@ -54,9 +54,14 @@ func diagramCommand() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use:   "validate FILE...",
 		Short: "find the mistakes in diagrams; all of them, each with its line",
-		Args:  cobra.MinimumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("diagram validate: name a file")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			d, err := resolve(args)
+			d, err := resolve("", args)
 			if err != nil {
 				return err
 			}
@@ -81,7 +86,7 @@ func drawCommand() *cobra.Command {
 			if i < 0 {
 				return fmt.Errorf("unknown format %q: one of %s", as, drawingNames())
 			}
-			d, err := resolve(args)
+			d, err := resolve("", args)
 			if err != nil {
 				return err
 			}
@@ -121,7 +126,7 @@ documentation.
   wirechart audit -o json --output audit.json --exit-zero site.pcapng
   wirechart diagram new --from audit.json --name our-product --output our-product.yaml
   wirechart diagram validate our-product.yaml`,
-		Args: cobra.NoArgs,
+		Args: takesNone("name the audit with --from"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if from == "" {
 				return errors.New("diagram new: name an audit with --from (wirechart audit -o json writes it)")
@@ -131,7 +136,7 @@ documentation.
 			}
 			doc, err := report.ReadAuditFile(from)
 			if err != nil {
-				return err
+				return ofFile("--from", from, err)
 			}
 			text, hosts, err := report.Draft(from, doc, name)
 			if err != nil {

@@ -222,12 +222,24 @@ func (x *explainer) frameNamed() (pcaps.FrameID, error) {
 	name, number, file := x.q.frame, x.q.frame, 0
 	if at := strings.LastIndexByte(name, ':'); at >= 0 {
 		name, number = name[:at], name[at+1:]
-		file = slices.IndexFunc(x.files, func(f string) bool { return f == name || filepath.Base(f) == name })
-		if file < 0 {
-			return 0, fmt.Errorf("--frame %s: no capture %q", x.q.frame, name)
+		if file = slices.Index(x.files, name); file < 0 {
+			var called []int
+			for i, f := range x.files {
+				if filepath.Base(f) == name {
+					called = append(called, i)
+				}
+			}
+			switch len(called) {
+			case 0:
+				return 0, fmt.Errorf("--frame %s: no capture %q", x.q.frame, name)
+			case 1:
+				file = called[0]
+			default:
+				return 0, fmt.Errorf("--frame %s: %d captures are called so: --frame %s:%s, or another of them", x.q.frame, len(called), x.files[called[0]], number)
+			}
 		}
 	} else if len(x.files) > 1 {
-		return 0, fmt.Errorf("--frame %s: of which capture? --frame %s:%s", x.q.frame, filepath.Base(x.files[0]), number)
+		return 0, fmt.Errorf("--frame %s: of which capture? --frame %s:%s", x.q.frame, x.files[0], number)
 	}
 	n, err := strconv.ParseUint(number, 10, 36)
 	if err != nil || n == 0 {
@@ -371,7 +383,7 @@ func (x *explainer) retell(ctx context.Context, e *report.Explanation) error {
 
 // writeEvidence writes the evidence of an explanation to a file.
 func writeEvidence(name string, e *report.Explanation, o *report.Options) (int, error) {
-	file, err := createBeside("--write", name)
+	file, err := createBeside("--write", name, evidenceMode)
 	if err != nil {
 		return 0, err
 	}
@@ -385,7 +397,10 @@ func writeEvidence(name string, e *report.Explanation, o *report.Options) (int, 
 	if err := buffered.Flush(); err != nil {
 		return 0, err
 	}
-	return n, putInPlace(file, name)
+	if err := putInPlace(file, name); err != nil {
+		return 0, ofFile("--write", name, err)
+	}
+	return n, nil
 }
 
 // evidenceOf writes the frames of an explanation to a capture, each once,

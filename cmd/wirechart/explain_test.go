@@ -183,3 +183,41 @@ func TestExplainFrames(t *testing.T) {
 		t.Errorf("status %d: %s", status, stderr.String())
 	}
 }
+
+// TestExplainFrameOf finds a frame in the capture that is meant of two that are
+// called alike.
+func TestExplainFrameOf(t *testing.T) {
+	dir := t.TempDir()
+	var names []string
+	for of, sample := range map[string]string{"a": "site.pcapng", "b": "oneway.pcapng"} {
+		b, err := os.ReadFile(samples + sample)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Mkdir(filepath.Join(dir, of), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Join(dir, of, "site.pcapng")
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, c := range []struct {
+		frame  string
+		status int
+		says   string
+	}{
+		{names[0] + ":3", exitConforms, "> 10.20.30.11:7780"},
+		{names[1] + ":3", exitConforms, "> 10.20.30.12:9876"},
+		{"site.pcapng:3", exitError, "--frame site.pcapng:3: 2 captures are called so: --frame " + names[0] + ":3"},
+		{"3", exitError, "--frame " + names[0] + ":3"},
+		{"other.pcapng:3", exitError, `no capture "other.pcapng"`},
+	} {
+		status, stdout, stderr := wirechart(t, "explain", names[0], names[1], "--frame", c.frame)
+		if status != c.status || !strings.Contains(stdout+stderr, c.says) {
+			t.Errorf("%s: status %d, no %q in %.300q %q", c.frame, status, c.says, stdout, stderr)
+		}
+	}
+}

@@ -16,7 +16,7 @@ func interfacesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "interfaces",
 		Short: "what can be captured from, and why not",
-		Args:  cobra.NoArgs,
+		Args:  takesNone("takes no arguments; wirechart live -i INTERFACE captures from one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != "table" && format != "json" {
 				return fmt.Errorf("unknown format %q: one of table, json", format)

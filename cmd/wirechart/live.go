@@ -91,6 +91,7 @@ counters on standard error. Exit status: as that of audit.`,
 	fs := cmd.Flags()
 	packetFlags(fs, o, report.OfAudit)
 	auditFlags(fs, o)
+	fs.Lookup("output").Usage += "; as it comes with -o jsonl"
 	fs.Lookup("max-flows").DefValue = fmt.Sprint(liveFlows)
 	_ = fs.Set("max-flows", fmt.Sprint(liveFlows)) // a number it is
 	fs.StringArrayVarP(&l.interfaces, "interface", "i", nil, "capture from `INTERFACE`, any for all of them (repeatable)")
@@ -124,10 +125,20 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 	} else if len(l.interfaces) == 0 {
 		return errors.New("live: no interface named: -i INTERFACE, -i any for all of them")
 	}
-	for name, bad := range map[string]bool{"--snaplen": l.snapLen < 0, "--buffer": l.buffer < 0 || l.buffer > 2047, "--duration": l.duration < 0, "--keep": l.keep < 0,
-		"--idle": l.idle < 0, "--evidence-size": l.evidence != "" && l.evidenceSize < 1, "--evidence-files": l.evidence != "" && l.evidenceFiles < 1} {
-		if bad {
-			return fmt.Errorf("%s: out of range", name)
+	for _, flag := range []struct {
+		name string
+		bad  bool
+	}{
+		{"snaplen", l.snapLen < 0},
+		{"buffer", l.buffer < 0 || l.buffer > 2047},
+		{"duration", l.duration < 0},
+		{"idle", l.idle < 0},
+		{"keep", l.keep < 0},
+		{"evidence-size", l.evidence != "" && l.evidenceSize < 1},
+		{"evidence-files", l.evidence != "" && l.evidenceFiles < 1},
+	} {
+		if flag.bad {
+			return fmt.Errorf("--%s %s: out of range", flag.name, cmd.Flag(flag.name).Value)
 		}
 	}
 	baseline, err := o.readBaseline()
@@ -214,7 +225,7 @@ func (r *live) stream() error {
 	r.out.abandon()
 	f, err := os.Create(r.out.name)
 	if err != nil {
-		return fmt.Errorf("--output %w", err)
+		return ofFile("--output", r.out.name, err)
 	}
 	r.out.to = f
 	return nil

@@ -1,9 +1,9 @@
 // Wirechart reads captures and answers one question: does the traffic match
 // the documented connection diagram?
 //
-// main.go has the commands and their flags, run.go the path from packets to
-// results, output.go where results go. The path, and so the order in which to
-// read the packages:
+// main.go has the root and the commands that read captures, every other command
+// is in a file of its own; run.go has the path from packets to results, output.go
+// where results go. The path, and so the order in which to read the packages:
 //
 //	pcaps -> flows -> dissect -> rules -> report
 package main
@@ -66,6 +66,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	completions(root)
+	helpOf(root)
 	if err := root.ExecuteContext(ctx); err != nil {
 		complain(stderr, err)
 		return exitError
@@ -136,9 +137,50 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 	root.AddCommand(auditCommand(status), liveCommand(status), flowsCommand(), hostsCommand(), explainCommand(), serveCommand(), diffCommand(status),
 		rulesCommand(status), compareCommand(status),
 		diagramCommand(), schemaCommand(), interfacesCommand(), versionCommand(), manCommand(), referenceCommand())
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return err })
+	root.SetFlagErrorFunc(misplacedFlag)
 	root.SetUsageFunc(usage)
 	return root
+}
+
+// misplacedFlag says of a flag that is not known where to find it, where that is
+// plain.
+func misplacedFlag(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if errors.As(err, &unknown) && cmd.Name() != "live" && (unknown.GetSpecifiedName() == "i" || unknown.GetSpecifiedName() == "interface") {
+		return fmt.Errorf("%w; to capture from an interface: wirechart live -i INTERFACE", err)
+	}
+	return err
+}
+
+// takesNone refuses arguments of a command that has none. What else there is to
+// say of them, where they may have been meant, is instead.
+func takesNone(instead string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		if instead == "" {
+			instead = "takes no arguments"
+		}
+		_, name, _ := strings.Cut(cmd.CommandPath(), " ")
+		return fmt.Errorf("%s: %s: %s", name, args[0], instead)
+	}
+}
+
+// helpOf has the help command say which command it does not know: cobra's own
+// prints the help of what it is in, as if that had been asked for.
+func helpOf(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil {
+		return
+	}
+	help.Args = func(_ *cobra.Command, args []string) error {
+		if in, rest, err := root.Find(args); err != nil || len(rest) > 0 {
+			return fmt.Errorf("help: no command %q; %s --help lists them", strings.Join(args, " "), in.CommandPath())
+		}
+		return nil
+	}
 }
 
 // completions adds the command that writes them. Cobra has it write to where the
@@ -147,7 +189,10 @@ func completions(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		// Or a shell that it does not know would be the help text, and no error.
-		completion.Args = cobra.NoArgs
+		completion.Args = takesNone("no such shell: one of bash, zsh, fish, powershell")
+		for _, shell := range completion.Commands() {
+			shell.Args = takesNone("")
+		}
 		completion.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	}
 }
@@ -180,11 +225,17 @@ func auditCommand(status *int) *cobra.Command {
 				}
 				return runLive(cmd, o, l, status)
 			}
+			for _, flag := range []string{"idle", "duration"} {
+				if cmd.Flags().Changed(flag) {
+					return fmt.Errorf("--%s ends what --follow reads: name its directory, or leave out --%s", flag, flag)
+				}
+			}
 			return runAudit(cmd, o, args, status)
 		},
 	}
 	inputFlags(cmd.Flags(), o, report.OfAudit)
 	auditFlags(cmd.Flags(), o)
+	cmd.Flags().Lookup("output").Usage += "; as it comes with --follow -o jsonl"
 	cmd.Flags().StringVar(&l.follow, "follow", "", "read the captures that come in `DIR`, filled by tcpdump -G or dumpcap -b, until Ctrl-C")
 	cmd.Flags().DurationVar(&l.idle, "idle", 0, "with --follow: end when nothing was written for this `TIME`")
 	cmd.Flags().DurationVar(&l.duration, "duration", 0, "with --follow: end after this `TIME`")
@@ -235,9 +286,7 @@ func packetFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
 	fs.StringVarP(&o.filter, "filter", "f", "", "take only the frames that the `BPF` expression takes")
 	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames")
 	fs.BoolP("no-names", "n", false, "accepted out of habit: names are never looked up")
-	fs.StringVarP(&o.format, "format", "o", report.All()[0].Name, "write as `FORMAT`: "+report.Names(kind))
-	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
-	fs.StringVar(&o.color, "color", "auto", "colour the output: auto, always or never")
+	outputFlags(fs, o, kind)
 	fs.IntVar(&o.maxFlows, "max-flows", flows.DefaultLimits().MaxFlows, "hold at most `N` flows at a time; more are ended early, and counted")
 	fs.StringArrayVar(&o.keylogs, "keylog", nil, "decrypt TLS with the secrets in the key log `FILE` (SSLKEYLOGFILE format; repeatable)")
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no warnings on standard error")

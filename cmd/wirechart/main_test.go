@@ -101,7 +101,15 @@ func TestMistakes(t *testing.T) {
 		{"unknown subcommand", []string{"diagram", "paint"}, []string{"paint"}},
 		{"unknown drawing", []string{"diagram", "draw", "-o", "png"}, []string{`"png"`, "svg, mermaid, dot, drawio"}},
 		{"drawing of flows", []string{"flows", "-o", "mermaid", site}, []string{"flows", "mermaid", "jsonl"}},
-		{"unknown shell", []string{"completion", "klingon"}, []string{`"klingon"`}},
+		{"argument of none", []string{"version", "foo"}, []string{"version: foo: takes no arguments"}},
+		{"audit not named as one", []string{"diagram", "new", "v.json"}, []string{"v.json", "--from"}},
+		{"help for nothing", []string{"help", "nope"}, []string{`no command "nope"`}},
+		{"help for nothing below", []string{"help", "diagram", "nope"}, []string{`no command "diagram nope"`, "wirechart diagram --help"}},
+		{"interface of an audit", []string{"-i", "lo"}, []string{"wirechart live -i"}},
+		{"duration of nothing", []string{"audit", "--duration", "5s", site}, []string{"--duration", "--follow"}},
+		{"idle nothing", []string{"audit", "--idle", "5s", site}, []string{"--idle", "--follow"}},
+		{"two out of range", []string{"live", "-i", "lo", "--keep", "-1s", "--buffer", "-1"}, []string{"--buffer -1: out of range"}},
+		{"unknown shell", []string{"completion", "klingon"}, []string{"klingon", "bash, zsh"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			status, stdout, stderr := wirechart(t, c.args...)
@@ -120,6 +128,39 @@ func TestMistakes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestFileErrors holds errors of files to one form: the flag that named the file,
+// its name, the cause.
+func TestFileErrors(t *testing.T) {
+	site := samples + "site.pcapng"
+	audit := auditFile(t, site)
+	const none = "nowhere/file"
+	for _, c := range []struct {
+		flag string
+		args []string
+	}{
+		{"", []string{"audit", none}},
+		{"", []string{"compare", none, site}},
+		{"", []string{"diff", none, audit}},
+		{"", []string{"diff", audit, none}},
+		{"", []string{"rules", none}},
+		{"", []string{"diagram", "validate", none}},
+		{"--from ", []string{"diagram", "new", "--from", none}},
+		{"--diagram ", []string{"hosts", "--diagram", none, site}},
+		{"--inventory ", []string{"hosts", "--inventory", none, site}},
+		{"--inventory ", []string{"rules", "--inventory", none, audit}},
+		{"--verify ", []string{"rules", "--verify", none, audit}},
+		{"--baseline ", []string{"audit", "--baseline", none, site}},
+		{"--keylog ", []string{"flows", "--keylog", none, site}},
+		{"--output ", []string{"flows", "--output", none, site}},
+		{"--write ", []string{"explain", "--flow", "1", "--write", none, site}},
+	} {
+		status, _, stderr := wirechart(t, c.args...)
+		if want := "wirechart: " + c.flag + none + ": no such file or directory\n"; status != exitError || stderr != want {
+			t.Errorf("%v: status %d, %q, want %q", c.args, status, stderr, want)
+		}
 	}
 }
 

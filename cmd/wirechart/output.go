@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"wirechart/report"
+	"wirechart/rules"
 )
 
 // output is where the results of one command go: standard output, or a file
@@ -57,7 +59,7 @@ func newOutput(stdout io.Writer, name, color string, format report.Format) (*out
 	}
 	if o.name != "" {
 		var err error
-		if o.temp, err = createBeside("--output", o.name); err != nil {
+		if o.temp, err = createBeside("--output", o.name, resultMode); err != nil {
 			return nil, err
 		}
 		o.to = o.temp
@@ -65,33 +67,77 @@ func newOutput(stdout io.Writer, name, color string, format report.Format) (*out
 	return o, nil
 }
 
+// The modes of new files, before the umask takes from them.
+const (
+	resultMode   = fs.FileMode(0o666)
+	evidenceMode = fs.FileMode(0o600) // frames of other people's traffic
+)
+
 // createBeside begins a file that is to be named name when all of it is there;
-// flag is the option that named it.
-func createBeside(flag, name string) (*os.File, error) {
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s %s: not a regular file", flag, name)
-	}
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
-	if err != nil {
-		// Not the temporary name: nobody asked for that.
-		if path := (*fs.PathError)(nil); errors.As(err, &path) {
-			err = path.Err
+// flag is the option that named it. Who may read it is for the umask to say, and
+// for the file that it replaces, where there is one.
+func createBeside(flag, name string, mode fs.FileMode) (*os.File, error) {
+	replaced, err := os.Stat(name)
+	if err == nil {
+		if !replaced.Mode().IsRegular() {
+			return nil, fmt.Errorf("%s %s: not a regular file", flag, name)
 		}
-		return nil, fmt.Errorf("%s %s: %w", flag, name, err)
+		mode = 0o600 // until it is made the other's
+	} else {
+		replaced = nil
+	}
+	var f *os.File
+	for range 100 { // two names are hardly ever the same
+		// Not os.CreateTemp, whose files are private whatever the umask says.
+		beside := fmt.Sprintf(".%s.%d", filepath.Base(name), rand.Uint32())
+		f, err = os.OpenFile(filepath.Join(filepath.Dir(name), beside), os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+		if !errors.Is(err, fs.ErrExist) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, ofFile(flag, name, err)
+	}
+	if replaced != nil {
+		if err := f.Chmod(replaced.Mode().Perm()); err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			return nil, ofFile(flag, name, err)
+		}
 	}
 	return f, nil
 }
 
-// putInPlace gives a file that was begun by createBeside its name. A temporary
-// file is private; a result is as readable as others made here.
+// putInPlace gives a file that was begun by createBeside its name.
 func putInPlace(f *os.File, name string) error {
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
 	if err := f.Close(); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), name)
+}
+
+// ofFile is what went wrong with a file, in the one form that such errors have:
+// the flag that named the file, if one did, the name as it was given, and the
+// cause. The name in an error of the system may be another, of a file beside it,
+// say. Errors of readers name the file themselves, and mistakes in it their lines.
+func ofFile(flag, name string, err error) error {
+	var (
+		mistakes rules.Mistakes
+		path     *fs.PathError
+		link     *os.LinkError
+	)
+	switch {
+	case err == nil, errors.As(err, &mistakes):
+		return err
+	case errors.As(err, &path):
+		err = fmt.Errorf("%s: %w", name, path.Err)
+	case errors.As(err, &link):
+		err = fmt.Errorf("%s: %w", name, link.Err)
+	}
+	if flag == "" {
+		return err
+	}
+	return fmt.Errorf("%s %w", flag, err)
 }
 
 type writerFunc func([]byte) (int, error)
@@ -122,7 +168,7 @@ func (o *output) finish(err error) error {
 		return err
 	}
 	if err := putInPlace(o.temp, o.name); err != nil {
-		return err
+		return ofFile("--output", o.name, err)
 	}
 	o.temp = nil
 	return nil

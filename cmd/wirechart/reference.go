@@ -20,7 +20,7 @@ func referenceCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "reference",
 		Short:  "print the reference as Markdown (docs/reference.md)",
-		Args:   cobra.NoArgs,
+		Args:   takesNone(""),
 		Hidden: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := cmd.OutOrStdout().Write([]byte(reference(cmd.Root())))
@@ -47,7 +47,7 @@ func reference(root *cobra.Command) string {
 		}
 		if c.Runnable() && (c.Parent() == nil || c.Parent().Name() != "completion") {
 			line("\n### %s\n", strings.TrimSuffix(c.UseLine(), " [flags]"))
-			line("%s.", capitalised(cell(c.Short)))
+			line("%s", sentence(cell(c.Short)))
 			rows := 0
 			c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 				if f.Hidden || f.Name == "help" {
@@ -155,9 +155,11 @@ func cell(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\n", " "), "|", "\\|")
 }
 
-func capitalised(s string) string {
-	if s == "" {
+// sentence makes one of a phrase.
+func sentence(s string) string {
+	s = strings.ToUpper(s[:1]) + s[1:]
+	if strings.HasSuffix(s, "?") {
 		return s
 	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	return s + "."
 }

@@ -72,12 +72,12 @@ func runRules(cmd *cobra.Command, o *firewallOptions, name string, status *int) 
 	}
 	doc, err := report.ReadAuditFile(name)
 	if err != nil {
-		return err
+		return ofFile("", name, err)
 	}
 	var inv *rules.Inventory
 	if o.inventory != "" {
 		if inv, err = rules.LoadInventory(o.inventory, doc.Components()); err != nil {
-			return err
+			return ofFile("--inventory", o.inventory, err)
 		}
 	}
 	site, err := report.FirewallSite(name, doc, inv)
@@ -89,11 +89,11 @@ func runRules(cmd *cobra.Command, o *firewallOptions, name string, status *int) 
 	if o.verify != "" {
 		text, err := os.ReadFile(o.verify)
 		if err != nil {
-			return err
+			return ofFile("--verify", o.verify, err)
 		}
 		set, err := firewall.ReadRuleset(o.verify, text, o.hook)
 		if err != nil {
-			return err
+			return ofFile("--verify", o.verify, err)
 		}
 		check = firewall.Verify(plan, set)
 	}

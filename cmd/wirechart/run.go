@@ -233,10 +233,7 @@ func (o *options) readBaseline() (*report.AuditDoc, error) {
 		return nil, nil
 	}
 	baseline, err := report.ReadAuditFile(o.baseline)
-	if err != nil {
-		return nil, fmt.Errorf("--baseline %w", err)
-	}
-	return baseline, nil
+	return baseline, ofFile("--baseline", o.baseline, err)
 }
 
 // statusOf is the exit status that an audit gives.
@@ -401,7 +398,7 @@ func (o *options) prepare(cmd *cobra.Command, args []string, kind report.Kind) (
 	for _, name := range o.keylogs {
 		if err := j.readKeyLog(name); err != nil {
 			out.abandon()
-			return nil, nil, fmt.Errorf("--keylog %w", err)
+			return nil, nil, ofFile("--keylog", name, err)
 		}
 	}
 	return j, out, nil
@@ -412,14 +409,11 @@ func (o *options) prepare(cmd *cobra.Command, args []string, kind report.Kind) (
 // file of nothing else is something else, given by mistake.
 func (j *job) readKeyLog(name string) error {
 	f, err := os.Open(name)
-	if err == nil {
-		defer f.Close()
-		err = j.addKeys(name, f)
+	if err != nil {
+		return err
 	}
-	if path := (*fs.PathError)(nil); errors.As(err, &path) {
-		err = fmt.Errorf("%s: %w", name, path.Err)
-	}
-	return err
+	defer f.Close()
+	return j.addKeys(name, f)
 }
 
 // maxKeyWarnings is how many malformed lines of all key logs are named.
@@ -457,26 +451,28 @@ func (j *job) addKeys(name string, r io.Reader) error {
 // loadPolicy compiles the diagrams, the built-in one when none is named, and
 // the inventory.
 func loadPolicy(diagrams []string, inventory string) (*rules.Diagram, *rules.Policy, error) {
-	d, err := resolve(diagrams)
+	d, err := resolve("--diagram", diagrams)
 	if err != nil {
 		return nil, nil, err
 	}
 	var inv *rules.Inventory
 	if inventory != "" {
 		if inv, err = rules.LoadInventory(inventory, d); err != nil {
-			return nil, nil, err
+			return nil, nil, ofFile("--inventory", inventory, err)
 		}
 	}
 	p, err := rules.Compile(d, inv)
 	return d, p, err
 }
 
-// resolve reads and joins the diagrams named, the built-in one when none is.
-func resolve(names []string) (*rules.Diagram, error) {
-	if len(names) == 0 {
-		names = []string{rules.DefaultDiagram}
+// resolve reads and joins the diagrams that a flag, or none, names, the built-in
+// one when none is named.
+func resolve(flag string, names []string) (*rules.Diagram, error) {
+	d, err := rules.Resolve(names...)
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		err = ofFile(flag, path.Path, err)
 	}
-	return rules.Resolve(names...)
+	return d, err
 }
 
 // failsOn compiles --fail-on: whether an audit holds one of the verdicts, or a

@@ -30,17 +30,14 @@ func openState(name, diagram string, replace bool) (*state, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		// What cannot be written is found out now, not in an hour.
-		probe, err := createBeside("--state", name)
+		probe, err := createBeside("--state", name, resultMode)
 		if err != nil {
 			return nil, err
 		}
 		probe.Close()
 		os.Remove(probe.Name())
 	case err != nil:
-		if path := (*fs.PathError)(nil); errors.As(err, &path) {
-			err = path.Err
-		}
-		return nil, fmt.Errorf("--state %s: %w", name, err)
+		return nil, ofFile("--state", name, err)
 	default:
 		m, err := rules.ParseMemory(b)
 		if err == nil && m.Diagram != diagram {
@@ -51,7 +48,7 @@ func openState(name, diagram string, replace bool) (*state, error) {
 		}
 		if err != nil {
 			if err := os.Rename(name, name+".old"); err != nil {
-				return nil, fmt.Errorf("--state %w", err)
+				return nil, ofFile("--state", name, err)
 			}
 			break
 		}
@@ -92,7 +89,7 @@ func (s *state) write() {
 // replaceFile makes b the content of a file: whoever reads it, also after the
 // power failed, finds the old content or the new.
 func replaceFile(name string, b []byte) error {
-	f, err := createBeside("--state", name)
+	f, err := createBeside("--state", name, resultMode)
 	if err != nil {
 		return err
 	}
@@ -106,10 +103,7 @@ func replaceFile(name string, b []byte) error {
 	if err != nil {
 		f.Close()
 		os.Remove(f.Name())
-		if path := (*fs.PathError)(nil); errors.As(err, &path) {
-			err = path.Err
-		}
-		return fmt.Errorf("--state %s: %w", name, err)
+		return ofFile("--state", name, err)
 	}
 	// The name is in the directory when that is on the disk; a file system that
 	// cannot say so has done what it can.
