@@ -116,7 +116,7 @@ counters on standard error. Exit status: as that of audit.`,
 }
 
 func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error {
-	fails, err := failsOn(o.failOn)
+	measure, err := o.measure()
 	if err != nil {
 		return err
 	}
@@ -140,10 +140,6 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 		if flag.bad {
 			return fmt.Errorf("--%s %s: out of range", flag.name, cmd.Flag(flag.name).Value)
 		}
-	}
-	baseline, err := o.readBaseline()
-	if err != nil {
-		return err
 	}
 	j, out, err := o.prepare(cmd, l.interfaces, report.OfAudit)
 	if err != nil {
@@ -179,20 +175,10 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 	if err != nil {
 		return err
 	}
-	if baseline != nil {
-		report.SinceBaseline(audit, o.baseline, baseline, out.options)
-	}
-	if out.format.Detailed {
-		out.options.Provenance = provenance(cmd, audit)
-	}
-	if err := out.finish(out.format.Audit(out, audit, out.options)); err != nil {
+	if *status, err = measure.conclude(cmd, audit, out); err != nil {
 		return err
 	}
-	if r.failed != nil {
-		return r.failed
-	}
-	*status = o.statusOf(audit, fails)
-	return nil
+	return r.failed
 }
 
 // servePage opens the page of a run; it ends with the run. Its packets cannot be

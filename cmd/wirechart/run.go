@@ -227,34 +227,49 @@ func (j *job) settle(all iter.Seq[*flows.Flow]) error {
 	return nil
 }
 
-// readBaseline reads the audit that --baseline names; nil where it names none.
-func (o *options) readBaseline() (*report.AuditDoc, error) {
-	if o.baseline == "" {
-		return nil, nil
-	}
-	baseline, err := report.ReadAuditFile(o.baseline)
-	return baseline, ofFile("--baseline", o.baseline, err)
+// measure is what an audit is held against beside the diagram: what --fail-on
+// and --baseline name.
+type measure struct {
+	options  *options
+	fails    func(*rules.Audit) bool
+	baseline *report.AuditDoc // nil without --baseline
 }
 
-// statusOf is the exit status that an audit gives.
-func (o *options) statusOf(audit *rules.Audit, fails func(*rules.Audit) bool) int {
-	switch {
-	case o.exitZero:
-		return exitConforms
-	case fails(audit):
-		return exitFindings
-	case !report.Decided(audit):
-		return exitUndecided
+func (o *options) measure() (*measure, error) {
+	m := &measure{options: o}
+	var err error
+	if m.fails, err = failsOn(o.failOn); err == nil && o.baseline != "" {
+		m.baseline, err = report.ReadAuditFile(o.baseline)
+		err = ofFile("--baseline", o.baseline, err)
 	}
-	return exitConforms
+	return m, err
+}
+
+// conclude writes an audit, less what the baseline has, and says which exit
+// status it gives.
+func (m *measure) conclude(cmd *cobra.Command, audit *rules.Audit, out *output) (status int, err error) {
+	if m.baseline != nil {
+		report.SinceBaseline(audit, m.options.baseline, m.baseline, out.options)
+	}
+	if out.format.Detailed {
+		out.options.Provenance = provenance(cmd, audit)
+	}
+	if err := out.finish(out.format.Audit(out, audit, out.options)); err != nil {
+		return exitError, err
+	}
+	switch {
+	case m.options.exitZero:
+		return exitConforms, nil
+	case m.fails(audit):
+		return exitFindings, nil
+	case !report.Decided(audit):
+		return exitUndecided, nil
+	}
+	return exitConforms, nil
 }
 
 func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error {
-	fails, err := failsOn(o.failOn)
-	if err != nil {
-		return err
-	}
-	baseline, err := o.readBaseline()
+	measure, err := o.measure()
 	if err != nil {
 		return err
 	}
@@ -273,18 +288,8 @@ func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error 
 	if err != nil {
 		return err
 	}
-	audit := tally.Audit(cov)
-	if baseline != nil {
-		report.SinceBaseline(audit, o.baseline, baseline, out.options)
-	}
-	if out.format.Detailed {
-		out.options.Provenance = provenance(cmd, audit)
-	}
-	if err := out.finish(out.format.Audit(out, audit, out.options)); err != nil {
-		return err
-	}
-	*status = o.statusOf(audit, fails)
-	return nil
+	*status, err = measure.conclude(cmd, tally.Audit(cov), out)
+	return err
 }
 
 func runFlows(cmd *cobra.Command, o *options, args []string) error {
