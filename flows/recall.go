@@ -167,9 +167,6 @@ func (r *Recall) forget(w *wanted) {
 	}
 }
 
-// Waiting says that flows are wanted whose frames have not been searched for.
-func (r *Recall) Waiting() bool { return r.fresh > 0 }
-
 // Search hands out the frames in the ring that belong to flows wanted since the
 // last search, in the order in which they came; first says that it is the first
 // one of its flow.

@@ -62,7 +62,7 @@ func TestRecall(t *testing.T) {
 		})
 	}
 	add(packets[:6], 0)
-	if r.Waiting() || !r.Want(f, "x") || !r.Waiting() {
+	if r.fresh != 0 || !r.Want(f, "x") || r.fresh != 1 {
 		t.Error("a flow that is wanted is not waited for")
 	}
 	add(packets[6:8], 6) // kept in the ring until the search

@@ -158,16 +158,9 @@ func kindCount(k rules.Kind, n uint64) string {
 	return number(n) + " " + kindWord(k)
 }
 
-// kindWord is a verdict for people.
-func kindWord(k rules.Kind) string {
-	switch k {
-	case rules.Indeterminate:
-		return "undecided"
-	case rules.OutOfScope:
-		return "out of scope"
-	}
-	return k.String()
-}
+// kindWord is a verdict for people: the word that documents and --fail-on have
+// for it.
+func kindWord(k rules.Kind) string { return phrase(k.String()) }
 
 // kinds are all verdicts, the most serious first.
 var kinds = [...]rules.Kind{

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -63,7 +64,7 @@ func (e *errWriter) printf(format string, args ...any) {
 func node(n int) string          { return "c" + strconv.Itoa(n) }
 func strangerOf(n, k int) string { return node(n) + "h" + strconv.Itoa(k) }
 
-// each line and stranger of g in the order in which they are written.
+// index is the place of a box among those of g.
 func (g *drawing) index(b *box) int {
 	for i, x := range g.boxes {
 		if x == b {
@@ -82,6 +83,48 @@ func (g *drawing) texts(b *box) []string {
 	return append(list, b.notes...)
 }
 
+// arrow is a line of a drawing: between two boxes, or between a box and a host
+// that stands beside it.
+type arrow struct {
+	from, to     string // names of nodes
+	label, state string
+	thick        float64
+
+	host   *stranger // nil where both ends are boxes
+	name   string    // of its node
+	beside *box
+	place  int // of the host among those beside the box
+}
+
+// arrows are the lines of g in the order in which they are written, those of
+// the diagram first.
+func (g *drawing) arrows() iter.Seq[arrow] {
+	observed := g.audit != nil
+	return func(yield func(arrow) bool) {
+		for _, l := range g.lines {
+			state := "documented"
+			if observed {
+				state = l.stateWord()
+			}
+			if !yield(arrow{from: node(g.index(l.from)), to: node(g.index(l.to)), label: l.label(observed), state: state, thick: l.thickness()}) {
+				return
+			}
+		}
+		for i, b := range g.boxes {
+			for k := range b.strangers {
+				s := &b.strangers[k]
+				x := arrow{label: s.label(), state: s.stateWord(), thick: 2, host: s, name: strangerOf(i, k), beside: b, place: k}
+				if x.from, x.to = x.name, node(i); !s.to {
+					x.from, x.to = x.to, x.from
+				}
+				if !yield(x) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // mermaid writes a flowchart. Every text is between quotes, with what is
 // neither a letter, a digit nor harmless as the number of a character, which
 // Mermaid takes for that character and nothing else.
@@ -97,35 +140,21 @@ func (g *drawing) mermaid(w io.Writer) error {
 	}
 	n := 0
 	var styles []string
-	arrow := func(from, to, label, state string, thick float64) {
+	for x := range g.arrows() {
+		if x.host != nil {
+			e.printf("  %s([\"%s\"])\n", x.name, mermaidText(x.host.name))
+		}
 		sign := "-->"
-		switch state {
+		switch x.state {
 		case "seen", "violated", "documented":
 		default:
 			sign = "-.->"
 		}
-		e.printf("  %s %s|\"%s\"| %s\n", from, sign, mermaidText(label), to)
-		styles = append(styles, fmt.Sprintf("  linkStyle %d stroke:%s,stroke-width:%gpx\n", n, lineColor(state), thick))
+		e.printf("  %s %s|\"%s\"| %s\n", x.from, sign, mermaidText(x.label), x.to)
+		styles = append(styles, fmt.Sprintf("  linkStyle %d stroke:%s,stroke-width:%gpx\n", n, lineColor(x.state), x.thick))
 		n++
-	}
-	observed := g.audit != nil
-	for _, l := range g.lines {
-		state := "documented"
-		if observed {
-			state = l.stateWord()
-		}
-		arrow(node(g.index(l.from)), node(g.index(l.to)), l.label(observed), state, l.thickness())
-	}
-	for i, b := range g.boxes {
-		for k := range b.strangers {
-			s := &b.strangers[k]
-			e.printf("  %s([\"%s\"])\n", strangerOf(i, k), mermaidText(s.name))
-			from, to := strangerOf(i, k), node(i)
-			if !s.to {
-				from, to = to, from
-			}
-			arrow(from, to, s.label(), s.stateWord(), 2)
-			styles = append(styles, fmt.Sprintf("  style %s stroke:%s,stroke-dasharray:4 3\n", strangerOf(i, k), lineColor(s.stateWord())))
+		if x.host != nil {
+			styles = append(styles, fmt.Sprintf("  style %s stroke:%s,stroke-dasharray:4 3\n", x.name, lineColor(x.state)))
 		}
 	}
 	for _, s := range styles {
@@ -178,35 +207,20 @@ func (g *drawing) dot(w io.Writer) error {
 		}
 		e.printf("  %s [label=%s, pos=\"%d,%d!\"%s];\n", node(i), dotText(strings.Join(g.texts(b), "\n")), b.x+b.w/2, g.height-b.y-b.h/2, style)
 	}
-	observed := g.audit != nil
-	arrow := func(from, to, label, state string, thick float64) {
+	for x := range g.arrows() {
+		color := lineColor(x.state)
+		if x.host != nil {
+			e.printf("  %s [label=%s, shape=ellipse, style=dashed, color=%q, pos=\"%d,%d!\"];\n", x.name, dotText(x.host.name), color,
+				x.beside.x+x.beside.w/2, g.height-x.beside.y-x.beside.h-8-x.place*chipHeight)
+		}
 		style := "dashed"
-		switch state {
+		switch x.state {
 		case "seen", "violated", "documented":
 			style = "solid"
 		case "not seen":
 			style = "dotted"
 		}
-		e.printf("  %s -> %s [label=%s, color=%q, fontcolor=%q, style=%s, penwidth=%g];\n", from, to, dotText(label), lineColor(state), lineColor(state), style, thick)
-	}
-	for _, l := range g.lines {
-		state := "documented"
-		if observed {
-			state = l.stateWord()
-		}
-		arrow(node(g.index(l.from)), node(g.index(l.to)), l.label(observed), state, l.thickness())
-	}
-	for i, b := range g.boxes {
-		for k := range b.strangers {
-			s := &b.strangers[k]
-			e.printf("  %s [label=%s, shape=ellipse, style=dashed, color=%q, pos=\"%d,%d!\"];\n", strangerOf(i, k), dotText(s.name), lineColor(s.stateWord()),
-				b.x+b.w/2, g.height-b.y-b.h-8-k*chipHeight)
-			from, to := strangerOf(i, k), node(i)
-			if !s.to {
-				from, to = to, from
-			}
-			arrow(from, to, s.label(), s.stateWord(), 2)
-		}
+		e.printf("  %s -> %s [label=%s, color=%q, fontcolor=%q, style=%s, penwidth=%g];\n", x.from, x.to, dotText(x.label), color, color, style, x.thick)
 	}
 	e.printf("}\n")
 	return e.err

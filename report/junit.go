@@ -57,7 +57,7 @@ type junitOutcome struct {
 
 func auditJUnit(w io.Writer, a *rules.Audit, o *Options) error {
 	_, sentence := answer(a)
-	edges := junitSuite{Name: "documented edges: " + diagramTitle(a.Diagram), Time: seconds(a.Coverage.Last - a.Coverage.First)}
+	edges := junitSuite{Name: "documented edges: " + diagramTitle(a.Diagram), Time: junitTime(a.Coverage.Last - a.Coverage.First)}
 	others := junitSuite{Name: "traffic that no edge allows", Time: edges.Time}
 	if a.Coverage.First != 0 {
 		edges.Timestamp = timestamp(a.Coverage.First)[:19] // without a zone, as JUnit writes it
@@ -196,8 +196,8 @@ func orElse(s, other string) string {
 	return s
 }
 
-// seconds is nanoseconds as JUnit writes times.
-func seconds(ns int64) string { return string(appendDecimal(nil, max(ns, 0)/1e6, 3)) }
+// junitTime is nanoseconds as JUnit writes times.
+func junitTime(ns int64) string { return string(appendDecimal(nil, max(ns, 0)/1e6, 3)) }
 
 func diagramName(a *rules.Audit) string {
 	if a.Diagram == nil {

@@ -158,7 +158,7 @@ func (s *Screen) Draw(height int, o *Options) []string {
 		for i := range a.Findings[:findings] {
 			f := &a.Findings[i]
 			what, _ := told(f)
-			put(kindStyle(f.Kind), fmt.Sprintf("%3d  %-12s %5s  %s → %s %s: %s", i+1, kindWord(f.Kind), number(f.Flows), f.From, f.To, f.Service, what))
+			put(kindStyle(f.Kind), fmt.Sprintf("%3d  %-13s %5s  %s → %s %s: %s", i+1, kindWord(f.Kind), number(f.Flows), f.From, f.To, f.Service, what))
 		}
 	}
 	put(plain, "")

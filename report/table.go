@@ -452,16 +452,8 @@ func told(f *rules.Finding) (what, says string) {
 	return capital(what), f.Example.Says
 }
 
-// capital is s beginning with a capital letter and ending with a full stop.
-func capital(s string) string {
-	if s == "" {
-		return s
-	}
-	if c := s[0]; 'a' <= c && c <= 'z' {
-		s = string(c-'a'+'A') + s[1:]
-	}
-	return strings.TrimSuffix(s, ".") + "."
-}
+// capital makes a sentence of a phrase.
+func capital(s string) string { return rules.Sentence(s) }
 
 // flow is the ends of a flow as tcpdump writes them.
 func (p *page) flow(client, server netip.AddrPort) string {

@@ -38,7 +38,7 @@ func TestAuditTable(t *testing.T) {
 		"     A host without a part calls the storage node.\n",
 		"  high   2 flows  SMB1 was spoken:",
 		"  · agent1 pinged 203.0.113.12 9.00 ms, 203.0.113.10 40.25 ms, 203.0.113.11 no\n    answer; then used 203.0.113.10 (us5-cloud.acronis.com): 31.25 ms behind the\n    closest\n",
-		"   38  ambient       12.0 kB",
+		"   38  ambient        12.0 kB",
 		"  · Two hosts share the MAC address of the router 10.20.30.1",
 		"\nNext\n",
 	} {

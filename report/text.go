@@ -2,13 +2,13 @@ package report
 
 import (
 	"strconv"
-	"time"
-
-	"github.com/clipperhouse/displaywidth"
-
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/clipperhouse/displaywidth"
+
+	"wirechart/rules"
 )
 
 // hostile says whether c does something to a terminal or to the order in which
@@ -174,18 +174,4 @@ func size(n uint64) string {
 }
 
 // span is a length of time for people.
-func span(ns int64) string {
-	d := time.Duration(ns)
-	switch {
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case d < time.Minute:
-		return d.Round(100 * time.Millisecond).String()
-	}
-	s := d.Round(time.Second).String() // "26h3m0s"
-	if h := int64(d / (24 * time.Hour)); h > 0 {
-		s = strconv.FormatInt(h, 10) + "d" + (d % (24 * time.Hour)).Round(time.Minute).String()
-		s = strings.TrimSuffix(s, "0s")
-	}
-	return s
-}
+func span(ns int64) string { return rules.Span(ns) }

@@ -68,9 +68,14 @@ func (t *Tally) couldShow(e *edge, cov *Coverage) (bool, string) {
 	}
 	span := time.Duration(cov.Last - cov.First)
 	// The server may well have been called by others, or at other ports.
-	both := fmt.Sprintf("%s was found, and no %s called it this way", t.p.titles(e.to), t.p.titles(e.from))
+	both, it := "a host was found to be "+t.p.titles(e.to), "it"
+	if len(to) > 1 {
+		both, it = fmt.Sprintf("%d hosts were found to be %s", len(to), t.p.titles(e.to)), "them"
+	}
 	if e.from == 0 {
-		both = fmt.Sprintf("%s was found, and nobody called it this way", t.p.titles(e.to))
+		both += fmt.Sprintf(", and nobody called %s this way", it)
+	} else {
+		both += fmt.Sprintf(", and no %s called %s this way", t.p.titles(e.from), it)
 	}
 	switch {
 	case sameHost(from, to):
@@ -84,17 +89,9 @@ func (t *Tally) couldShow(e *edge, cov *Coverage) (bool, string) {
 	case t.p.fullHouse():
 		return false, both + "; there were more hosts than could be followed."
 	case span < shortCapture:
-		return false, fmt.Sprintf("%s in the %s captured; what runs on a schedule needs longer.", both, howLong(span))
+		return false, fmt.Sprintf("%s in the %s captured; what runs on a schedule needs longer.", both, Span(int64(span)))
 	}
-	return true, fmt.Sprintf("%s in the %s captured.", both, howLong(span))
-}
-
-// howLong is a length of time for people.
-func howLong(d time.Duration) time.Duration {
-	if d < time.Second {
-		return d.Round(time.Millisecond)
-	}
-	return d.Round(time.Second)
+	return true, fmt.Sprintf("%s in the %s captured.", both, Span(int64(span)))
 }
 
 // found lists the hosts that play one of the parts.

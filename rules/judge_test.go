@@ -495,9 +495,6 @@ func TestReasons(t *testing.T) {
 		if strings.HasSuffix(i.explain, ".") || strings.HasSuffix(i.do, ".") {
 			t.Errorf("%s: sentences are kept without their full stop", i.name)
 		}
-		if got, ok := ReasonNamed(i.name); !ok || got != r {
-			t.Errorf("%s is not found by its name", i.name)
-		}
 	}
 	names := make([]string, 0, len(seen))
 	for n := range seen {
@@ -663,7 +660,7 @@ func TestIdleTimeout(t *testing.T) {
 	if len(a.Findings) != 1 || a.Findings[0].IdleKilled != 310e9 || a.Findings[0].IdleLived != 240e9 {
 		t.Fatalf("%+v", a.Findings)
 	}
-	if do := a.Findings[0].Do; !strings.HasSuffix(do, "The shortest silence that ended a connection was 310 s, the longest that one lived through 240 s: the timeout lies between.") {
+	if do := a.Findings[0].Do; !strings.HasSuffix(do, "The shortest silence that ended a connection was 5m10s, the longest that one lived through 4m0s: the timeout lies between.") {
 		t.Error(do)
 	}
 }

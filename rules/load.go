@@ -58,21 +58,6 @@ func Resolve(names ...string) (*Diagram, error) {
 	return joinParts(parts)
 }
 
-// Merge joins diagrams: the later ones add components, edges and whatever else
-// they say to the first. The same id in two of them is a mistake. None of them
-// is changed.
-func Merge(diagrams ...*Diagram) (*Diagram, error) {
-	var parts []Part
-	for _, d := range diagrams {
-		for _, p := range d.Parts {
-			if !slices.ContainsFunc(parts, func(q Part) bool { return q.File == p.File && q.Text == p.Text }) {
-				parts = append(parts, p)
-			}
-		}
-	}
-	return joinParts(parts)
-}
-
 // readText reads a file of which a diagram or an inventory may be made. What
 // is too long for that is cut right behind the limit, where reading it notices.
 func readText(path string) ([]byte, error) {

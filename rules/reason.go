@@ -386,16 +386,6 @@ func AllReasons() []Reason {
 	return list
 }
 
-// ReasonNamed finds a reason by its name.
-func ReasonNamed(name string) (Reason, bool) {
-	for r := NoReason + 1; r < reasons; r++ {
-		if reasonTable[r].name == name {
-			return r, true
-		}
-	}
-	return NoReason, false
-}
-
 // onPort is what was seen ("http", "plaintext") at a port.
 type onPort struct {
 	what string

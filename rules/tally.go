@@ -7,7 +7,6 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"wirechart/dissect"
@@ -370,7 +369,7 @@ func (t *Tally) finding(g *group) Finding {
 		ID: g.id, Kind: k.kind, Severity: k.reason.Severity(), Reason: k.reason, Edge: k.edge, From: from, To: to, Service: service,
 		Flows: g.count.Flows, Bytes: g.count.Bytes, First: g.first, Last: g.last,
 		Clients: g.clients, Servers: g.servers, Example: g.example, Pairs: t.named(g.pairs.sorted()), MorePairs: g.pairs.more,
-		Do: capital(k.reason.Do()) + ".",
+		Do: Sentence(k.reason.Do()),
 	}
 	f.Example.Says = says(k.reason, g.saw)
 	f.Title = fmt.Sprintf("%s to %s at %s: %s.", f.From, f.To, f.Service, k.reason.Explain())
@@ -379,10 +378,10 @@ func (t *Tally) finding(g *group) Finding {
 		if f.Example.Says == k.reason.Explain() {
 			f.Example.Says += "; " + g.cause.Explain()
 		}
-		f.Do = capital(g.cause.Do()) + "."
+		f.Do = Sentence(g.cause.Do())
 	}
 	if g.advice != "" {
-		f.Do = capital(g.advice) + "."
+		f.Do = Sentence(g.advice)
 	}
 	if g.idleKilled > 0 {
 		f.IdleKilled = g.idleKilled
@@ -412,19 +411,14 @@ func (t *Tally) ends(k *groupKey) (from, to, service string) {
 // idleTimeout says between which silences the timeout of the device on the path
 // lies.
 func idleTimeout(lived, killed int64) string {
-	s := fmt.Sprintf("The shortest silence that ended a connection was %s", seconds(killed))
+	s := fmt.Sprintf("The shortest silence that ended a connection was %s", Span(killed))
 	switch {
 	case lived == 0:
 		return s + "; the timeout is at most that."
 	case lived < killed:
-		return s + fmt.Sprintf(", the longest that one lived through %s: the timeout lies between.", seconds(lived))
+		return s + fmt.Sprintf(", the longest that one lived through %s: the timeout lies between.", Span(lived))
 	}
-	return s + fmt.Sprintf(", and one lived through %s: not every way has the same timeout.", seconds(lived))
-}
-
-// seconds is a duration in words, to a tenth of a second.
-func seconds(ns int64) string {
-	return strconv.FormatFloat(float64(ns/1e8)/10, 'f', -1, 64) + " s"
+	return s + fmt.Sprintf(", and one lived through %s: not every way has the same timeout.", Span(lived))
 }
 
 // says is what the frame of an example shows, in words.
@@ -505,11 +499,4 @@ func protoName(proto uint8) string {
 		return "ip/" + name
 	}
 	return name
-}
-
-func capital(s string) string {
-	if s == "" || s[0] < 'a' || s[0] > 'z' {
-		return s
-	}
-	return string(s[0]-('a'-'A')) + s[1:]
 }

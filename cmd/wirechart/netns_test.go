@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"wirechart/report"
+	"wirechart/rules"
 	"wirechart/rules/firewall"
 )
 
@@ -250,6 +251,23 @@ func (r *readyWriter) Write(b []byte) (int, error) {
 	return r.buffer.Write(b)
 }
 
+// allowedBy says whether a rule lets a try through, read as anybody would.
+func (x *try) allowedBy(r firewall.Rule) bool {
+	holds := func(list []netip.Prefix, addr string) bool {
+		return slices.ContainsFunc(list, func(p netip.Prefix) bool { return p.Contains(netip.MustParseAddr(addr)) })
+	}
+	within := func(list []rules.PortRange, port uint16) bool {
+		return len(list) == 0 || slices.ContainsFunc(list, func(p rules.PortRange) bool { return p.Contains(port) })
+	}
+	if !holds(r.From, x.From) || !holds(r.To, x.To) {
+		return false
+	}
+	if x.Port == 0 {
+		return r.Proto == 1 && within(r.Ports, 8) // an echo
+	}
+	return r.Proto == 6 && within(r.Ports, x.Port) && within(r.SourcePorts, x.SourcePort)
+}
+
 // siteOf is what a sample's audit says, in the terms of firewalls.
 func siteOf(t *testing.T, capture string) (audit string, site *firewall.Site) {
 	t.Helper()
@@ -321,7 +339,7 @@ func TestRulesInNamespaces(t *testing.T) {
 	plan := firewall.NewPlan(site, firewall.Options{})
 	kept := stop[:0]
 	for _, x := range stop {
-		if !plan.Allows(netip.MustParseAddr(x.From), netip.MustParseAddr(x.To), x.Port, x.SourcePort) {
+		if !slices.ContainsFunc(plan.Rules, x.allowedBy) {
 			kept = append(kept, x)
 		}
 	}

@@ -47,7 +47,7 @@ func reference(root *cobra.Command) string {
 		}
 		if c.Runnable() && (c.Parent() == nil || c.Parent().Name() != "completion") {
 			line("\n### %s\n", strings.TrimSuffix(c.UseLine(), " [flags]"))
-			line("%s", sentence(cell(c.Short)))
+			line("%s", rules.Sentence(cell(c.Short)))
 			rows := 0
 			c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 				if f.Hidden || f.Name == "help" {
@@ -153,13 +153,4 @@ func reference(root *cobra.Command) string {
 // cell is a text as it may stand in a table of Markdown.
 func cell(s string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, "\n", " "), "|", "\\|")
-}
-
-// sentence makes one of a phrase.
-func sentence(s string) string {
-	s = strings.ToUpper(s[:1]) + s[1:]
-	if strings.HasSuffix(s, "?") {
-		return s
-	}
-	return s + "."
 }

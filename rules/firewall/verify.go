@@ -319,19 +319,6 @@ func (p *Plan) beside() []*packet {
 	return out
 }
 
-// Allows says whether a rule allows a new TCP connection, or an echo where port
-// is 0.
-func (p *Plan) Allows(client, server netip.Addr, port, source uint16) bool {
-	pk := packetOf(client, server, flows.ProtoTCP, port, source)
-	if port == 0 {
-		pk = packetOf(client, server, flows.ProtoICMP, 8, 0)
-		if client.Is6() {
-			pk = packetOf(client, server, flows.ProtoICMPv6, 128, 0)
-		}
-	}
-	return slices.ContainsFunc(p.Rules, func(r Rule) bool { return r.allows(pk) })
-}
-
 // Text writes a verification for people.
 func (v *Verification) Text() string {
 	var b strings.Builder
