@@ -32,9 +32,9 @@ type timelineTick struct {
 }
 
 type timelineBar struct {
-	Class, Label, Says, Href string
-	X, W, Y, TextX           int
-	Anchor                   string
+	Class, Label, Says, Name, Href string // Name is how the link is read aloud: it begins with the Label
+	X, W, Y, TextX                 int
+	Anchor                         string
 }
 
 const (
@@ -101,6 +101,7 @@ func newTimeline(a *rules.Audit) *timelineView {
 			Says: Clean(fmt.Sprintf("Finding %d: %s, %s to %s %s, %s", i+1, kindWord(f.Kind), f.From, f.To, f.Service, period(f.First, f.Last))),
 			X:    x, W: max(at(f.Last)-x, 4), Y: y}
 		b.label(i+1, Clean(f.From+" → "+f.To+" "+f.Service))
+		b.Name = Clean(fmt.Sprintf("%s, %s, %s", b.Label, kindWord(f.Kind), period(f.First, f.Last)))
 		v.Findings = append(v.Findings, b)
 		y += findingHeight
 	}

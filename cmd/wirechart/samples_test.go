@@ -181,7 +181,8 @@ func TestForeign(t *testing.T) {
 			}
 		}
 		for _, format := range report.All() {
-			if text := written("audit", "-o", format.Name, capture); format.Audit != nil && status == exitConforms && text == "" {
+			// EVE has a line for each finding, and there may be none.
+			if text := written("audit", "-o", format.Name, capture); format.Audit != nil && format.Name != "eve" && status == exitConforms && text == "" {
 				t.Errorf("%s: no audit as %s", capture, format.Name)
 			}
 		}
