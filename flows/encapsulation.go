@@ -40,10 +40,8 @@ func (s *segment) mpls(b []byte) Outcome {
 		return Truncated
 	}
 	switch b[0] >> 4 {
-	case 4:
-		return s.ipv4(b)
-	case 6:
-		return s.ipv6(b)
+	case 4, 6:
+		return s.rawIP(b)
 	case 0:
 		if len(b) < 4 {
 			return Truncated
