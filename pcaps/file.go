@@ -277,7 +277,7 @@ func (r *reader) findLeaps(batch []Packet) {
 	last := batch[len(batch)-1].Time
 	if uint64(r.stats.Last)-uint64(r.stats.First) > uint64(leap) { // or there is none
 		before := r.before
-		if batch[0].Frame.Number() == 1 {
+		if r.stats.Frames == uint64(len(batch)) { // the first ones
 			before = batch[0].Time
 		}
 		for i := range batch {

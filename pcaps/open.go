@@ -258,9 +258,10 @@ func (c *capture) close() {
 		c.shut = nil
 	}
 	if c.r != nil {
+		c.r.stats = c.stats()
 		c.r.close()
 	}
-	c.queue = nil
+	c.queue, c.at, c.n = nil, 0, 0
 }
 
 // refill reads the next frames into the queue, whose frames have all been

@@ -422,3 +422,24 @@ func TestCorpusMerged(t *testing.T) {
 		t.Errorf("%d captures, %d frames read, %d in the statistics", len(st.Files), frames, sum)
 	}
 }
+
+// TestStatsAfterClose says that frames read ahead count neither before nor after
+// a capture that was read in part is closed.
+func TestStatsAfterClose(t *testing.T) {
+	s, err := Open([]string{"samples/site.pcapng"}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch := make([]Packet, 3)
+	if n, err := s.Read(batch); n != 3 || err != nil {
+		t.Fatalf("%d frames, %v", n, err)
+	}
+	before := s.Stats().Files[0]
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	after := s.Stats().Files[0]
+	if before.Frames != 3 || before.Last != batch[2].Time || !reflect.DeepEqual(before, after) {
+		t.Errorf("before %+v\nafter %+v", before, after)
+	}
+}
