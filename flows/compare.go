@@ -667,49 +667,66 @@ func (x *Crossing) decideClient() bool {
 
 // setWindows finds from when until when each place was recorded. Of a place
 // where little passes the last packet does not say when the recording ended. It
-// ended before the other's when the other saw what must have passed here.
+// ended before the other's when the other saw what must have passed here. A
+// program that is stopped may lose what it was not yet given (tcpdump: up to a
+// second): where the ends are that near to each other, the earlier one is an end.
 func (c *comparer) setWindows() {
 	for side := range 2 {
-		here, there := &c.Places[side], Side(side).Other()
-		other := &c.Places[there]
+		here, there := &c.Places[side], &c.Places[Side(side).Other()]
 		c.from[side], c.until[side] = math.MinInt64/2, math.MaxInt64/2
-		ended, began := c.options.Ended[side], false
-		for i, p := range c.lists[there] {
-			var passed bool // something of p came through here
-			last, first := int64(math.MinInt64), int64(math.MaxInt64)
-			if c.taken[there][i] {
-				continue
-			}
-			if p.First[0].Frame != 0 && p.First[1].Frame != 0 && p.Last[0].Frame != 0 && p.Last[1].Frame != 0 && c.heads(there, p) != local {
-				passed = true
-				last = min(p.Last[0].Time, p.Last[1].Time)
-				first = max(p.First[0].Time, p.First[1].Time)
-			}
-			if passed {
-				ended = ended || c.convert(there, last) > here.Last+margin
-				began = began || c.convert(there, first) < here.First-margin
-			}
+		if here.Frames == 0 || there.Frames == 0 {
+			continue
 		}
-		for _, x := range c.joined {
-			p := x.Seen[there]
-			d := ToServer
-			if x.Client == there {
-				d = ToClient
-			}
-			if p.Last[d].Frame != 0 {
-				ended = ended || c.convert(there, p.Last[d].Time) > here.Last+margin
-				began = began || c.convert(there, p.First[d].Time) < here.First-margin
-			}
-		}
-		if ended {
+		first, last := c.passed(Side(side))
+		theirFirst, theirLast := c.convert(Side(side).Other(), there.First), c.convert(Side(side).Other(), there.Last)
+		switch {
+		case c.options.Ended[side] || last > here.Last:
+			c.until[side] = here.Last - margin/2
+			here.Ended = theirLast > here.Last+margin
+		case theirLast <= here.Last+margin:
 			c.until[side] = here.Last
-			here.Ended = c.convert(there, other.Last) > here.Last+margin
 		}
-		if began {
-			c.from[side] = here.First
-			here.Began = true
+		if first < here.First {
+			c.from[side] = here.First + margin/2
+			here.Began = theirFirst < here.First-margin
 		}
 	}
+}
+
+// passed is when the first and the last packet passed a place, by its clock, of
+// which the other place knows.
+func (c *comparer) passed(here Side) (first, last int64) {
+	there := here.Other()
+	first, last = math.MaxInt64, math.MinInt64
+	note := func(from, until int64) {
+		first, last = min(first, c.convert(there, from)), max(last, c.convert(there, until))
+	}
+	// Where both ends of a flow speak, what the one says passed here, unless
+	// something between speaks in its place.
+	for i, p := range c.lists[there] {
+		if c.taken[there][i] || p.First[0].Frame == 0 || p.First[1].Frame == 0 || c.heads(there, p) == local {
+			continue
+		}
+		note(max(p.First[0].Time, p.First[1].Time)+margin, min(p.Last[0].Time, p.Last[1].Time)-margin)
+	}
+	for _, x := range c.joined {
+		d := ToServer
+		if x.Client == there {
+			d = ToClient
+		}
+		if p := x.Seen[there]; p.Last[d].Frame != 0 {
+			note(p.First[d].Time+margin, p.Last[d].Time-margin)
+		}
+		if x.Basis == ByAddressing {
+			continue
+		}
+		for _, i := range x.dirs[d].lone[there] {
+			if k := &x.dirs[d].marks[there][i]; k.flags&flagRST == 0 {
+				note(k.time, k.time)
+			}
+		}
+	}
+	return first, last
 }
 
 // convert is a time of a side by the clock of the other one.
@@ -724,7 +741,7 @@ func (c *comparer) convert(from Side, t int64) int64 {
 func (c *comparer) recorded(side Side, t int64) bool {
 	o := side.Other()
 	t = c.convert(side, t)
-	return t >= c.from[o]+margin/2 && t <= c.until[o]-margin/2
+	return t >= c.from[o] && t <= c.until[o]
 }
 
 // heading is where a flow that is seen at one place only was going.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"wirechart/dissect"
@@ -169,6 +170,31 @@ func TestCompareLongFlow(t *testing.T) {
 		}
 		if n := len(x.dirs[ToServer].marks[Inside]); n > openingMarks+tailMarks+maxSampled || n < openingMarks+tailMarks+maxSampled/4 {
 			t.Errorf("%d marks are kept", n)
+		}
+	}
+}
+
+// TestCompareTail leaves out what a program that is stopped was not yet given: the
+// end of a capture, up to a second of it. Nothing between has done that.
+func TestCompareTail(t *testing.T) {
+	datagrams := func() (list []pcaps.Packet) {
+		for i := range 100 {
+			list = said(list, float64(i)*0.02, inClient, outServer, "udp", 0, 0, fmt.Sprintf("datagram %d", i))
+		}
+		return list
+	}
+	for name, packets := range map[string][]pcaps.Packet{"connection": conversation(60, 200), "datagrams one way": datagrams()} {
+		for _, lack := range []int64{second / 20, second / 3, second * 9 / 10} {
+			for short := range Side(2) {
+				captures := [2][]pcaps.Packet{slices.Clone(packets), beyond(packets, 1e6, nil)}
+				list := captures[short]
+				end := list[len(list)-1].Time - lack
+				captures[short] = slices.DeleteFunc(list, func(p pcaps.Packet) bool { return p.Time > end })
+				c := Compare(vantage(captures[Inside]), vantage(captures[Outside]), CompareOptions{})
+				if x := &c.Crossings[0]; len(c.Crossings) != 1 || x.Fate != Crossed {
+					t.Errorf("%s, the capture %s lacks the last %d ms: %v %v, %v lost", name, short, lack/1e6, x.Fate, x.Dirs, x.Lost)
+				}
+			}
 		}
 	}
 }

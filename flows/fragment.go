@@ -31,6 +31,9 @@ type fragments struct {
 	doneAt uint8
 }
 
+// copyWindow is how much later or earlier a copy of a fragment may come.
+const copyWindow = second / 10
+
 // isCopy says whether a fragment of k that does not begin a datagram belongs to
 // one that just became whole.
 func (f *fragments) isCopy(k *fragmentKey, now int64) bool {

@@ -77,7 +77,7 @@ type record struct {
 
 	last                    int64
 	packets, bytes, payload [2]uint32 // modulo 2^32: what ran over is in extra
-	signature               [2]uint32 // of the last packet of each end
+	signature               [2]uint32 // of the last packet of each end, and when it came
 
 	extra    uint32 // 1 + index into the extras; 0 for none
 	flags    [2]uint8
@@ -426,7 +426,7 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment, guess uint32) 
 		}
 	}
 
-	signature := s.signature()
+	signature := s.signature(now)
 	if !fresh && t.mayBeCopy(r, end, signature) && t.isCopy(r, s, end, now, signature) {
 		t.tally(r, s, end)
 		return
@@ -515,7 +515,9 @@ func (t *Table) reuses(r *record, o *origin, s *segment, end int, now int64) boo
 		return false // it was refused before it came
 	}
 	if r.extra == 0 || t.track(r).seen == 0 { // a SYN, perhaps the RST that refused it, perhaps a copy of either
-		return r.ended != CaptureEnd && r.signature[end] != s.signature()
+		// A client that the refusal does not reach sends its SYN again.
+		again := r.flags[end]&flagSYN != 0 && uint16(s.seq+s.payloadLen) == o.opening
+		return r.ended != CaptureEnd && !again
 	}
 	// A SYN of the same connection may come late: sent again, a mirror's copy,
 	// or behind what it opened, in a capture that is not in order.

@@ -232,6 +232,12 @@ func TestTable(t *testing.T) {
 			1.1 10.0.0.2:80 > 10.0.0.1:4000 RA ack=9101`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 1/1 reset=server@2,ttl=64
 			10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 1/1 reset=server@4,ttl=64`, ``},
+		{"refused twice, and the client did not hear of the first: one attempt, no copies", `
+			0.0    [fd00::1]:4000 > [fd00::2]:80 S seq=100
+			0.0001 [fd00::2]:80 > [fd00::1]:4000 RA ack=101
+			1.0    [fd00::1]:4000 > [fd00::2]:80 S seq=100
+			1.0001 [fd00::2]:80 > [fd00::1]:4000 RA ack=101`,
+			`[fd00::1]:4000 > [fd00::2]:80 tcp REJ Sr syn reset 2/2 syns=2 reset=server@2,ttl=64`, ``},
 		{"idle: opening after 3 minutes, datagrams too, established after 2 hours", `
 			0   10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			0   10.0.0.3:5000 > 10.0.0.2:53 udp data=?a
@@ -408,6 +414,16 @@ func TestTable(t *testing.T) {
 			> a2
 			> b1
 			> b1`},
+		{"an answer that repeats an earlier one is no copy of it, however soon it comes", `
+			0.0000 [fd00::1]:4000 > [fd00::2]:53 udp data=ping
+			0.0001 [fd00::2]:53 > [fd00::1]:4000 udp data=pong
+			5.0000 [fd00::1]:4000 > [fd00::2]:53 udp data=ping
+			5.0001 [fd00::2]:53 > [fd00::1]:4000 udp data=pong`,
+			`[fd00::1]:4000 > [fd00::2]:53 udp port capture_end 2/2 payload=8/8`,
+			`> ping
+			< pong
+			> ping
+			< pong`},
 		{"other protocols of one size are no copies", `
 			0.0000 [fd00::1]:0 > [fd00::2]:0 ip:50 data=spi1seq1cipher
 			0.0001 [fd00::1]:0 > [fd00::2]:0 ip:50 data=spi1seq2cipher

@@ -138,7 +138,7 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 	}
 	if n := r.packets[end]; n <= 2 {
 		x := t.extra(r)
-		x.tcp.early[end][n-1] = s.signature()
+		x.tcp.early[end][n-1] = s.signature(now)
 		x.mac[end] = s.srcMAC
 		if flags&flagRST == 0 {
 			x.ttl[end] = s.ttl

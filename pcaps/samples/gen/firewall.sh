@@ -153,10 +153,12 @@ table inet host {
 RULES
 # --- servers ------------------------------------------------------------------
 
+expected=0
 serve() {
 	local host=$1
 	shift
-	ip netns exec "$run-$host" python3 "$here/firewall_peer.py" serve "$@" >>"$work/peers.log" 2>&1 &
+	expected=$((expected + $#))
+	ip netns exec "$run-$host" python3 "$here/firewall_peer.py" serve "$@" >>"$work/ready" 2>>"$work/peers.log" &
 }
 echoes=()
 for port in 8001 8002 8003 8004 8005 8006 8007 8008 8010 8011 8012 8016 8017; do
@@ -169,7 +171,10 @@ serve out "${echoes[@]}" silent:udp:192.0.2.10:5307 reset:tcp:192.0.2.10:8015 ec
 	"echo:tcp:[2001:db8:2::10]:8001" "echo:tcp:[2001:db8:2::10]:8003" "echo:udp:[2001:db8:2::10]:5301"
 serve in echo:tcp:10.1.0.2:80 echo:tcp:10.1.0.2:8081
 serve fw echo:tcp:10.1.0.1:22 proxy=192.0.2.10=8016:tcp:10.1.0.1:9016
-sleep 1
+for _ in {1..300}; do
+	[ "$(wc -l <"$work/ready")" -lt "$expected" ] || break
+	sleep 0.1
+done
 
 # --- record -------------------------------------------------------------------
 
@@ -180,7 +185,10 @@ dump() { # HOST INTERFACE NAME
 }
 dump fw in0 firewall-inside
 dump out eth0 firewall-outside
-sleep 1
+for _ in {1..300}; do
+	! grep -q listening "$work/firewall-inside.log" || ! grep -q listening "$work/firewall-outside.log" || break
+	sleep 0.1
+done
 
 clients=()
 try() { # HOST COMMAND... runs a client beside the others.
@@ -238,7 +246,7 @@ wait "${clients[@]}" || true
 kill -USR1 "$line"
 peer in tcp 192.0.2.10 8011 40 100 5 || true
 
-sleep 0.5
+sleep 1.5 # tcpdump is given packets a second late, and loses what it was not given
 kill -INT "${dumps[@]}"
 wait "${dumps[@]}" || true
 for name in firewall-inside firewall-outside; do

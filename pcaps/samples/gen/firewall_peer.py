@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Servers and clients for firewall.sh.
 
-  firewall_peer.py serve LISTEN...     KIND:PROTO:ADDRESS:PORT, until killed
+  firewall_peer.py serve LISTEN...     KIND:PROTO:ADDRESS:PORT, until killed; says "ready" for each
   firewall_peer.py tcp ADDRESS PORT [COUNT [SIZE [SECONDS]]]
   firewall_peer.py udp ADDRESS PORT [COUNT [SIZE]]
   firewall_peer.py steps ADDRESS PORT  one message for each line of standard input
@@ -76,6 +76,7 @@ def listen(spec):
     if proto == "udp":
         s = socket.socket(family(address), socket.SOCK_DGRAM)
         s.bind((address, int(port)))
+        print("ready", flush=True)
         while True:
             data, peer = s.recvfrom(65536)
             if kind == "echo":
@@ -84,6 +85,7 @@ def listen(spec):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind((address, int(port)))
     s.listen(64)
+    print("ready", flush=True)
     while True:
         conn, _ = s.accept()
         if kind.startswith("proxy="):
