@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -380,9 +382,15 @@ func TestSecrets(t *testing.T) {
 // FuzzDissect delivers hostile bytes. script says how to cut b: each byte is
 // the size of a piece, its lowest bit the direction, and a piece of size 0 a
 // gap.
+// FuzzDissect begins with every sample, or with those of the protocols that
+// PROTOCOLS lists, with spaces between.
 func FuzzDissect(f *testing.F) {
+	only := strings.Fields(os.Getenv("PROTOCOLS"))
 	for i := range samples {
 		s := &samples[i]
+		if len(only) > 0 && !slices.Contains(only, s.protocol) {
+			continue
+		}
 		var b, script []byte
 		for _, m := range s.says {
 			for rest := m.b; len(rest) > 0; {
