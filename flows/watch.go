@@ -1,7 +1,6 @@
 package flows
 
 import (
-	"encoding/binary"
 	"iter"
 	"net/netip"
 	"slices"
@@ -20,16 +19,14 @@ import (
 // counted. It belongs to one goroutine.
 type Watch struct {
 	table    *Table
-	subjects []*subject
-	byKey    map[key][]*subject
-	byEnds   map[[2]address][]*subject // for fragments, which have no ports; lower end first
+	sieve    *Sieve
+	subjects map[*sought]*subject
+	order    []*subject
 	byFrame  map[pcaps.FrameID]*Sighting
 
-	now    *subject // whose packet the table is given
-	seen   *Sighting
-	one    [1]pcaps.Packet
-	s      segment
-	quoted segment
+	now  *subject // whose packet the table is given
+	seen *Sighting
+	one  [1]pcaps.Packet
 }
 
 // How much of a flow is kept beside what was named.
@@ -42,8 +39,6 @@ const (
 	maxAgain     = 8  // retransmissions
 	maxOpen      = 4096
 	maxConcluded = 64 // messages that conclude
-
-	quoteGrace = int64(30e9) // how much later than a flow's last packet an ICMP error about it counts
 )
 
 // Story is a flow as its frames tell it.
@@ -113,8 +108,6 @@ const (
 type subject struct {
 	story Story
 	named map[pcaps.FrameID]bool
-	begun bool
-	key   key
 	left  Left
 
 	frames, kept, ends, silent, useful, again int
@@ -138,9 +131,9 @@ func (f *Flow) Clone() *Flow {
 // NewWatch makes a Watch with what the Table that found the flows was made of.
 func NewWatch(config Config, list []dissect.Dissector, context dissect.Context) *Watch {
 	w := &Watch{
-		byKey:   map[key][]*subject{},
-		byEnds:  map[[2]address][]*subject{},
-		byFrame: map[pcaps.FrameID]*Sighting{},
+		sieve:    NewSieve(),
+		subjects: map[*sought]*subject{},
+		byFrame:  map[pcaps.FrameID]*Sighting{},
 	}
 	context.Tracer = (*watchTracer)(w)
 	w.table = NewTable(config, dissect.NewSet(list, &context, config.MaxBuffered), func(all iter.Seq[*Flow]) {})
@@ -150,92 +143,27 @@ func NewWatch(config Config, list []dissect.Dissector, context dissect.Context) 
 // Follow adds a flow, and frames of it that are kept whatever they hold. Flows
 // are added in the order in which they began.
 func (w *Watch) Follow(f *Flow, named ...pcaps.FrameID) {
-	u := &subject{story: Story{Flow: f}, named: map[pcaps.FrameID]bool{}, key: f.key()}
+	u := &subject{story: Story{Flow: f}, named: map[pcaps.FrameID]bool{}}
 	for _, frame := range named {
 		u.named[frame] = true
 	}
-	w.subjects = append(w.subjects, u)
-	w.byKey[u.key] = append(w.byKey[u.key], u)
-	ends := [2]address{u.key.a, u.key.b}
-	w.byEnds[ends] = append(w.byEnds[ends], u)
-}
-
-// key is the key under which a table finds f.
-func (f *Flow) key() key {
-	s := segment{proto: f.Proto, v6: f.Client.Addr().Is6(), src: addressOf(f.Client.Addr()), dst: addressOf(f.Server.Addr()),
-		srcPort: f.Client.Port(), dstPort: f.Server.Port()}
-	if f.Proto == ProtoICMP || f.Proto == ProtoICMPv6 {
-		s.srcPort = f.icmp
-		if f.icmp == 8<<8 || f.icmp == 128<<8 {
-			s.echo, s.srcPort = echoRequest, f.EchoID
-		}
-		s.dstPort = s.srcPort
-	}
-	s.setKey(0)
-	return s.key
-}
-
-func addressOf(a netip.Addr) address {
-	if a.Is4() {
-		b := a.As4()
-		return address{0, uint64(binary.BigEndian.Uint32(b[:]))}
-	}
-	b := a.As16()
-	return address{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
-}
-
-// Touches says whether a packet is one of f's by its addresses and ports, or
-// an ICMP error about it. When it came is for the caller to compare.
-func (f *Flow) Touches(p *pcaps.Packet) bool {
-	var s, q segment
-	s.decode(p)
-	if s.outcome != Decoded {
-		return false
-	}
-	s.setKey(0)
-	k := f.key()
-	if s.key == k {
-		return true
-	}
-	if !s.isError || !q.decodeQuoted(&s) {
-		return false
-	}
-	q.setKey(0)
-	return q.key == k
+	w.order = append(w.order, u)
+	w.subjects[w.sieve.want(f)] = u
 }
 
 // Add takes the next packet of the captures.
 func (w *Watch) Add(p *pcaps.Packet) {
-	s := &w.s
-	s.decode(p)
-	var u *subject
-	quoted := false
-	switch s.outcome {
-	case Decoded:
-		s.setKey(0)
-		u = pick(w.byKey[s.key], p, 0)
-		if s.isError && w.quoted.decodeQuoted(s) {
-			w.quoted.setKey(0)
-			if about := pick(w.byKey[w.quoted.key], p, quoteGrace); about != nil {
-				u, quoted = about, true
-			}
-		}
-	case Fragment:
-		ends := [2]address{s.src, s.dst}
-		if s.dst.less(s.src) {
-			ends = [2]address{s.dst, s.src}
-		}
-		u = pick(w.byEnds[ends], p, quoteGrace)
-		if list := w.byEnds[ends]; u == nil && len(list) > 0 {
-			w.give(p) // the datagram that it is part of may begin a flow
-			return
-		}
-	}
-	if u == nil {
+	found, how := w.sieve.find(p)
+	switch how {
+	case passed:
+		return
+	case mayBegin:
+		w.give(p)
 		return
 	}
+	u := w.subjects[found]
 	w.now = u
-	w.seen = u.sight(p, s, quoted)
+	w.seen = u.sight(p, &w.sieve.s, how == quoted)
 	w.byFrame[p.Frame] = w.seen
 	copies := w.table.stats.Copies
 	w.give(p)
@@ -249,19 +177,6 @@ func (w *Watch) Add(p *pcaps.Packet) {
 func (w *Watch) give(p *pcaps.Packet) {
 	w.one[0] = *p
 	w.table.Add(w.one[:])
-}
-
-// pick is the last of the flows of one key that has begun and is not over.
-func pick(list []*subject, p *pcaps.Packet, grace int64) *subject {
-	var found *subject
-	for _, u := range list {
-		f := u.story.Flow
-		u.begun = u.begun || p.Frame == f.Frame
-		if u.begun && p.Time <= f.End+grace {
-			found = u
-		}
-	}
-	return found
 }
 
 // sight makes a step of a packet.
@@ -393,7 +308,7 @@ func (u *subject) keeps(x *Sighting) bool {
 func (w *Watch) Finish() []*Story {
 	w.table.Finish()
 	var stories []*Story
-	for _, u := range w.subjects {
+	for _, u := range w.order {
 		u.story.After = u.left
 		for _, x := range u.story.Steps {
 			if !x.Quoted {
