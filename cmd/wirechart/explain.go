@@ -133,7 +133,7 @@ func runExplain(cmd *cobra.Command, o *options, q *question, args []string) erro
 	}
 	defer out.abandon()
 	if q.edge != "" && j.diagram.Edge(q.edge) == nil {
-		return fmt.Errorf("--edge: unknown edge %q: one of %s", q.edge, edgeIDs(j.diagram))
+		return unknownEdge(q.edge, j.diagram)
 	}
 	e, err := explain(cmd.Context(), q, j, out)
 	if err != nil {
@@ -332,14 +332,6 @@ func findingNamed(a *rules.Audit, name string) (*rules.Finding, int, error) {
 		ids = append(ids[:maxMore], fmt.Sprintf("and %d more", len(ids)-maxMore))
 	}
 	return nil, 0, fmt.Errorf("--finding %s: no such finding; there are %s", name, strings.Join(ids, ", "))
-}
-
-func edgeIDs(d *rules.Diagram) string {
-	var ids []string
-	for _, e := range d.Edges {
-		ids = append(ids, e.ID)
-	}
-	return strings.Join(ids, ", ")
 }
 
 // retell reads the captures again and fills in the stories.

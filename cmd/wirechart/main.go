@@ -243,17 +243,24 @@ func auditCommand(status *int) *cobra.Command {
 }
 
 func flowsCommand() *cobra.Command {
-	o := &options{}
+	o, s := &options{}, &selection{}
 	cmd := &cobra.Command{
 		Use:   "flows CAPTURE...",
 		Short: "one record per flow",
+		Long: `flows tells every flow of the captures, or those that --verdict, --edge, --app and
+--host choose, and with -w also writes their frames to a capture of their own.
+
+  wirechart flows site.pcapng
+  wirechart flows site.pcapng --verdict violation,blocked --host 10.1.0.0/16
+  wirechart flows site.pcapng --edge agent-backup -w backup.pcapng`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return runFlows(cmd, o, args)
+			return runFlows(cmd, o, s, args)
 		},
 	}
 	inputFlags(cmd.Flags(), o, report.OfFlows)
 	diagramFlags(cmd.Flags(), o)
 	usersFlag(cmd.Flags(), o)
+	selectionFlags(cmd.Flags(), s)
 	cmd.Flags().StringVar(&o.ipfix, "ipfix", "", "export the flows to the IPFIX collector at `HOST:PORT` (UDP; tcp://HOST:PORT over TCP) instead of printing them")
 	cmd.Flags().BoolVar(&o.noJudge, "no-judge", false, "leave out parts, names and verdicts; no diagram is read")
 	return cmd

@@ -292,9 +292,12 @@ func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error 
 	return err
 }
 
-func runFlows(cmd *cobra.Command, o *options, args []string) error {
+func runFlows(cmd *cobra.Command, o *options, s *selection, args []string) error {
 	if o.noJudge && (len(o.diagrams) > 0 || o.inventory != "") {
 		return errors.New("--no-judge reads no diagram and no inventory: leave out --diagram and --inventory")
+	}
+	if s.write != "" && slices.Contains(slices.Concat(o.captures, args), "-") {
+		return errors.New("--write: captures are read twice for it, and standard input cannot be: save it to a file first")
 	}
 	j, out, err := o.prepare(cmd, args, report.OfFlows)
 	if err != nil {
@@ -302,6 +305,10 @@ func runFlows(cmd *cobra.Command, o *options, args []string) error {
 	}
 	defer out.abandon()
 	j.fingerprints = true
+	chosen, err := s.compile(j.diagram, out.options.Parts)
+	if err != nil {
+		return err
+	}
 	var w report.FlowWriter
 	collector, err := dialCollector(o.ipfix)
 	if err != nil {
@@ -312,10 +319,30 @@ func runFlows(cmd *cobra.Command, o *options, args []string) error {
 		if w = collector; collector == nil {
 			w = out.format.Flows(out, out.options)
 		}
-		j.each = w.Flow
+		if j.each = w.Flow; s.all() && s.write == "" {
+			return
+		}
+		j.each = func(f *flows.Flow, v *rules.Verdict) error {
+			if s.seen++; !chosen(f, v) {
+				return nil
+			}
+			s.told++
+			if s.write != "" {
+				s.note(f, v)
+			}
+			return w.Flow(f, v)
+		}
 	}
 	if _, err := j.run(cmd.Context()); err != nil {
 		return out.finish(err)
+	}
+	if s.seen > 0 && s.told == 0 {
+		j.warn(fmt.Sprintf("none of %d flows is as --verdict, --edge, --app and --host say", s.seen))
+	}
+	if s.write != "" {
+		if err := s.extract(cmd.Context(), j); err != nil {
+			return err
+		}
 	}
 	return out.finish(w.Close())
 }

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"wirechart/flows"
+	"wirechart/pcaps"
+	"wirechart/report"
+	"wirechart/rules"
+)
+
+// selection is which flows the flows command tells, and where their frames go. A
+// flow is told that one value of each flag fits.
+type selection struct {
+	verdicts, edges, apps, hosts []string
+	write                        string
+
+	seen, told uint64
+	sieve      *flows.Sieve // nil unless frames are written
+	labels     map[pcaps.FrameID]string
+}
+
+func selectionFlags(fs *pflag.FlagSet, s *selection) {
+	fs.StringSliceVar(&s.verdicts, "verdict", nil, "only flows with one of these `VERDICTS`: violation,undocumented,blocked")
+	fs.StringSliceVar(&s.edges, "edge", nil, "only flows of these edges (`IDS`) of the diagram")
+	fs.StringSliceVar(&s.apps, "app", nil, "only flows that speak one of these `PROTOCOLS`, as the record's app has them; unknown for none")
+	fs.StringSliceVar(&s.hosts, "host", nil, "only flows of one of these `HOSTS`: addresses, prefixes (10.1.0.0/16), names, parts of the diagram")
+	fs.StringVarP(&s.write, "write", "w", "", "also write the frames of these flows to `FILE` (pcapng), with user data, as they are")
+}
+
+func (s *selection) all() bool {
+	return len(s.verdicts)+len(s.edges)+len(s.apps)+len(s.hosts) == 0
+}
+
+// compile makes the test of a flow, and says what is wrong with the flags. d and
+// parts are nil where nothing is judged.
+func (s *selection) compile(d *rules.Diagram, parts report.Parts) (func(f *flows.Flow, v *rules.Verdict) bool, error) {
+	if d == nil && len(s.verdicts)+len(s.edges) > 0 {
+		return nil, errors.New("--no-judge gives no verdicts: leave out --verdict and --edge")
+	}
+	for _, name := range s.verdicts {
+		if !report.VerdictNamed(name) {
+			return nil, fmt.Errorf("--verdict: unknown verdict %q: one of %s", name, report.VerdictNames())
+		}
+	}
+	for _, id := range s.edges {
+		if d.Edge(id) == nil {
+			return nil, unknownEdge(id, d)
+		}
+	}
+	host, err := s.compileHosts(d, parts)
+	if err != nil {
+		return nil, err
+	}
+	return func(f *flows.Flow, v *rules.Verdict) bool {
+		switch {
+		case len(s.verdicts) > 0 && !slices.Contains(s.verdicts, v.Kind.String()):
+		case len(s.edges) > 0 && (v.Edge == nil || !slices.Contains(s.edges, v.Edge.ID)):
+		case len(s.apps) > 0 && !slices.Contains(s.apps, f.App) && (f.App != "" || !slices.Contains(s.apps, "unknown")):
+		case len(s.hosts) > 0 && !host(f.Client.Addr()) && !host(f.Server.Addr()):
+		default:
+			return true
+		}
+		return false
+	}, nil
+}
+
+// compileHosts makes the test of an address.
+func (s *selection) compileHosts(d *rules.Diagram, parts report.Parts) (func(netip.Addr) bool, error) {
+	var prefixes []netip.Prefix
+	var names []string
+	for _, h := range s.hosts {
+		if a, err := netip.ParseAddr(h); err == nil {
+			a = a.Unmap()
+			prefixes = append(prefixes, netip.PrefixFrom(a, a.BitLen()))
+		} else if p, err := netip.ParsePrefix(h); err == nil {
+			prefixes = append(prefixes, p.Masked())
+		} else if strings.ContainsAny(h, "/:") || d == nil {
+			return nil, fmt.Errorf("--host %s: neither an address nor a prefix", h)
+		} else {
+			names = append(names, h)
+		}
+	}
+	return func(a netip.Addr) bool {
+		if slices.ContainsFunc(prefixes, func(p netip.Prefix) bool { return p.Contains(a) }) {
+			return true
+		}
+		if len(names) == 0 {
+			return false
+		}
+		return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, parts.HostName(a)) }) ||
+			slices.ContainsFunc(parts.Roles(a), func(c *rules.Component) bool { return slices.Contains(names, c.ID) })
+	}, nil
+}
+
+// note keeps a flow in mind whose frames are to be written.
+func (s *selection) note(f *flows.Flow, v *rules.Verdict) {
+	if s.sieve == nil {
+		s.sieve, s.labels = flows.NewSieve(), map[pcaps.FrameID]string{}
+	}
+	s.sieve.Want(f)
+	label := fmt.Sprintf("flow %d", f.ID)
+	if v != nil {
+		label += ": " + v.Kind.String()
+		if v.Edge != nil {
+			label += " " + v.Edge.ID
+		}
+		for _, b := range v.Reasons {
+			label += ", " + b.Reason.String()
+		}
+	}
+	s.labels[f.Frame] = label
+}
+
+// extract reads the captures again and writes the frames that were asked for. The
+// first one of each flow has a comment.
+func (s *selection) extract(ctx context.Context, j *job) error {
+	file, err := createBeside("--write", s.write, evidenceMode)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) // in vain once it has its name
+	defer file.Close()
+	buffered := bufio.NewWriterSize(file, 1<<20)
+	w, err := pcaps.NewWriter(buffered, "wirechart "+version, "flows chosen by wirechart flows")
+	if err != nil {
+		return err
+	}
+	src, err := pcaps.Open(j.captures, pcaps.Options{Filter: j.options.filter, Recursive: j.options.recursive})
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	var failed error
+	_, err = j.read(ctx, src, func(batch []pcaps.Packet) bool {
+		for i := range batch {
+			p := &batch[i]
+			if s.sieve == nil {
+				return false
+			}
+			if _, has := s.sieve.Has(p); !has {
+				continue
+			}
+			var comments []string
+			if label := s.labels[p.Frame]; label != "" {
+				comments = []string{label}
+			}
+			if failed = w.Write(p, comments...); failed != nil {
+				return false
+			}
+		}
+		return true
+	})
+	if err = errors.Join(err, failed, buffered.Flush()); err != nil {
+		return ofFile("--write", s.write, err)
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("--write %s: interrupted, and not written", s.write)
+	}
+	return ofFile("--write", s.write, putInPlace(file, s.write))
+}
+
+func unknownEdge(id string, d *rules.Diagram) error {
+	var ids []string
+	for _, e := range d.Edges {
+		ids = append(ids, e.ID)
+	}
+	return fmt.Errorf("--edge: unknown edge %q: one of %s", id, strings.Join(ids, ", "))
+}
