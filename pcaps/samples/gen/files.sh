@@ -180,7 +180,7 @@ on nas nft add chain inet filter input '{ type filter hook input priority 0; }'
 on nas nft add rule inet filter input tcp dport 20048 drop
 say sn timeout 4 nfs-ls "nfs://10.20.30.18$export"
 
-sleep 0.5
+sleep 1.5 # tcpdump is given packets a second late, and loses what it was not given
 kill -INT "$tcpdump"
 wait "$tcpdump" || true
 (cd "$here/../../.." && go run ./pcaps/samples/gen pcapng "$work/files.pcap" "$work/files.pcapng")

@@ -310,7 +310,7 @@ record() {
 	fi
 	sleep 1
 	"$2"
-	sleep 0.5
+	sleep 1.5 # tcpdump is given packets a second late, and loses what it was not given
 	if [ -n "$beside" ]; then
 		sleep 2 # for what is looked at every second
 		kill -INT "$beside"
