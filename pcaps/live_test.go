@@ -62,7 +62,7 @@ func testLive(t *testing.T, by CaptureWith) {
 	}
 	batch := make([]Packet, 8)
 	seen := uint64(0)
-	for deadline := time.Now().Add(5 * time.Second); seen < frames && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(30 * time.Second); seen < frames && time.Now().Before(deadline); {
 		n, err := s.Read(batch)
 		if err != nil {
 			t.Fatal(err)
@@ -110,7 +110,7 @@ func testLiveClose(t *testing.T, by CaptureWith) {
 		if err != io.EOF {
 			t.Errorf("error %v, want EOF", err)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatal("still waiting")
 	}
 	if n, err := s.Read(make([]Packet, 1)); n != 0 || err != io.EOF {

@@ -231,7 +231,13 @@ func TestInterfaceDownAndUp(t *testing.T) {
 		// Nobody answers.
 		_ = exec.Command("ip", "netns", "exec", ns, "ping", "-q", "-c", "5", "-i", "0.2", "-W", "1", "10.9.9.2").Run()
 	}
-	time.Sleep(3 * time.Second) // until it captures
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		// One line for each packet socket, below the head.
+		if table, err := exec.Command("ip", "netns", "exec", ns, "cat", "/proc/net/packet").Output(); err == nil && bytes.Count(table, []byte("\n")) > 1 {
+			break
+		}
+	}
+	time.Sleep(time.Second) // until it is bound
 	ping()
 	if err := errors.Join(run("-n", ns, "link", "set", "wcb", "down"), run("-n", ns, "link", "set", "wcb", "up")); err != nil {
 		t.Fatal(err)

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,11 +34,30 @@ func TestCollector(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cmd.Process.Kill()
-	time.Sleep(time.Second) // it says nowhere that it listens
+	// What waits in its socket: "00000000" when it listens and has read everything.
+	waiting := func() string {
+		table, err := os.ReadFile("/proc/net/udp")
+		if err != nil {
+			t.Fatal(err)
+		}
+		number, _ := strconv.Atoi(port)
+		for line := range strings.Lines(string(table)) {
+			if f := strings.Fields(line); len(f) > 4 && strings.HasSuffix(f[1], fmt.Sprintf(":%04X", number)) {
+				return f[4][strings.IndexByte(f[4], ':')+1:]
+			}
+		}
+		return ""
+	}
+	idle := func() {
+		for end := time.Now().Add(30 * time.Second); waiting() != "00000000" && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	idle()
 	if status, stdout, stderr := wirechart(t, "flows", "--ipfix", to, samples+"site.pcapng"); status != 0 || stdout != "" {
 		t.Fatalf("status %d, %s%s", status, stdout, stderr)
 	}
-	time.Sleep(time.Second)
+	idle()
 	cmd.Process.Signal(syscall.SIGTERM)
 	cmd.Wait()
 	files, _ := filepath.Glob(filepath.Join(dir, "nfcapd.*"))

@@ -103,7 +103,7 @@ func TestSandboxed(t *testing.T) {
 	}
 	batch := make([]pcaps.Packet, 16)
 	n := 0
-	for deadline := time.Now().Add(5 * time.Second); n == 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(30 * time.Second); n == 0 && time.Now().Before(deadline); {
 		if n, err = src.Read(batch); err != nil {
 			t.Fatal(err)
 		}
