@@ -131,16 +131,9 @@ func answer(a *rules.Audit) (headline, sentence string) {
 	}
 	stands := standingOf(a)
 	n := stands.judged
-	bad, badParts := uint64(0), []string{}
-	for _, k := range failing {
-		if c := a.Verdicts[k].Flows; c > 0 {
-			bad += c
-			badParts = append(badParts, kindCount(k, c))
-		}
-	}
 	switch ResultOf(a) {
 	case Findings:
-		return "DOES NOT CONFORM", number(bad) + " of " + count(n, "flow") + ": " + strings.Join(badParts, ", ") + "."
+		return "DOES NOT CONFORM", contradicting(a, n)
 	case Conforms:
 		return "CONFORMS", "all " + count(n, "flow") + " of its components are as documented."
 	}
@@ -148,6 +141,36 @@ func answer(a *rules.Audit) (headline, sentence string) {
 		return "UNDECIDED", stands.why() + "."
 	}
 	return "UNDECIDED", stands.why() + "; " + count(n, "flow") + " as documented."
+}
+
+// contradicting says how many of n flows speak against conformance, and in which
+// way: "24 of 32 flows are blocked.", "134 of 184 flows: 59 violations, 75
+// undocumented."
+func contradicting(a *rules.Audit, n uint64) string {
+	var bad uint64
+	var parts []string
+	only := rules.Violation
+	for _, k := range failing {
+		if c := a.Verdicts[k].Flows; c > 0 {
+			bad, only = bad+c, k
+			parts = append(parts, kindCount(k, c))
+		}
+	}
+	s := number(bad) + " of " + count(n, "flow")
+	if len(parts) > 1 {
+		return s + ": " + strings.Join(parts, ", ") + "."
+	}
+	what := kindWord(only)
+	switch {
+	case only == rules.Violation && bad == 1:
+		what = "a violation"
+	case only == rules.Violation:
+		what = "violations"
+	}
+	if bad == 1 {
+		return s + " is " + what + "."
+	}
+	return s + " are " + what + "."
 }
 
 // kindCount is a number of flows with one verdict.

@@ -313,42 +313,43 @@ func (l *line) sign() string {
 }
 
 // documented is what stands at a line in the picture of the documentation: the
-// service, and what must be spoken there.
+// service, and what must be spoken there in one word. The mechanism of ZMTP
+// says that it is ZMTP, and mTLS is TLS: a label decides how wide a picture is,
+// and so how small its letters are on paper.
 func (l *line) documented() string {
-	s := services(l.edge)
-	if list := serviceNames(l.edge); len(list) > 2 {
-		s = list[0] + " …"
-	}
+	spoken := ""
 	for _, r := range l.edge.Require {
 		switch {
-		case r.Name == "app" && len(r.Any) > 0:
-			s += " " + r.Any[0]
-		case r.Name == "zmtp.mechanism" && len(r.Any) > 0:
-			s += " " + r.Any[0]
 		case r.Name == "tls.client_cert":
-			s += " mutual"
+			spoken = "mTLS"
+		case len(r.Any) == 0 || spoken == "mTLS":
+		case r.Name == "app" && spoken == "", r.Name == "zmtp.mechanism":
+			spoken = r.Any[0]
 		}
 	}
-	return Clean(s)
+	return Clean(strings.TrimSpace(fewServices(serviceNames(l.edge)) + " " + spoken))
+}
+
+// fewServices is the first service of a list and how many more there are.
+func fewServices(list []string) string {
+	switch len(list) {
+	case 0:
+		return ""
+	case 1:
+		return list[0]
+	}
+	return list[0] + " +" + number(uint64(len(list)-1))
 }
 
 // observed is what stands at a line in the picture of what was seen.
 func (l *line) observed() string {
 	switch {
 	case l.edge == nil:
-		s := strings.Join(l.over[:min(len(l.over), 2)], " ")
-		if n := len(l.over); n > 2 {
-			s = l.over[0] + " +" + number(uint64(n-1))
-		}
-		return Clean(l.sign() + " " + s + " ×" + number(l.flows))
+		return Clean(l.sign() + " " + fewServices(l.over) + " ×" + number(l.flows))
 	case l.state == nil:
 		return l.documented()
 	}
-	s := services(l.edge)
-	if list := serviceNames(l.edge); len(list) > 2 {
-		s = list[0] + " …"
-	}
-	s = l.sign() + " " + s
+	s := l.sign() + " " + fewServices(serviceNames(l.edge))
 	if n := edgeFlows(l.state); n > 0 {
 		s += " ×" + number(n)
 	}
@@ -420,11 +421,7 @@ func (s *stranger) text() string {
 	if len(s.over) == 0 {
 		return Clean(s.name)
 	}
-	over := s.over[0]
-	if n := len(s.over); n > 1 {
-		over += " +" + number(uint64(n-1))
-	}
-	over = Clean(over + " ×" + number(s.flows))
+	over := Clean(fewServices(s.over) + " ×" + number(s.flows))
 	name, room := Clean(s.name), max(chipRoom-cells(over)-3, 12)
 	if addr, _, ok := strings.Cut(name, " "); ok && cells(name) > room {
 		name = addr // rather than the beginning of its name

@@ -2,6 +2,7 @@ package report
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"wirechart/rules"
@@ -18,14 +19,18 @@ const (
 	titleLine   = 16
 	noteLine    = 14
 	boxPadding  = 10
-	portPitch   = 21 // between lines that are fastened to one side of a box
+	portPitch   = 22 // between lines that are fastened to one side of a box
 	lanePitch   = 14 // between lines that pass by a box
 	trackPitch  = 9  // between the upright parts of lines
 	boxGap      = 26 // between boxes of one column, more where lines pass
 	chipHeight  = 19 // of an unknown host
-	labelLetter = 7.8
+	labelLetter = 8.4
 	labelGap    = 16 // from a label to its box: the room of the arrow's head
 	margin      = 12
+	maxRim      = 48 // ends of lines at the inner sides of two boxes, before the outer sides are used
+	touch       = 10 // between the upright parts of two lines on one track
+	near        = 5  // two lines at nearly one height that come from either side
+	maxPart     = 11 // how far they are moved apart
 )
 
 // column2 is a column of boxes, from the top.
@@ -290,16 +295,17 @@ func (g *drawing) fasten() {
 			lanes[best] = append(lanes[best], &laneOf{line: l, n: len(l.lanes) - 1, place: row})
 		}
 	}
-	// Lines between boxes of one column go round by the side that has less.
+	// Lines between boxes of one column go round by the side that has less; at the
+	// rim by the inner side, where others make room for labels already.
 	for _, l := range g.lines {
 		if l.from.column != l.to.column {
 			continue
 		}
 		right := len(l.from.right)+len(l.to.right) <= len(l.from.left)+len(l.to.left)
 		switch n := len(g.columns) - 1; {
-		case l.from.column == 0 && n > 0 && len(l.from.right)+len(l.to.right) < 8:
+		case l.from.column == 0 && n > 0 && len(l.from.right)+len(l.to.right) < maxRim:
 			right = true
-		case l.from.column == n && n > 0 && len(l.from.left)+len(l.to.left) < 8:
+		case l.from.column == n && n > 0 && len(l.from.left)+len(l.to.left) < maxRim:
 			right = false
 		}
 		add(l, right, right)
@@ -361,12 +367,7 @@ func (g *drawing) heights() {
 		for _, stubs := range [][]*stub{b.left, b.right} {
 			slices.SortStableFunc(stubs, func(x, y *stub) int { return cmp.Compare(x.toward(b), y.toward(b)) })
 			for i, s := range stubs {
-				y := b.y + b.h/2 + (2*i-len(stubs)+1)*portPitch/2
-				if s.out {
-					s.line.fromY = y
-				} else {
-					s.line.toY = y
-				}
+				*s.y() = b.y + b.h/2 + (2*i-len(stubs)+1)*portPitch/2
 			}
 		}
 	}
@@ -392,14 +393,12 @@ func (g *drawing) heights() {
 	g.height = bottom - top + 2*margin
 }
 
-// part moves ends of lines a little where two that come from either side of a
-// channel would lie on each other.
+// part moves ends and lanes of lines a little where two that come from either
+// side of a channel would lie on each other. What stands at one side of a box,
+// or passes between two, moves together as far as it can, for each end has a
+// label above it, and lanes lie close.
 func (g *drawing) part() {
 	// left of a channel and right of it, by channel: who lies at which height
-	type level struct {
-		y    *int
-		line *line
-	}
 	sides := make([][2][]level, len(g.channels))
 	add := func(channel, side int, y *int, l *line) {
 		sides[channel][side] = append(sides[channel][side], level{y, l})
@@ -422,27 +421,84 @@ func (g *drawing) part() {
 			add(x.column, 1, &x.y, l)
 		}
 	}
-	const near = 4
 	meets := func(channel, side, y int, l *line) bool {
-		return slices.ContainsFunc(sides[channel][1-side], func(o level) bool {
-			return o.line != l && max(*o.y-y, y-*o.y) < near
-		})
+		return slices.ContainsFunc(sides[channel][1-side], func(o level) bool { return o.line != l && distant(*o.y, y) < near })
 	}
-	for c := range sides {
-		for _, x := range sides[c][1] {
-			if !meets(c, 1, *x.y, x.line) {
+	// together moves all of a list, which lies between two heights.
+	together := func(list []level, top, bottom int, meets func(y int, l *line) bool) {
+		for i := range 2*maxPart + 1 { // 0, 1, -1, 2, -2, ...
+			d := (i + 1) / 2 * (2*(i%2) - 1)
+			if slices.ContainsFunc(list, func(x level) bool { return meets(*x.y+d, x.line) || *x.y+d < top || *x.y+d > bottom }) {
 				continue
 			}
+			for _, x := range list {
+				*x.y += d
+			}
+			return
+		}
+	}
+	for c := range g.columns {
+		col := &g.columns[c]
+		onLeft := func(y int, l *line) bool { return meets(c, 1, y, l) }
+		onEither := func(y int, l *line) bool { return meets(c, 1, y, l) || meets(c+1, 0, y, l) }
+		for _, b := range col.boxes {
+			var ends []level
+			for _, s := range b.left {
+				ends = append(ends, level{s.y(), s.line})
+			}
+			together(ends, b.y+near, b.y+b.h-near, onLeft)
+		}
+		for gap, lanes := range col.lanes {
+			top, bottom := math.MinInt, math.MaxInt
+			if gap > 0 {
+				top = col.boxes[gap-1].bottom() + near
+			}
+			if gap < len(col.boxes) {
+				bottom = col.boxes[gap].y - near
+			}
+			var list []level
+			for _, x := range lanes {
+				list = append(list, level{&x.line.lanes[x.n].y, x.line})
+			}
+			together(list, top, bottom, onEither)
+		}
+		// Where they cannot, one moves, as long as it comes near no neighbour.
+		for _, x := range sides[c][1] {
+			if !onLeft(*x.y, x.line) {
+				continue
+			}
+			lane := slices.ContainsFunc(x.line.lanes, func(l lane) bool { return l.column == c && l.y == *x.y })
+			room := portPitch - near // of its own and of the label below
+			if lane {
+				room = lanePitch - near
+			}
 			for _, d := range []int{5, -5, 4, -4} {
-				// A lane has neighbours on its other side too.
-				lane := slices.ContainsFunc(x.line.lanes, func(l lane) bool { return l.column == c && l.y == *x.y })
-				if !meets(c, 1, *x.y+d, x.line) && (!lane || !meets(c+1, 0, *x.y+d, x.line)) {
-					*x.y += d
-					break
+				y := *x.y + d
+				crowded := slices.ContainsFunc(sides[c][1], func(o level) bool { return o.y != x.y && distant(*o.y, y) < room })
+				if crowded || onLeft(y, x.line) || lane && onEither(y, x.line) {
+					continue
 				}
+				*x.y = y
+				break
 			}
 		}
 	}
+}
+
+// level is the height of a line at one side of a channel.
+type level struct {
+	y    *int
+	line *line
+}
+
+func distant(a, b int) int { return max(a-b, b-a) }
+
+// y is the height of an end.
+func (s *stub) y() *int {
+	if s.out {
+		return &s.line.fromY
+	}
+	return &s.line.toY
 }
 
 // below is the room under b for unknown hosts.
@@ -578,10 +634,18 @@ func (ch *channel) order() {
 			break
 		}
 	}
+	// Lines that are nowhere at the same height share a track; the others keep
+	// their order, and with it what they cross.
+	ch.tracks = 0
 	for i, s := range list {
-		s.track = i
+		s.track = 0
+		for _, t := range list[:i] {
+			if min(s.a, s.b) < max(t.a, t.b)+touch && min(t.a, t.b) < max(s.a, s.b)+touch {
+				s.track = max(s.track, t.track+1)
+			}
+		}
+		ch.tracks = max(ch.tracks, s.track+1)
 	}
-	ch.tracks = len(list)
 }
 
 // crossings is how often the lines of s and t cross when s is left of t.

@@ -401,10 +401,11 @@ func newHTMLFinding(n int, f *rules.Finding, o *Options) htmlFinding {
 	return x
 }
 
-// addresses is a list of hosts that is known to be the first few.
+// addresses is a list of hosts that is known to be the first few, in their
+// order.
 func addresses(list []netip.Addr) string {
 	var parts []string
-	for _, a := range list {
+	for _, a := range slices.SortedFunc(slices.Values(list), netip.Addr.Compare) {
 		parts = append(parts, a.String())
 	}
 	if len(parts) == 8 {

@@ -156,6 +156,12 @@ func TestTimeline(t *testing.T) {
 			t.Errorf("%+v", b)
 		}
 	}
+	// A bar from the beginning to the end has its words on it.
+	a.Findings[0].First, a.Findings[0].Last = a.Coverage.First, a.Coverage.Last
+	b := newTimeline(a).Findings[0]
+	if !b.Inside || !strings.Contains(b.Label, "management-server") || b.TextX <= b.X || b.TextX+int(timelineLetter*float64(cells(b.Label))) > b.X+b.W {
+		t.Errorf("the words of a long bar: %+v", b)
+	}
 	for i := 1; i < len(v.Ticks); i++ {
 		if v.Ticks[i].X <= v.Ticks[i-1].X {
 			t.Errorf("ticks %+v", v.Ticks)

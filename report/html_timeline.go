@@ -35,6 +35,7 @@ type timelineBar struct {
 	Class, Label, Says, Name, Href string // Name is how the link is read aloud: it begins with the Label
 	X, W, Y, TextX                 int
 	Anchor                         string
+	Inside                         bool // the text stands on the bar
 }
 
 const (
@@ -42,7 +43,7 @@ const (
 	timelineLeft  = 130
 	timelineRight = timelineWidth - 20
 	rowHeight     = 34
-	findingHeight = 15
+	findingHeight = 17
 	maxBars       = 30
 
 	timelineWords  = 56  // letters of what a finding is about
@@ -90,6 +91,7 @@ func newTimeline(a *rules.Audit) *timelineView {
 		v.Rows = append(v.Rows, timelineRow{kindClass(k), kindSign(k) + " " + kindWord(k), "at most " + number(most), path.String(), base - 6, base})
 		y += rowHeight
 	}
+	y += 6
 	for i := range a.Findings {
 		if i == maxBars {
 			v.More = "and " + number(uint64(len(a.Findings)-i)) + " more findings"
@@ -111,8 +113,8 @@ func newTimeline(a *rules.Audit) *timelineView {
 }
 
 // label writes the number of a finding and what it is about beside its bar, to
-// the right where there is room, else to the left, and the number alone where
-// the bar is too long for either.
+// the right where there is room, else to the left, and on the bar where that is
+// too long for either.
 func (b *timelineBar) label(n int, about string) {
 	number := strconv.Itoa(n)
 	b.Label = number + "  " + clip(about, timelineWords)
@@ -122,6 +124,10 @@ func (b *timelineBar) label(n int, about string) {
 		return
 	}
 	if b.X-5-room < timelineLeft {
+		if room+10 <= b.W {
+			b.TextX, b.Inside = b.X+5, true
+			return
+		}
 		b.Label = number
 		if b.X+b.W+5 < timelineRight-20 {
 			return

@@ -128,7 +128,7 @@ func TestAnswer(t *testing.T) {
 		}
 		return v
 	}
-	const documented, violation, undecided, ambient = int(rules.Documented), int(rules.Violation), int(rules.Indeterminate), int(rules.Ambient)
+	const documented, violation, undecided, ambient, blocked = int(rules.Documented), int(rules.Violation), int(rules.Indeterminate), int(rules.Ambient), int(rules.Blocked)
 	for _, c := range []struct {
 		name     string
 		verdicts [len(rules.Audit{}.Verdicts)]rules.Count
@@ -138,8 +138,11 @@ func TestAnswer(t *testing.T) {
 		says     string
 	}{
 		{"documented", counts(documented, 2, ambient, 1), false, 0, Conforms, "CONFORMS: all 2 flows of its components are as documented."},
-		{"violation", counts(documented, 2, violation, 1), false, 0, Findings, "DOES NOT CONFORM: 1 of 3 flows: 1 violation."},
-		{"violation beats loss", counts(violation, 1, undecided, 1), true, 0, Findings, "DOES NOT CONFORM: 1 of 2 flows: 1 violation."},
+		{"violation", counts(documented, 2, violation, 1), false, 0, Findings, "DOES NOT CONFORM: 1 of 3 flows is a violation."},
+		{"violation beats loss", counts(violation, 1, undecided, 1), true, 0, Findings, "DOES NOT CONFORM: 1 of 2 flows is a violation."},
+		{"violations", counts(documented, 1, violation, 2), false, 0, Findings, "DOES NOT CONFORM: 2 of 3 flows are violations."},
+		{"blocked", counts(documented, 8, blocked, 24), false, 0, Findings, "DOES NOT CONFORM: 24 of 32 flows are blocked."},
+		{"several ways", counts(documented, 1, violation, 1, blocked, 1), false, 0, Findings, "DOES NOT CONFORM: 2 of 3 flows: 1 violation, 1 blocked."},
 		{"undecided", counts(documented, 2, undecided, 1), false, 0, Undecided, "UNDECIDED: these captures cannot decide 1 of 3 flows."},
 		{"lossy", counts(documented, 2), true, 0, Undecided, "UNDECIDED: too much is missing from these captures; 2 flows as documented."},
 		{"early", counts(documented, 2), false, 1, Undecided, "UNDECIDED: 1 flow had to be judged before all was read (--max-flows); 2 flows as documented."},

@@ -89,7 +89,7 @@ type Host struct {
 	Pinned   bool // the inventory says which roles it has
 	Ports    [2]uint16
 	Sampled  int    // source ports that Ports was learned from: lowest and highest seen
-	Flows    uint64 // flows it took part in
+	Flows    uint64 // flows with payload that it took part in
 	FirstSee pcaps.FrameID
 }
 

@@ -31,10 +31,17 @@ type Usage struct {
 	App      string // what was spoken; "" when it was not recognised, "…" when it differs
 	Verdicts [kinds]Count
 	Frame    pcaps.FrameID // of the first flow
+
+	noEcho bool // messages of ICMP that are no echoes
 }
 
 // Name is the service as a diagram writes it.
-func (u *Usage) Name() string { return serviceName(u.Proto, u.Port, false) }
+func (u *Usage) Name() string {
+	if u.noEcho {
+		return protoName(u.Proto) // errors, neighbour discovery and the like: no service of anyone
+	}
+	return serviceName(u.Proto, u.Port, false)
+}
 
 const (
 	maxUsages  = 1024
@@ -43,9 +50,10 @@ const (
 )
 
 type usageKey struct {
-	proto uint8
-	port  uint16
-	app   string
+	proto  uint8
+	port   uint16
+	noEcho bool
+	app    string
 }
 
 type detail struct {
@@ -70,6 +78,8 @@ func (d *detail) add(f *flows.Flow, v *Verdict, bytes uint64) {
 	switch f.Proto {
 	case flows.ProtoTCP, flows.ProtoUDP, flows.ProtoSCTP:
 		service.port = f.Server.Port()
+	case flows.ProtoICMP, flows.ProtoICMPv6:
+		service.noEcho = !isEcho(f)
 	}
 	u := use(&d.Services, d.services, service, f)
 	if u != nil {
@@ -103,7 +113,7 @@ func use(list *[]Usage, at map[usageKey]int, k usageKey, f *flows.Flow) *Usage {
 			k.app = app
 		}
 		at[k] = i
-		*list = append(*list, Usage{Proto: k.proto, Port: k.port, App: app, Frame: f.Frame})
+		*list = append(*list, Usage{Proto: k.proto, Port: k.port, App: app, Frame: f.Frame, noEcho: k.noEcho})
 	}
 	return &(*list)[i]
 }

@@ -68,3 +68,25 @@ func TestDetailBounds(t *testing.T) {
 		t.Errorf("%d services, %d not listed", len(x.Services), x.Unlisted)
 	}
 }
+
+// TestDetailEcho says that errors of ICMP and neighbour discovery are not
+// counted as echoes.
+func TestDetailEcho(t *testing.T) {
+	d, _ := Builtin(DefaultDiagram)
+	p, err := Compile(d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tally := NewTally(p)
+	tally.KeepDetail()
+	for _, kind := range []string{"8/0", "3/13", "8/0", "8/0", "3/3"} {
+		f := &flows.Flow{Facts: &dissect.Facts{}, Proto: flows.ProtoICMP, App: "icmp",
+			Client: netip.MustParseAddrPort("10.0.0.1:0"), Server: netip.MustParseAddrPort("10.1.0.1:0")}
+		f.Facts.Add(dissect.ICMPType, []byte(kind))
+		tally.Add(f, &Verdict{Kind: Ambient})
+	}
+	x := tally.Audit(Coverage{}).Detail.Services
+	if len(x) != 2 || x[0].Name() != "icmp/echo" || x[0].flows() != 3 || x[1].Name() != "icmp" || x[1].flows() != 2 {
+		t.Errorf("services %+v", x)
+	}
+}

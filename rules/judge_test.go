@@ -663,6 +663,18 @@ func TestIdleTimeout(t *testing.T) {
 	if do := a.Findings[0].Do; !strings.HasSuffix(do, "The shortest silence that ended a connection was 5m10s, the longest that one lived through 4m0s: the timeout lies between.") {
 		t.Error(do)
 	}
+	for _, c := range []struct {
+		lived, killed int64
+		want          string
+	}{
+		{0, 6e9, "was 6s; the timeout is at most that."},
+		{6.11e9, 6.14e9, "was 6.1s; one lived through nearly as long: the timeout is about that."},
+		{7e9, 6e9, "was 6s, and one lived through 7s: not every way has the same timeout."},
+	} {
+		if s := idleTimeout(c.lived, c.killed); !strings.HasSuffix(s, c.want) {
+			t.Errorf("lived %d, killed %d: %s", c.lived, c.killed, s)
+		}
+	}
 }
 
 // A client's choice by ping: what was pinged, what was used, how far behind.

@@ -415,6 +415,8 @@ func idleTimeout(lived, killed int64) string {
 	switch {
 	case lived == 0:
 		return s + "; the timeout is at most that."
+	case lived < killed && Span(lived) == Span(killed):
+		return s + "; one lived through nearly as long: the timeout is about that."
 	case lived < killed:
 		return s + fmt.Sprintf(", the longest that one lived through %s: the timeout lies between.", Span(lived))
 	}

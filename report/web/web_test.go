@@ -189,7 +189,7 @@ func TestFirstPaint(t *testing.T) {
 	s := served(t, Options{Title: hostileName}, 100)
 	page := ask(s, "GET", "/").Body.String()
 	for _, want := range []string{
-		"<title>DOES NOT CONFORM · wirechart</title>", `<h1 id="headline" class="findings">✗ DOES NOT CONFORM</h1>`, "20 of 100 flows: 20 undocumented.",
+		"<title>DOES NOT CONFORM · wirechart</title>", `<h1 id="headline" class="findings">✗ DOES NOT CONFORM</h1>`, "20 of 100 flows are undocumented.",
 		`<svg class="drawing"`, `data-edge="agent-backup"`, "The connections that were observed", "<noscript><p", `<a href="report?format=html" download>`,
 		"&lt;script&gt;alert(1)", `<span class="v documented">✓ documented</span> 80`, "11 more",
 	} {
