@@ -113,6 +113,7 @@ func probeMySQL(b []byte) Match {
 
 type starttlsParser struct {
 	protocol string // "" while it is not known
+	cut      bool   // the server's greeting was
 	passed   [2]int // lines or packets
 }
 
@@ -127,7 +128,10 @@ func (p *starttlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err erro
 			return n, ErrHandOver
 		}
 		if p.protocol == "" {
-			if p.protocol = startsAs(dir, b[n:]); p.protocol == "vmware-authd" {
+			switch p.protocol = startsAs(dir, b[n:]); {
+			case p.protocol == "ftp" && p.cut && dir == ToServer:
+				p.protocol = "" // others know a USER, too
+			case p.protocol == "vmware-authd":
 				line, _, complete := bytes.Cut(b[n:], []byte("\n"))
 				if !complete && len(line) < maxTextSize {
 					p.protocol = ""
@@ -197,6 +201,18 @@ func startsAs(dir Dir, b []byte) string {
 	return ""
 }
 
+// wouldStartAs names the protocol of which b is the beginning of a beginning, where
+// that much of it is no other's.
+func wouldStartAs(b []byte) string {
+	const enough = len("220 VMware")
+	for _, known := range beginnings {
+		if len(b) >= enough && len(b) < len(known.bytes) && known.bytes[:len(b)] == string(b) {
+			return known.protocol
+		}
+	}
+	return ""
+}
+
 // size is the length of what is next, a packet or a line; 0 where it cannot be
 // told yet.
 func (p *starttlsParser) size(dir Dir, b []byte) int {
@@ -218,8 +234,18 @@ func (p *starttlsParser) size(dir Dir, b []byte) int {
 	return bytes.IndexAny(b, "\n>") + 1
 }
 
-// Gap says that what follows cannot be told apart any more.
-func (p *starttlsParser) Gap(Dir, []byte, uint64, *Facts) (skip uint64, ok bool) { return 0, false }
+// Gap says that what follows cannot be told apart any more. Of a greeting that
+// was cut the beginning may be enough for its name.
+func (p *starttlsParser) Gap(dir Dir, held []byte, _ uint64, facts *Facts) (skip uint64, ok bool) {
+	if p.protocol == "" && len(held) > 0 {
+		if p.protocol = startsAs(dir, held); p.protocol == "" {
+			p.protocol = wouldStartAs(held)
+		}
+		facts.Refine(p.protocol)
+	}
+	p.cut = p.cut || dir == ToClient
+	return 0, false
+}
 
 // Close has nothing to say.
 func (p *starttlsParser) Close(*Facts) {}

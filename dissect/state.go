@@ -364,7 +364,7 @@ func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
 	case Maybe:
 		return false
 	case Weak:
-		if found != hint {
+		if found != hint || s.unseen[dir] > 0 { // what begins behind a gap is no beginning
 			return false
 		}
 	}

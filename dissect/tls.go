@@ -254,6 +254,11 @@ type tlsParser struct {
 	given       []sessionKey // by the server: a session ID, tickets
 	certificate *certificate // that the client showed
 
+	// Up to TLS 1.2, the first sealed alert before both ends had finished; no
+	// frame for none.
+	alertFrom  Dir
+	alertFrame uint64
+
 	flight flight     // the client's sealed records, TLS 1.3
 	opener *tlsOpener // nil without a key log
 	opened bool       // what is being read was sealed and has been opened
@@ -624,9 +629,10 @@ func (p *tlsParser) opaque12(dir Dir, typ int, again bool, facts *Facts) {
 			p.sides[p.client].finished = true
 		}
 	case recordAlert:
-		if p.outcome == open && !s.lost {
-			p.refuse(dir, facts)
-			return
+		// It breaks the handshake off, unless the other end's Finished is
+		// still to come: captures are not always in order.
+		if p.outcome == open && !s.lost && p.alertFrame == 0 {
+			p.alertFrom, p.alertFrame = dir, facts.Frame
 		}
 	}
 	if p.sides[0].finished && p.sides[1].finished {
@@ -796,6 +802,12 @@ func (p *tlsParser) Close(facts *Facts) {
 		return
 	}
 	p.closeFlight(facts)
+	if p.alertFrame != 0 && p.outcome == open && !p.sides[0].lost && !p.sides[1].lost {
+		now := facts.Frame
+		facts.Frame = p.alertFrame
+		p.refuse(p.alertFrom, facts)
+		facts.Frame = now
+	}
 	p.sayClientCert(facts, "unknown", "")
 	// A handshake that was not seen to end ended so only if nothing is
 	// missing: no gap, and no client that goes on without the server's bytes.

@@ -1,5 +1,7 @@
 package dissect
 
+import "math"
+
 // Client authentication in TLS 1.3, from the lengths of sealed records.
 //
 // The client's part of a full handshake is, sealed (RFC 8446 section 4.4):
@@ -61,7 +63,10 @@ package dissect
 // padding of random length, which no stack that we know of adds by itself.
 //
 // A server that refuses the client afterwards sends an alert (2+o bytes), and
-// no other record behind its own Finished: no session ticket, no data. One that
+// no other record behind its own Finished: no session ticket, no data. Captures
+// are not always in order, the two directions least of all: where the server's
+// messages come in records of their own, the length of its Finished says what is
+// behind it, whenever the client's part is seen. A server that
 // refuses in its application protocol, inside TLS, looks like one that answers
 // and closes; and an alert before the client's part may be an answer to a client
 // that hung up.
@@ -93,13 +98,23 @@ type flight struct {
 
 	behind      uint16 // the client's sealed records behind its Finished
 	clientAlert bool   // one of them has the length of an alert
-	serverAlert bool   // the server's last sealed record has
-	alertFrame  uint64
 	frame       uint64 // of the client's first sealed record
 
-	// The server's first sealed records, for where the client is not seen.
-	answers [4]uint16
-	answerN uint8
+	reply
+}
+
+// reply is the server's part.
+type reply struct {
+	answers     [4]uint16 // the first sealed records, for where the client is not seen
+	answerN     uint8
+	serverAlert bool // the last one has the length of an alert
+	alertFrame  uint64
+
+	// Of the sealed records, those that may be alerts left out.
+	answered       uint8
+	shownCert      bool // one was long enough for a certificate
+	serverFinished bool // one behind that has the length of Finished
+	accepted       bool // the server went on behind the handshake
 }
 
 type flightKind uint8
@@ -323,10 +338,15 @@ func (p *tlsParser) suites() uint16 {
 	return commonSuites
 }
 
-// mayAlert says whether a sealed record may be an alert, in the suite agreed.
+// mayAlert says whether a sealed record may be an alert, in the suite agreed or,
+// where that was cut off, in one that may have been.
 func (p *tlsParser) mayAlert(length uint16) bool {
-	s, known := sealOf(p.suite)
-	return known && s.holds(length, alertLength)
+	for set, i := p.suites(), 0; set != 0; set, i = set>>1, i+1 {
+		if set&1 != 0 && tls13Suites[i].holds(length, alertLength) {
+			return true
+		}
+	}
+	return false
 }
 
 // readFlight reads the client's flight under every suite that may have been
@@ -420,9 +440,16 @@ func (p *tlsParser) answer(length uint16, facts *Facts) {
 		f.answers[f.answerN] = length
 		f.answerN++
 	}
-	f.serverAlert = p.mayAlert(length) && !f.clientAlert
-	if f.serverAlert {
-		f.alertFrame = facts.Frame
+	if p.mayAlert(length) && !f.clientAlert {
+		// Where the client's part is not there yet, an alert behind more than
+		// the handshake says nothing.
+		if f.serverAlert = f.n > 0 || f.answered <= 1 || f.serverFinished; f.serverAlert {
+			f.alertFrame = facts.Frame
+		}
+		return
+	}
+	f.serverAlert = false
+	if p.ofHandshake(length) {
 		return
 	}
 	switch f.kind {
@@ -432,9 +459,36 @@ func (p *tlsParser) answer(length uint16, facts *Facts) {
 			p.finish(complete, facts)
 		}
 	}
-	if f.over && f.kind != flightLong {
-		p.settled = true
+	if f.over {
+		f.accepted = true
+		p.settled = p.settled || f.kind != flightLong
 	}
+}
+
+// ofHandshake takes in a sealed record of the server, and says whether its place
+// among the others makes it a part of the handshake, which is no answer to the
+// client's part: from EncryptedExtensions to Finished there are five messages,
+// two where a session is resumed.
+func (p *tlsParser) ofHandshake(length uint16) bool {
+	f := &p.flight
+	if f.serverFinished {
+		f.accepted = true
+		return false
+	}
+	s, known := sealOf(p.suite)
+	if f.answered < math.MaxUint8 {
+		f.answered++
+	}
+	most := uint8(5)
+	if p.resumed {
+		most = 2
+	}
+	if !known || f.answered > most || s.certificate(f.answers[0]) {
+		return false // or several messages share a record
+	}
+	f.serverFinished = s.finished(length) && (f.shownCert || p.resumed && f.answered > 1)
+	f.shownCert = f.shownCert || s.certificate(length)
+	return true
 }
 
 // beginFlight takes in that the ServerHello was read.
@@ -556,7 +610,14 @@ func (p *tlsParser) closeFlight(facts *Facts) {
 	f := &p.flight
 	now := facts.Frame
 	whole := p.clientHello != helloMissing && !p.sides[0].lost && !p.sides[1].lost
-	if f.serverAlert && whole && p.outcome != failed {
+	switch {
+	case !f.serverAlert || f.accepted || p.outcome == failed:
+	case !whole:
+		if p.outcome == complete {
+			p.outcome = open
+			facts.drop(TLSHandshake)
+		}
+	default:
 		facts.Frame = f.alertFrame
 		if f.n > 0 {
 			p.refuse(p.server(), facts)

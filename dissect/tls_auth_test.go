@@ -192,3 +192,62 @@ func TestFlightsOutOfOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestEndsOutOfOrder tells how handshakes end, whichever direction a capture
+// hands over first: a server that goes on behind its Finished accepted, one that
+// sends nothing but an alert refused.
+func TestEndsOutOfOrder(t *testing.T) {
+	hello12 := serverHelloRecord(0x0303, 0xc02f)
+	finished := record(recordHandshake, make([]byte, 40)...)
+	exchange := record(recordHandshake, msgClientKeyExchange, 0, 0, 2, 1, 1)
+	ccs, alert12 := record(recordCCS, 1), record(recordAlert, make([]byte, 26)...)
+	hello13 := serverHelloRecord(0x0303, 0x1301, chose13...)
+	type records = [][]byte
+	for _, test := range []struct {
+		name           string
+		client, server records
+		want           string
+	}{
+		{"1.3, answered and closed", records{plainHello, sealed(53), sealed(217), sealed(19)},
+			records{hello13, sealed(27), sealed(900), sealed(281), sealed(53), sealed(250), sealed(24), sealed(19)}, "complete"},
+		{"1.3, asked, answered and closed", records{plainHello, sealed(520), sealed(97), sealed(53), sealed(217)},
+			records{hello13, sealed(27), sealed(247), sealed(1094), sealed(96), sealed(53), sealed(24), sealed(19)}, "complete"},
+		{"1.3, an empty certificate refused", records{plainHello, sealed(25), sealed(53), sealed(217)},
+			records{hello13, sealed(27), sealed(247), sealed(1094), sealed(96), sealed(53), sealed(19)}, "failed\ntls.refused server"},
+		{"1.2, answered and closed", records{plainHello, exchange, ccs, finished, sealed(499), alert12},
+			records{hello12, ccs, finished, sealed(214), alert12}, "complete"},
+	} {
+		for _, first := range [...]Dir{ToServer, ToClient} {
+			var says []message
+			for _, dir := range [...]Dir{first, first.Other()} {
+				for _, b := range [...]records{test.client, test.server}[dir] {
+					says = append(says, message{dir, b})
+				}
+			}
+			_, facts := talk(t, says)
+			_, outcome, _ := strings.Cut(facts, "tls.handshake ")
+			refused := strings.Contains(facts, "tls.refused server") || strings.Contains(facts, "tls.refused client")
+			want, by, _ := strings.Cut(test.want, "\n")
+			if !strings.HasPrefix(outcome, want+"\n") || refused != (by != "") || !strings.Contains(facts, by) {
+				t.Errorf("%s, %v first: want %s:\n%s", test.name, first, test.want, facts)
+			}
+		}
+	}
+}
+
+// TestRefusalBehindAGap loses the end of the server's flight: an alert behind it
+// may be a refusal or not, and the handshake is not said to be complete.
+func TestRefusalBehindAGap(t *testing.T) {
+	c := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 443}})
+	c.say(ToServer, plainHello)
+	c.say(ToClient, serverHelloRecord(0x0303, 0x1301, chose13...))
+	c.say(ToClient, sealed(27))
+	c.state.Gap(c.set, ToClient, 1500)
+	for _, n := range [...]int{25, 53} {
+		c.say(ToServer, sealed(n))
+	}
+	c.say(ToClient, sealed(19))
+	if facts := c.end(); strings.Contains(facts, "tls.handshake") || strings.Contains(facts, "refused") || !strings.Contains(facts, "tls.client_cert empty") {
+		t.Errorf("facts:\n%s", facts)
+	}
+}

@@ -201,7 +201,7 @@ func (p *tlsParser) tookClientHello(dir Dir, h *clientHello, facts *Facts, whole
 		p.ticket = ticketKey(h.ticket)
 	}
 	p.earlyBefore = false
-	p.flight = flight{}
+	p.flight = flight{reply: p.flight.reply} // which may have come first: captures are not always in order
 	if !first {
 		return
 	}

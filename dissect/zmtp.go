@@ -232,6 +232,10 @@ func (p *zmtpParser) start(dir Dir, r *reader, facts *Facts) (int, error) {
 		e.state = zmtpFrames
 		return 0, nil
 	}
+	if r.b[0] != 0xff && probeZMTP1(r.b) == No {
+		// Of another protocol, or from within a stream whose beginning was lost.
+		return 0, &Malformed{"greeting", 0, "neither a signature nor a frame of 1.0"}
+	}
 	if r.u8("first byte") != 0xff {
 		e.known, e.bare, e.framing1 = true, true, true
 		e.state = zmtpIdentity

@@ -195,6 +195,23 @@ func TestZMTPMidway(t *testing.T) {
 	}
 }
 
+// A direction whose beginning is missing is not taken for a peer of 1.0.
+func TestZMTPWithoutItsBeginning(t *testing.T) {
+	rest := greeting3(1, "CURVE", 1)[10:]
+	hello := command("HELLO", strings.Repeat("\x01", 194))
+	facts, _ := peers(t, message{ToServer, greeting3(1, "CURVE", 0)}, message{ToClient, rest}, message{ToServer, hello})
+	if !strings.Contains(facts, "zmtp.client_mechanism CURVE\nzmtp.version 3.1\n") || strings.Contains(facts, "handshake complete") {
+		t.Errorf("from within the greeting:\n%s", facts)
+	}
+	c := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 7780}})
+	c.say(ToServer, []byte{0xff, 0})
+	c.state.Gap(c.set, ToServer, 62)
+	c.say(ToServer, []byte{4, 0, 1, 1, 1, 1, 0})
+	if facts := c.end(); facts != "" {
+		t.Errorf("behind a gap:\n%s", facts)
+	}
+}
+
 func TestZMTPMalformed(t *testing.T) {
 	null := greeting3(1, "NULL", 0)
 	for name, frame := range map[string][]byte{

@@ -64,7 +64,7 @@ func (p *Policy) diagnose(f *flows.Flow, tls bool) diagnosis {
 		if r, frame := icmpReason(f); r != NoReason {
 			return diagnosis{Because: Because{Reason: r, Frame: frame}, before: true}
 		}
-		if p.cutShort(f) {
+		if p.cutShort(f) || p.mute(f) {
 			return diagnosis{}
 		}
 		r := EchoUnanswered
@@ -250,10 +250,15 @@ func (p *Policy) heard(f *flows.Flow) Because {
 }
 
 // mute says whether the captures lack what the server of f sends: others spoke
-// with it, and nothing of what it said is there.
+// with it, and nothing of what it said is there. Where of no connection at all
+// both directions are, as a mirror of one direction shows them, that holds for
+// every server that was not heard.
 func (p *Policy) mute(f *flows.Flow) bool {
 	h := p.host(f.Server.Addr())
-	return h != nil && h.heard == 0 && h.unheard
+	if h != nil && h.heard != 0 {
+		return false
+	}
+	return h != nil && h.unheard || p.halved && !p.whole
 }
 
 // listen notes whether the ends of f were heard, and the TTL of what they sent

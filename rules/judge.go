@@ -209,7 +209,7 @@ func (p *Policy) judgeEdge(f *flows.Flow, e *edge, server *end, v *Verdict) {
 		return
 	}
 	switch oneSided := f.OneSided(); {
-	case unseen != NoReason, oneSided && f.Packets[1] == 0, f.Packets[1] == 0 && p.cutShort(f):
+	case unseen != NoReason, oneSided && f.Packets[1] == 0, f.Packets[1] == 0 && (p.cutShort(f) || p.mute(f)):
 		v.Kind = Indeterminate
 		r, frame := p.missing(f)
 		if r == RequirementNotObserved && unseen != NoReason {
@@ -273,7 +273,7 @@ func late(f *flows.Flow) bool {
 // missing says why what would decide was not seen.
 func (p *Policy) missing(f *flows.Flow) (Reason, pcaps.FrameID) {
 	switch {
-	case f.OneSided(), f.Proto == flows.ProtoTCP && f.Packets[1] == 0 && p.mute(f):
+	case f.OneSided(), f.Packets[1] == 0 && p.mute(f):
 		return OneDirectionCaptured, f.Frame
 	case f.Packets[1] == 0 && p.cutShort(f):
 		return CaptureEnded, f.Frame

@@ -148,6 +148,8 @@ func icmpError(kind, code uint8) func(*flows.Flow) {
 
 func with(change func(f *flows.Flow)) func(*flows.Flow) { return change }
 
+func lossy(f *flows.Flow) { f.Dissect.Lost = true }
+
 func from(port uint16) func(*flows.Flow) {
 	return func(f *flows.Flow) { f.Client = netip.AddrPortFrom(f.Client.Addr(), port) }
 }
@@ -227,6 +229,9 @@ func TestJudge(t *testing.T) {
 		{"token in the url", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=url")), Violation, "", "plaintext_http_on_9877 jwt_in_clear jwt_in_url"},
 		{"unsigned token", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=header", "http.token_alg=none")), Violation, "", "plaintext_http_on_9877 jwt_in_clear jwt_alg_none"},
 		{"no token", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1")), Violation, "", "plaintext_http_on_9877 no_authentication"},
+		{"a token may be in what is missing", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1"), lossy), Violation, "", "plaintext_http_on_9877"},
+		{"a request without one was answered", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.unauthenticated=1"), lossy), Violation, "",
+			"plaintext_http_on_9877 no_authentication"},
 		{"decrypted, token in the url", flow(tAgent1, tMS, 9877, tls("tls.decrypted=yes", "http.requests=1", "http.token=url", "http.token_alg=HS256")), Violation, "agent-rest", "jwt_in_url"},
 		{"decrypted, unsigned token", flow(tAgent1, tMS, 9877, tls("tls.decrypted=yes", "http.requests=1", "http.token=cookie", "http.token_alg=none")), Violation, "agent-rest", "jwt_alg_none"},
 		{"text on 9876", flow(tAgent1, tSN, 9876), Violation, "", "plaintext_on_9876"},
@@ -292,7 +297,7 @@ func TestJudge(t *testing.T) {
 		{"midway", flow(tAgent1, tMS, 7780, with(func(f *flows.Flow) {
 			f.TCP.SYNs, f.TCP.SYNACKs, f.Dissect.Late = 0, 0, true
 		})), Indeterminate, "", "start_not_captured"},
-		{"bytes missing", flow(tAgent1, tMS, 7780, with(func(f *flows.Flow) { f.Dissect.Lost = true })), Indeterminate, "", "bytes_missing"},
+		{"bytes missing", flow(tAgent1, tMS, 7780, lossy), Indeterminate, "", "bytes_missing"},
 		{"nothing said", flow(tAgent1, tMS, 7780, with(func(f *flows.Flow) { f.Payload = flows.Pair{} })), Indeterminate, "", "nothing_said"},
 		{"no server name", flow(tAgent1, tCloud, 443, tls()), Indeterminate, "agent-cloud", "no_sni"},
 		{"no certificate, from one direction", flow(tAgent1, tSN, 9876, tls("tls.client_cert=absent", "tls.client_cert_basis=inferred", "tls.client_cert_confidence=medium")), Indeterminate, "", "requirement_not_observed"},
@@ -784,5 +789,35 @@ func TestUnheard(t *testing.T) {
 	notes := strings.Join(NewTally(p).Audit(Coverage{}).Notes, "\n")
 	if !strings.Contains(notes, "Others spoke with bg, and nothing sent from there") || !strings.Contains(notes, "Some connections of sn were") {
 		t.Error(notes)
+	}
+}
+
+// TestMirrorOfOneDirection judges echo requests without replies: the silence of
+// hosts that were never heard is the capture's where it has half of all
+// connections, or of those with that host.
+func TestMirrorOfOneDirection(t *testing.T) {
+	oneWay := with(func(f *flows.Flow) { f.Packets[1], f.Payload[1], f.TCP.SYNACKs = 0, 0, 0 })
+	for _, test := range []struct {
+		name string
+		seen []*flows.Flow
+		want Kind
+	}{
+		{"one direction of all", []*flows.Flow{flow(tAgent1, tSN, 9876, mutual(), oneWay)}, Indeterminate},
+		{"both of others", []*flows.Flow{flow(tAgent1, tSN, 9876, mutual())}, Blocked},
+		{"both of others, one of this host", []*flows.Flow{flow(tAgent1, tSN, 9876, mutual()), flow(tAgent1, tCloud, 44445, mutual(), oneWay)}, Indeterminate},
+		{"nothing else", nil, Blocked},
+	} {
+		p := testPolicy(t, tInventory)
+		for _, f := range test.seen {
+			p.Observe(f)
+		}
+		ping := flow(tAgent1, tCloud, 0, echo, unanswered)
+		p.Observe(ping)
+		p.Settle()
+		var v Verdict
+		p.Judge(ping, &v)
+		if v.Kind != test.want || test.want == Indeterminate && v.Reasons[0].Reason != OneDirectionCaptured {
+			t.Errorf("%s: %v, %v, want %v", test.name, v.Kind, v.Reasons, test.want)
+		}
 	}
 }

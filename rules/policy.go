@@ -60,6 +60,8 @@ type Policy struct {
 	full     Full
 	ttlWords map[[2]uint8]string
 	last     int64   // the latest end of a flow, packet time
+	whole    bool    // of some flow both directions were seen
+	halved   bool    // of some connection one, which must have had both
 	spoken   uint64  // flows that hosts were met in
 	trial    Verdict // of the edge that is being tried; reused
 	settled  bool

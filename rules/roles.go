@@ -105,6 +105,12 @@ func (l *link) grade(candidates uint64) grade {
 // rest. It keeps nothing of a host that only sent SYNs, beyond fixed bounds.
 func (p *Policy) Observe(f *flows.Flow) {
 	p.last = max(p.last, f.End)
+	switch {
+	case f.Packets[0] > 0 && f.Packets[1] > 0:
+		p.whole = true
+	case f.OneSided():
+		p.halved = true
+	}
 	s := p.service(f)
 	if f.Proto == flows.ProtoTCP && f.Payload[0] == 0 && f.Oriented == flows.BySYN {
 		p.probes.note(f, s != nil)
