@@ -8,20 +8,28 @@ import (
 )
 
 // Sieve finds the packets of some flows when the captures are read a second time.
-// It belongs to one goroutine.
+// A flow begins with the frame that it began with for the Table; of the flows of
+// one key, or for fragments, which have no ports, between two addresses, the last
+// that began has the packets. It belongs to one goroutine.
 type Sieve struct {
-	byKey  map[key][]*sought
-	byEnds map[[2]address][]*sought // for fragments, which have no ports; lower end first
-
-	s, quoted segment
+	list    []sought
+	byFirst map[pcaps.FrameID]int // index into list: flows that have not begun
+	byKey   map[key]int           // that have
+	byEnds  map[ends]int          // that have; none before the first of them
+	s       segment
+	quoted  segment
 }
 
 // sought is a flow of a Sieve.
 type sought struct {
-	first pcaps.FrameID
-	end   int64
-	begun bool
+	key key
+	end int64
 }
+
+// ends are two addresses, the lower one first.
+type ends [2]address
+
+const none = -1 // of a list
 
 // quoteGrace is how much later than a flow's last packet an ICMP error about it
 // counts, in nanoseconds.
@@ -29,31 +37,25 @@ const quoteGrace = int64(30e9)
 
 // NewSieve makes a Sieve that lets nothing pass.
 func NewSieve() *Sieve {
-	return &Sieve{byKey: map[key][]*sought{}, byEnds: map[[2]address][]*sought{}}
+	return &Sieve{byFirst: map[pcaps.FrameID]int{}, byKey: map[key]int{}, byEnds: map[ends]int{}}
 }
 
-// Want adds a flow. Flows that use the same ports are added in the order in which
-// they began.
-func (v *Sieve) Want(f *Flow) { v.want(f) }
-
-func (v *Sieve) want(f *Flow) *sought {
-	w := &sought{first: f.Frame, end: f.End}
+// Want adds a flow, before the first packet comes, and returns how many were
+// wanted before it.
+func (v *Sieve) Want(f *Flow) int {
 	k := f.key()
-	v.byKey[k] = append(v.byKey[k], w)
-	ends := [2]address{k.a, k.b}
-	v.byEnds[ends] = append(v.byEnds[ends], w)
-	return w
+	v.byFirst[f.Frame] = len(v.list)
+	v.byEnds[ends{k.a, k.b}] = none
+	v.list = append(v.list, sought{k, f.End})
+	return len(v.list) - 1
 }
 
 // Has says whether a packet is of a flow that is wanted, an ICMP error about one,
-// or a fragment that may be of one. first is the flow's first frame. Packets come
-// in the order in which a Table was given them.
-func (v *Sieve) Has(p *pcaps.Packet) (first pcaps.FrameID, has bool) {
-	w, how := v.find(p)
-	if w == nil {
-		return 0, how == mayBegin
-	}
-	return w.first, true
+// or a fragment that may be of one. Packets come in the order in which a Table was
+// given them.
+func (v *Sieve) Has(p *pcaps.Packet) bool {
+	_, how := v.find(p)
+	return how != passed
 }
 
 // finding is what a packet is to the flows of a Sieve.
@@ -66,47 +68,45 @@ const (
 	mayBegin                // a fragment, and the datagram that it is part of may begin a flow
 )
 
-func (v *Sieve) find(p *pcaps.Packet) (*sought, finding) {
+// find says what a packet is to which flow, as Want numbered them.
+func (v *Sieve) find(p *pcaps.Packet) (int, finding) {
 	s := &v.s
 	s.decode(p)
+	between := ends{s.src, s.dst}
+	if s.dst.less(s.src) {
+		between = ends{s.dst, s.src}
+	}
+	if n, first := v.byFirst[p.Frame]; first {
+		delete(v.byFirst, p.Frame)
+		k := v.list[n].key
+		v.byKey[k], v.byEnds[ends{k.a, k.b}] = n, n
+		if s.outcome == Fragment { // it may be inside a tunnel's packet, whose addresses are others
+			v.byEnds[between] = n
+		}
+		return n, ofOne
+	}
 	switch s.outcome {
 	case Decoded:
-		s.setKey(0)
-		found := latest(v.byKey[s.key], p, 0)
 		if s.isError && v.quoted.decodeQuoted(s) {
 			v.quoted.setKey(0)
-			if about := latest(v.byKey[v.quoted.key], p, quoteGrace); about != nil {
-				return about, quoted
+			if n, began := v.byKey[v.quoted.key]; began && p.Time <= v.list[n].end+quoteGrace {
+				return n, quoted
 			}
 		}
-		if found != nil {
-			return found, ofOne
+		s.setKey(0)
+		if n, began := v.byKey[s.key]; began && p.Time <= v.list[n].end {
+			return n, ofOne
 		}
 	case Fragment:
-		ends := [2]address{s.src, s.dst}
-		if s.dst.less(s.src) {
-			ends = [2]address{s.dst, s.src}
-		}
-		list := v.byEnds[ends]
-		if found := latest(list, p, quoteGrace); found != nil {
-			return found, ofOne
-		} else if len(list) > 0 {
-			return nil, mayBegin
+		n, wanted := v.byEnds[between]
+		switch {
+		case wanted && n != none && p.Time <= v.list[n].end+quoteGrace:
+			return n, ofOne
+		case wanted:
+			return 0, mayBegin
 		}
 	}
-	return nil, passed
-}
-
-// latest is the last of the flows of one key that has begun and is not over.
-func latest(list []*sought, p *pcaps.Packet, grace int64) *sought {
-	var found *sought
-	for _, w := range list {
-		w.begun = w.begun || p.Frame == w.first
-		if w.begun && p.Time <= w.end+grace {
-			found = w
-		}
-	}
-	return found
+	return 0, passed
 }
 
 // key is the key under which a table finds f.

@@ -20,8 +20,7 @@ import (
 type Watch struct {
 	table    *Table
 	sieve    *Sieve
-	subjects map[*sought]*subject
-	order    []*subject
+	subjects []*subject // as the sieve numbers them
 	byFrame  map[pcaps.FrameID]*Sighting
 
 	now  *subject // whose packet the table is given
@@ -131,9 +130,8 @@ func (f *Flow) Clone() *Flow {
 // NewWatch makes a Watch with what the Table that found the flows was made of.
 func NewWatch(config Config, list []dissect.Dissector, context dissect.Context) *Watch {
 	w := &Watch{
-		sieve:    NewSieve(),
-		subjects: map[*sought]*subject{},
-		byFrame:  map[pcaps.FrameID]*Sighting{},
+		sieve:   NewSieve(),
+		byFrame: map[pcaps.FrameID]*Sighting{},
 	}
 	context.Tracer = (*watchTracer)(w)
 	w.table = NewTable(config, dissect.NewSet(list, &context, config.MaxBuffered), func(all iter.Seq[*Flow]) {})
@@ -147,13 +145,13 @@ func (w *Watch) Follow(f *Flow, named ...pcaps.FrameID) {
 	for _, frame := range named {
 		u.named[frame] = true
 	}
-	w.order = append(w.order, u)
-	w.subjects[w.sieve.want(f)] = u
+	w.subjects = append(w.subjects, u)
+	w.sieve.Want(f)
 }
 
 // Add takes the next packet of the captures.
 func (w *Watch) Add(p *pcaps.Packet) {
-	found, how := w.sieve.find(p)
+	n, how := w.sieve.find(p)
 	switch how {
 	case passed:
 		return
@@ -161,7 +159,7 @@ func (w *Watch) Add(p *pcaps.Packet) {
 		w.give(p)
 		return
 	}
-	u := w.subjects[found]
+	u := w.subjects[n]
 	w.now = u
 	w.seen = u.sight(p, &w.sieve.s, how == quoted)
 	w.byFrame[p.Frame] = w.seen
@@ -308,7 +306,7 @@ func (u *subject) keeps(x *Sighting) bool {
 func (w *Watch) Finish() []*Story {
 	w.table.Finish()
 	var stories []*Story
-	for _, u := range w.order {
+	for _, u := range w.subjects {
 		u.story.After = u.left
 		for _, x := range u.story.Steps {
 			if !x.Quoted {

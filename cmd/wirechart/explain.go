@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -124,8 +123,8 @@ func runExplain(cmd *cobra.Command, o *options, q *question, args []string) erro
 	if asked != 1 {
 		return errors.New("explain: say what to explain: one of --finding ID, --flow ID, --edge ID, --frame N")
 	}
-	if slices.Contains(slices.Concat(o.captures, args), "-") {
-		return errors.New("explain: captures are read twice, and standard input cannot be: save it to a file first")
+	if err := readTwice("explain", slices.Concat(o.captures, args)); err != nil {
+		return err
 	}
 	j, out, err := o.prepare(cmd, args, report.OfExplain)
 	if err != nil {
@@ -353,7 +352,7 @@ func (x *explainer) retell(ctx context.Context, e *report.Explanation) error {
 		}
 		watch.Follow(f.Story.Flow, named...)
 	}
-	src, err := pcaps.Open(x.j.captures, pcaps.Options{Filter: x.j.options.filter, Recursive: x.j.options.recursive})
+	src, err := x.j.reopen()
 	if err != nil {
 		return err
 	}
@@ -379,20 +378,16 @@ func writeEvidence(name string, e *report.Explanation, o *report.Options) (int, 
 	if err != nil {
 		return 0, err
 	}
-	defer os.Remove(file.Name()) // in vain once it has its name
-	defer file.Close()
+	defer file.remove() // in vain once it has its name
 	buffered := bufio.NewWriter(file)
 	n, err := evidenceOf(buffered, e, o)
+	if err == nil {
+		err = buffered.Flush()
+	}
 	if err != nil {
 		return 0, err
 	}
-	if err := buffered.Flush(); err != nil {
-		return 0, err
-	}
-	if err := putInPlace(file, name); err != nil {
-		return 0, ofFile("--write", name, err)
-	}
-	return n, nil
+	return n, file.putInPlace()
 }
 
 // evidenceOf writes the frames of an explanation to a capture, each once,

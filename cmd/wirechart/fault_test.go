@@ -115,6 +115,26 @@ func fullDisk(t *testing.T, size string) string {
 	return dir
 }
 
+// TestResultsFull has no room for results: the message names the option and the
+// file as they were given, and nothing is left behind.
+func TestResultsFull(t *testing.T) {
+	site := samples + "site-violations.pcapng"
+	for flag, args := range map[string][]string{
+		"--output": {"audit", "-o", "json", site, "--output"},
+		"--write":  {"flows", site, "-w"},
+	} {
+		dir := fullDisk(t, "8k")
+		target := filepath.Join(dir, "target")
+		status, _, stderr := wirechart(t, append(args, target)...)
+		if want := "wirechart: " + flag + " " + target + ": no space left on device\n"; status != exitError || stderr != want {
+			t.Errorf("%s: status %d, %q, want %q", flag, status, stderr, want)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: %v is left, %v", flag, left, err)
+		}
+	}
+}
+
 // TestDiskFull runs where there is no room for what is written: the audit is
 // made all the same, the message says what is missing, the status that the job
 // was not done, and an older state stays.

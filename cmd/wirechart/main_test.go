@@ -37,6 +37,10 @@ func file(t *testing.T, name, content string) string {
 // TestMistakes holds what is said about what cannot be done: one line that
 // names the thing, status 2, and nothing on standard output.
 func TestMistakes(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	site := samples + "site.pcapng"
 	empty := file(t, "empty.pcap", "")
 	letter := file(t, "letter.txt", "Dear Sir or Madam,\n")
@@ -64,6 +68,9 @@ func TestMistakes(t *testing.T) {
 		{"no host to choose", []string{"flows", "--host", "10.0.0.0/33", site}, []string{"10.0.0.0/33"}},
 		{"verdicts without judging", []string{"flows", "--verdict", "violation", "--no-judge", site}, []string{"--no-judge", "--verdict"}},
 		{"flows written from standard input", []string{"flows", "-w", "x.pcapng", "-"}, []string{"--write", "standard input"}},
+		{"explained from a pipe", []string{"explain", "--flow", "1", pipe}, []string{pipe, "read twice"}},
+		{"flows written to standard output", []string{"flows", "-w", "-", site}, []string{"--write -", "file"}},
+		{"flows written from a pipe", []string{"flows", "-w", "x.pcapng", pipe}, []string{pipe, "read twice"}},
 		{"unknown severity", []string{"audit", "--fail-on", "concern:huge", site}, []string{`"huge"`}},
 		{"misspelt command", []string{"adit", site}, []string{"adit", "did you mean wirechart audit?"}},
 		{"no flows", []string{"audit", "--max-flows", "0", site}, []string{"--max-flows 0"}},
@@ -161,6 +168,7 @@ func TestFileErrors(t *testing.T) {
 		{"--keylog ", []string{"flows", "--keylog", none, site}},
 		{"--output ", []string{"flows", "--output", none, site}},
 		{"--write ", []string{"explain", "--flow", "1", "--write", none, site}},
+		{"--write ", []string{"flows", "--write", none, site}},
 	} {
 		status, _, stderr := wirechart(t, c.args...)
 		if want := "wirechart: " + c.flag + none + ": no such file or directory\n"; status != exitError || stderr != want {

@@ -26,7 +26,7 @@ type output struct {
 	options *report.Options
 	before  func() // called before the first byte is written
 	name    string // of the file; "" for standard output
-	temp    *os.File
+	temp    *besideFile
 	to      io.Writer
 	began   bool
 }
@@ -73,10 +73,20 @@ const (
 	evidenceMode = fs.FileMode(0o600) // frames of other people's traffic
 )
 
-// createBeside begins a file that is to be named name when all of it is there;
-// flag is the option that named it. Who may read it is for the umask to say, and
-// for the file that it replaces, where there is one.
-func createBeside(flag, name string, mode fs.FileMode) (*os.File, error) {
+// besideFile is a file that is written beside its name and gets it when all of it
+// is there. Its errors name the option and the file as they were given.
+type besideFile struct {
+	file       *os.File
+	flag, name string
+}
+
+// createBeside begins a file that is to be named name; flag is the option that
+// named it. Who may read it is for the umask to say, and for the file that it
+// replaces, where there is one.
+func createBeside(flag, name string, mode fs.FileMode) (*besideFile, error) {
+	if name == "-" {
+		return nil, fmt.Errorf("%s -: takes a file", flag)
+	}
 	replaced, err := os.Stat(name)
 	if err == nil {
 		if !replaced.Mode().IsRegular() {
@@ -105,15 +115,27 @@ func createBeside(flag, name string, mode fs.FileMode) (*os.File, error) {
 			return nil, ofFile(flag, name, err)
 		}
 	}
-	return f, nil
+	return &besideFile{f, flag, name}, nil
 }
 
-// putInPlace gives a file that was begun by createBeside its name.
-func putInPlace(f *os.File, name string) error {
-	if err := f.Close(); err != nil {
-		return err
+func (f *besideFile) Write(b []byte) (int, error) {
+	n, err := f.file.Write(b)
+	return n, ofFile(f.flag, f.name, err)
+}
+
+// putInPlace gives the file its name.
+func (f *besideFile) putInPlace() error {
+	err := f.file.Close()
+	if err == nil {
+		err = os.Rename(f.file.Name(), f.name)
 	}
-	return os.Rename(f.Name(), name)
+	return ofFile(f.flag, f.name, err)
+}
+
+// remove takes away what was written, unless it has its name.
+func (f *besideFile) remove() {
+	f.file.Close()
+	os.Remove(f.file.Name())
 }
 
 // ofFile is what went wrong with a file, in the one form that such errors have:
@@ -167,8 +189,8 @@ func (o *output) finish(err error) error {
 	if err != nil || o.temp == nil {
 		return err
 	}
-	if err := putInPlace(o.temp, o.name); err != nil {
-		return ofFile("--output", o.name, err)
+	if err := o.temp.putInPlace(); err != nil {
+		return err
 	}
 	o.temp = nil
 	return nil
@@ -177,8 +199,7 @@ func (o *output) finish(err error) error {
 // abandon removes what was written of a file that was not finished.
 func (o *output) abandon() {
 	if o.temp != nil {
-		o.temp.Close()
-		os.Remove(o.temp.Name())
+		o.temp.remove()
 		o.temp = nil
 	}
 }

@@ -46,6 +46,7 @@ type job struct {
 	add    func(t *flows.Table, batch []pcaps.Packet)
 	config flows.Config
 	set    *dissect.Set
+	files  []string // that were read
 
 	// open opens what is captured; nil for the captures named.
 	open func(pcaps.Options) (pcaps.Source, error)
@@ -94,11 +95,11 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 		return cov, err
 	}
 	defer src.Close()
-	var files []string
+	j.files = nil
 	for _, f := range src.Stats().Files {
-		files = append(files, f.Name)
+		j.files = append(j.files, f.Name)
 	}
-	j.begin(files)
+	j.begin(j.files)
 
 	cfg := flows.Config{Limits: flows.DefaultLimits()}
 	cfg.MaxFlows = j.options.maxFlows
@@ -159,6 +160,26 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 		j.warn(fmt.Sprintf("interrupted after %d frames: the results are of these only", packets))
 	}
 	return cov, failed
+}
+
+// reopen opens the captures that were read for a second reading: these files, in
+// their order, whatever has come to their directory since.
+func (j *job) reopen() (pcaps.Source, error) {
+	return pcaps.Open(j.files, pcaps.Options{Filter: j.options.filter})
+}
+
+// readTwice says whether captures can be read a second time, for what.
+func readTwice(what string, captures []string) error {
+	for _, name := range captures {
+		info, err := os.Stat(name)
+		if name == "-" || err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+			if name == "-" {
+				name = "standard input"
+			}
+			return fmt.Errorf("%s: captures are read twice, and %s cannot be: save it to a file first", what, name)
+		}
+	}
+	return nil
 }
 
 // coverage is what is known of the captures so far, beside what flows say.
@@ -296,8 +317,10 @@ func runFlows(cmd *cobra.Command, o *options, s *selection, args []string) error
 	if o.noJudge && (len(o.diagrams) > 0 || o.inventory != "") {
 		return errors.New("--no-judge reads no diagram and no inventory: leave out --diagram and --inventory")
 	}
-	if s.write != "" && slices.Contains(slices.Concat(o.captures, args), "-") {
-		return errors.New("--write: captures are read twice for it, and standard input cannot be: save it to a file first")
+	if s.write != "" {
+		if err := readTwice("--write", slices.Concat(o.captures, args)); err != nil {
+			return err
+		}
 	}
 	j, out, err := o.prepare(cmd, args, report.OfFlows)
 	if err != nil {
@@ -333,18 +356,22 @@ func runFlows(cmd *cobra.Command, o *options, s *selection, args []string) error
 			return w.Flow(f, v)
 		}
 	}
+	if s.write != "" {
+		if s.file, err = createBeside("--write", s.write, evidenceMode); err != nil {
+			return err
+		}
+		defer s.file.remove() // in vain once it has its name
+	}
 	if _, err := j.run(cmd.Context()); err != nil {
 		return out.finish(err)
 	}
 	if s.seen > 0 && s.told == 0 {
 		j.warn(fmt.Sprintf("none of %d flows is as --verdict, --edge, --app and --host say", s.seen))
 	}
-	if s.write != "" {
-		if err := s.extract(cmd.Context(), j); err != nil {
-			return err
-		}
+	if err := out.finish(w.Close()); err != nil || s.write == "" {
+		return err
 	}
-	return out.finish(w.Close())
+	return s.extract(cmd.Context(), j)
 }
 
 // dialCollector connects to where flows are exported to: HOST:PORT over UDP, or

@@ -2,11 +2,11 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
@@ -25,8 +25,16 @@ type selection struct {
 	write                        string
 
 	seen, told uint64
-	sieve      *flows.Sieve // nil unless frames are written
-	labels     map[pcaps.FrameID]string
+	file       *besideFile  // nil unless frames are written, and so is the rest
+	sieve      *flows.Sieve // nil when no flow is told
+	labels     map[pcaps.FrameID]label
+	kinds      map[string]string
+}
+
+// label is the comment of a flow's first frame. Many flows have a kind in common.
+type label struct {
+	flow uint64
+	kind string
 }
 
 func selectionFlags(fs *pflag.FlagSet, s *selection) {
@@ -105,37 +113,51 @@ func (s *selection) compileHosts(d *rules.Diagram, parts report.Parts) (func(net
 // note keeps a flow in mind whose frames are to be written.
 func (s *selection) note(f *flows.Flow, v *rules.Verdict) {
 	if s.sieve == nil {
-		s.sieve, s.labels = flows.NewSieve(), map[pcaps.FrameID]string{}
+		s.sieve, s.labels, s.kinds = flows.NewSieve(), map[pcaps.FrameID]label{}, map[string]string{}
 	}
 	s.sieve.Want(f)
-	label := fmt.Sprintf("flow %d", f.ID)
+	var kind string
 	if v != nil {
-		label += ": " + v.Kind.String()
+		kind = ": " + v.Kind.String()
 		if v.Edge != nil {
-			label += " " + v.Edge.ID
+			kind += " " + v.Edge.ID
 		}
 		for _, b := range v.Reasons {
-			label += ", " + b.Reason.String()
+			kind += ", " + b.Reason.String()
 		}
 	}
-	s.labels[f.Frame] = label
+	if known, ok := s.kinds[kind]; ok {
+		kind = known
+	} else {
+		s.kinds[kind] = kind
+	}
+	s.labels[f.Frame] = label{f.ID, kind}
 }
 
 // extract reads the captures again and writes the frames that were asked for. The
 // first one of each flow has a comment.
 func (s *selection) extract(ctx context.Context, j *job) error {
-	file, err := createBeside("--write", s.write, evidenceMode)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // in vain once it has its name
-	defer file.Close()
-	buffered := bufio.NewWriterSize(file, 1<<20)
+	buffered := bufio.NewWriterSize(s.file, 1<<20)
 	w, err := pcaps.NewWriter(buffered, "wirechart "+version, "flows chosen by wirechart flows")
 	if err != nil {
 		return err
 	}
-	src, err := pcaps.Open(j.captures, pcaps.Options{Filter: j.options.filter, Recursive: j.options.recursive})
+	if s.sieve != nil {
+		if err := s.sift(ctx, j, w); err != nil {
+			return err
+		}
+	}
+	if err := buffered.Flush(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("--write %s: interrupted, and not written", s.write)
+	}
+	return s.file.putInPlace()
+}
+
+func (s *selection) sift(ctx context.Context, j *job, w *pcaps.Writer) error {
+	src, err := j.reopen()
 	if err != nil {
 		return err
 	}
@@ -144,15 +166,12 @@ func (s *selection) extract(ctx context.Context, j *job) error {
 	_, err = j.read(ctx, src, func(batch []pcaps.Packet) bool {
 		for i := range batch {
 			p := &batch[i]
-			if s.sieve == nil {
-				return false
-			}
-			if _, has := s.sieve.Has(p); !has {
+			if !s.sieve.Has(p) {
 				continue
 			}
 			var comments []string
-			if label := s.labels[p.Frame]; label != "" {
-				comments = []string{label}
+			if l, first := s.labels[p.Frame]; first {
+				comments = []string{fmt.Sprintf("flow %d%s", l.flow, l.kind)}
 			}
 			if failed = w.Write(p, comments...); failed != nil {
 				return false
@@ -160,13 +179,7 @@ func (s *selection) extract(ctx context.Context, j *job) error {
 		}
 		return true
 	})
-	if err = errors.Join(err, failed, buffered.Flush()); err != nil {
-		return ofFile("--write", s.write, err)
-	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("--write %s: interrupted, and not written", s.write)
-	}
-	return ofFile("--write", s.write, putInPlace(file, s.write))
+	return cmp.Or(failed, err)
 }
 
 func unknownEdge(id string, d *rules.Diagram) error {

@@ -3,10 +3,16 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"wirechart/dissect"
+	"wirechart/flows"
+	"wirechart/pcaps"
+	"wirechart/rules"
 )
 
 // told is the records that flows writes, without what hangs on the place of a
@@ -71,5 +77,38 @@ func TestSelection(t *testing.T) {
 		if everything := chosen == "all" || strings.Contains(chosen, "::/0"); n == 0 || everything != (n == chose["all"]) {
 			t.Errorf("%s: %d flows of %d", chosen, n, chose["all"])
 		}
+	}
+}
+
+// TestSelectionOfFilesRead has a capture come to the directory between the two
+// readings: the second one is of what the first one read.
+func TestSelectionOfFilesRead(t *testing.T) {
+	dir := t.TempDir()
+	capture, err := os.ReadFile(samples + "site.pcapng")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "b.pcapng"), capture, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j := &job{options: &options{}, captures: []string{dir}, begin: func([]string) {}, progress: func(uint64) {}, warn: func(string) {}, keys: new(dissect.KeyLog)}
+	j.options.maxFlows = 1 << 10
+	want := 0
+	j.packet = func(*pcaps.Packet) { want++ }
+	j.each = func(*flows.Flow, *rules.Verdict) error { return nil }
+	if _, err := j.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "a.pcapng"), capture, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src, err := j.reopen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	got, err := j.read(t.Context(), src, func([]pcaps.Packet) bool { return true })
+	if err != nil || want == 0 || got != uint64(want) {
+		t.Errorf("%d frames, and %d when read again, %v", want, got, err)
 	}
 }

@@ -113,7 +113,7 @@ func runServe(cmd *cobra.Command, o *options, w *webOptions, args []string) erro
 		Provenance: func(a *rules.Audit) *report.Provenance { return provenance(cmd, a) },
 	}
 	again := &rereader{cmd: cmd, options: *o}
-	if !slices.Contains(captures, "-") {
+	if readTwice("serve", captures) == nil {
 		settings.Explain, settings.Evidence = again.explain, again.evidence
 	}
 	server, l, page, err := w.listen("--listen", settings)

@@ -34,8 +34,7 @@ func openState(name, diagram string, replace bool) (*state, error) {
 		if err != nil {
 			return nil, err
 		}
-		probe.Close()
-		os.Remove(probe.Name())
+		probe.remove()
 	case err != nil:
 		return nil, ofFile("--state", name, err)
 	default:
@@ -93,17 +92,15 @@ func replaceFile(name string, b []byte) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Sync()
+	defer f.remove() // in vain once it has its name
+	if _, err := f.Write(b); err != nil {
+		return err
 	}
-	if err == nil {
-		err = putInPlace(f, name)
-	}
-	if err != nil {
-		f.Close()
-		os.Remove(f.Name())
+	if err := f.file.Sync(); err != nil {
 		return ofFile("--state", name, err)
+	}
+	if err := f.putInPlace(); err != nil {
+		return err
 	}
 	// The name is in the directory when that is on the disk; a file system that
 	// cannot say so has done what it can.
