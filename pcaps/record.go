@@ -68,7 +68,7 @@ func (r *Recorder) Write(p *Packet, comments ...string) error {
 // Size is how many bytes the capture has, those at hand included.
 func (r *Recorder) Size() int64 { return r.size + int64(len(r.waiting)) }
 
-// Lost is how many blocks that were taken in could not be written.
+// Lost is how many packets that were taken in could not be written.
 func (r *Recorder) Lost() uint64 { return r.lost }
 
 // Name is that of the file.
@@ -95,8 +95,10 @@ func (r *Recorder) Flush() error {
 		whole += size
 	}
 	r.size += int64(whole)
-	for rest := r.waiting[whole:]; len(rest) >= 8; r.lost++ {
-		rest = rest[binary.LittleEndian.Uint32(rest[4:]):]
+	for rest := r.waiting[whole:]; len(rest) >= 8; rest = rest[binary.LittleEndian.Uint32(rest[4:]):] {
+		if binary.LittleEndian.Uint32(rest) == blockEnhanced {
+			r.lost++
+		}
 	}
 	r.waiting = r.waiting[:0]
 	if cut := r.file.Truncate(r.size); cut != nil {

@@ -182,6 +182,12 @@ func TestDiskFull(t *testing.T) {
 			if status, out, _ := wirechart(t, "flows", "-o", "jsonl", target); status != exitConforms || out == "" {
 				t.Errorf("what was written cannot be read: %d, %s", status, out)
 			}
+			if flag == "-w" {
+				missing := len(framesOf(t, site)) - len(framesOf(t, target))
+				if want := fmt.Sprintf(": %d frames are missing there", missing); missing == 0 || !strings.Contains(stderr, want) {
+					t.Errorf("%d frames are missing, and it says %s", missing, stderr)
+				}
+			}
 		})
 	}
 }

@@ -232,11 +232,15 @@ type live struct {
 	teller   *teller
 	records  report.FlowWriter // of flows that are settled; nil but for -o jsonl
 	screen   *screen           // nil where there is no terminal
-	recorder *pcaps.Recorder   // nil without -w
-	evidence *evidence         // nil without --evidence
-	state    *state            // nil without --state
-	exporter *exporter         // nil without --metrics
-	page     *web.Server       // nil without --web
+	recorder *pcaps.Recorder   // nil without -w, and after it failed
+
+	unrecorded error  // why -w failed
+	unkept     uint64 // frames that it then lacks
+
+	evidence *evidence   // nil without --evidence
+	state    *state      // nil without --state
+	exporter *exporter   // nil without --metrics
+	page     *web.Server // nil without --web
 	saveAt   time.Time
 	listens  func(proto uint8, port uint16) bool
 	settled  map[string]uint64 // flows that are settled, by protocol and service; nil without --metrics
@@ -316,6 +320,9 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	}
 	r.nameFiles()
 	r.record(nil, true)
+	if r.unrecorded != nil {
+		r.failed = fmt.Errorf("%w: %d frames are missing there", r.unrecorded, r.unkept)
+	}
 	if e := r.evidence; e != nil {
 		e.search()
 		e.flush()
@@ -485,9 +492,9 @@ func (r *live) second(now time.Time) {
 	}
 	if r.exporter != nil {
 		held, _ := r.table.Held()
-		c := &counts{at: now, capture: s, table: r.table.Stats(), held: held, audit: r.last, flows: r.counted}
+		c := &counts{at: now, capture: s, table: r.table.Stats(), held: held, audit: r.last, flows: r.counted, lost: r.unkept}
 		if r.evidence != nil {
-			c.lost = r.evidence.ring.Lost()
+			c.lost += r.evidence.ring.Lost()
 		}
 		r.exporter.now.Store(c)
 	}
@@ -534,23 +541,27 @@ func (r *live) draw(now time.Time, s *pcaps.Stats) {
 // the run.
 func (r *live) record(batch []pcaps.Packet, end bool) {
 	if r.recorder == nil {
+		if r.unrecorded != nil {
+			r.unkept += uint64(len(batch))
+		}
 		return
 	}
 	var err error
-	for i := range batch {
-		if err = r.recorder.Write(&batch[i]); err != nil {
+	taken := 0
+	for taken < len(batch) {
+		if err = r.recorder.Write(&batch[taken]); err != nil {
 			break
 		}
+		taken++
 	}
 	if now := time.Now(); err == nil && (end || now.After(r.flushAt)) {
 		r.flushAt = now.Add(time.Second)
 		err = r.recorder.Flush()
 	}
-	if err != nil && r.failed == nil {
-		r.failed = fmt.Errorf("--write %w: the last frames are missing there", err)
-		r.note(r.failed.Error())
-	}
 	if err != nil {
+		r.unrecorded = fmt.Errorf("--write %w", err)
+		r.note(r.unrecorded.Error() + ": frames are missing there from now on")
+		r.unkept = r.recorder.Lost() + uint64(len(batch)-taken)
 		_ = r.recorder.Close() // what it says is known
 		r.recorder = nil
 	}
