@@ -52,7 +52,7 @@ func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint
 	isOne := func(other uint32) bool { return same(signature, other) }
 	var x *rare
 	if r.extra != 0 && t.track(r).copied {
-		x = t.extra(r).rarely()
+		x = t.extra(r).makeRare()
 	}
 	found := isOne(r.signature[end])
 	switch {
@@ -77,7 +77,7 @@ func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint
 		if t.full(r) {
 			return true
 		}
-		x = t.extra(r).rarely()
+		x = t.extra(r).makeRare()
 		t.track(r).copied = true
 		x.recent = new(recent)
 		for end := range x.recent {

@@ -45,7 +45,7 @@ func (t *Table) deliver(r *record, c *tcpTrack, s *segment, seq uint32, end int,
 		t.hold(r, x, s, seq, end, frame, now)
 		return
 	}
-	if len(x.seldom().held[end]) == 0 {
+	if len(x.rareOrNone().held[end]) == 0 {
 		t.feed(r, x, end, pending{seq, s.payloadLen, s.payload, frame, now})
 		return
 	}
@@ -116,7 +116,7 @@ func (t *Table) newState() *dissect.State {
 // held yet: the first copy of a byte counts. Where a later one has other bytes,
 // the history says so.
 func (t *Table) hold(r *record, x *extra, s *segment, seq uint32, end int, frame pcaps.FrameID, now int64) {
-	odd := x.rarely()
+	odd := x.makeRare()
 	held := odd.held[end]
 	at, _ := slices.BinarySearchFunc(held, seq, func(p pending, seq uint32) int {
 		if int32(p.seq+p.n-seq) <= 0 {
@@ -207,7 +207,7 @@ func (t *Table) conclude(r *record, x *extra) {
 	}
 	// The earlier of the two directions first, as far as that can be told.
 	first := 0
-	if held := &x.seldom().held; len(held[0]) > 0 && len(held[1]) > 0 && held[1][0].time < held[0][0].time {
+	if held := &x.rareOrNone().held; len(held[0]) > 0 && len(held[1]) > 0 && held[1][0].time < held[0][0].time {
 		first = 1
 	}
 	t.release(r, x, first, true)
@@ -239,7 +239,7 @@ func (t *Table) retireEnded() {
 			continue
 		}
 		x := t.extra(r)
-		if held := &x.seldom().held; x.state != nil && len(held[0])+len(held[1]) == 0 {
+		if held := &x.rareOrNone().held; x.state != nil && len(held[0])+len(held[1]) == 0 {
 			t.conclude(r, x)
 		}
 	}

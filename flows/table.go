@@ -174,16 +174,16 @@ type window struct {
 
 func (w *window) length() int64 { return w.until - w.since }
 
-// rarely returns what is rare about the flow, to be changed.
-func (x *extra) rarely() *rare {
+// makeRare returns what is rare about the flow, to be changed.
+func (x *extra) makeRare() *rare {
 	if x.rare == nil {
 		x.rare = new(rare)
 	}
 	return x.rare
 }
 
-// seldom returns what is rare about the flow, to be read.
-func (x *extra) seldom() *rare {
+// rareOrNone returns what is rare about the flow, to be read.
+func (x *extra) rareOrNone() *rare {
 	if x.rare == nil {
 		return &nothingRare
 	}
@@ -459,7 +459,7 @@ func (t *Table) tally(r *record, s *segment, end int) {
 		t.carry(r, s, end)
 	}
 	if s.parts > 0 && !t.full(r) {
-		x := t.extra(r).rarely()
+		x := t.extra(r).makeRare()
 		x.parts[end] += s.parts
 		x.partBytes[end] += uint64(s.partBytes)
 	}
@@ -467,7 +467,7 @@ func (t *Table) tally(r *record, s *segment, end int) {
 
 // carry counts the counters that ran over when s was added.
 func (t *Table) carry(r *record, s *segment, end int) {
-	x := t.extra(r).rarely()
+	x := t.extra(r).makeRare()
 	if r.packets[end] == 0 {
 		x.over[0][end]++
 	}
@@ -807,7 +807,7 @@ func (t *Table) blame(e *segment, frame pcaps.FrameID) {
 	if r.extra == 0 && t.tracked >= t.config.MaxTracked {
 		return
 	}
-	x := t.extra(r).rarely()
+	x := t.extra(r).makeRare()
 	if len(x.icmp) < maxErrors {
 		x.icmp = append(x.icmp, ICMPError{
 			Type: e.payload[0], Code: e.payload[1], From: e.src.netip(e.v6), Frame: frame,

@@ -923,7 +923,7 @@ func TestHeldBounded(t *testing.T) {
 		1.2 10.0.0.1:4000 > 10.0.0.2:80 A seq=1300 ack=501 len=10
 		1.3 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=99`)
 	table.Add(packets[:5])
-	x := table.extra(table.record(0)).rarely()
+	x := table.extra(table.record(0)).makeRare()
 	first := weak.Make(&x.held[0][0].data[0])
 	table.Add(packets[5:])
 	runtime.GC()

@@ -101,7 +101,7 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 		if after := uint64(frame) - uint64(o.frame); after < resetFar {
 			o.resetAfter = uint32(after)
 		} else if r.extra != 0 { // in another file
-			t.extra(r).rarely().resetFrame = frame
+			t.extra(r).makeRare().resetFrame = frame
 		}
 		if t.oddReset(r, o, s, end) {
 			r.bits |= bitOddReset
@@ -171,7 +171,7 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 		}
 	}
 	if s.sack != 0 {
-		d := t.extra(r).rarely()
+		d := t.extra(r).makeRare()
 		if other := 1 - end; d.sacked[other] == 0 || d.sackedFrom[other] != s.ack || s.sack < d.sacked[other] {
 			d.sacked[other], d.sackedFrom[other] = s.sack, s.ack
 		}
@@ -188,7 +188,7 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 		t.letter(r, c, s, flags, end)
 		if s.window == 0 && flags&(flagSYN|flagRST) == 0 && c.shut&(1<<end) == 0 {
 			c.shut |= 1 << end
-			t.extra(r).rarely().shut[end] = window{frame, now, now}
+			t.extra(r).makeRare().shut[end] = window{frame, now, now}
 		}
 	}
 	if flags&flagRST == 0 {
@@ -229,7 +229,7 @@ func (t *Table) shut(r *record, c *tcpTrack, s *segment, end int, now int64) {
 	if c.shut&(1<<end) == 0 || s.flags&(flagSYN|flagRST) != 0 {
 		return
 	}
-	d := t.extra(r).rarely()
+	d := t.extra(r).makeRare()
 	w := &d.shut[end]
 	w.until = max(w.until, now)
 	if s.window == 0 {
@@ -253,7 +253,7 @@ func (t *Table) start(r *record, c *tcpTrack, s *segment, end int) {
 		d.syns, c.late = 1, true
 		t.write(r, c, client, histSYN)
 	case r.flags[client]&flagSYN != 0:
-		d.syns = r.packets[client] - x.seldom().copies[client]
+		d.syns = r.packets[client] - x.rareOrNone().copies[client]
 		if end == client {
 			d.syns--
 		}
@@ -404,7 +404,7 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 // repeat takes payload that lies behind the highest byte seen: it fills a hole,
 // and came late, or it was sent again.
 func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.FrameID) {
-	d := t.extra(r).rarely()
+	d := t.extra(r).makeRare()
 	if t.fill(r, c, end, h) {
 		d.outOfOrder[end]++
 		return
@@ -432,7 +432,7 @@ func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.Fram
 
 // dig records bytes that were passed over.
 func (t *Table) dig(r *record, c *tcpTrack, end int, h hole) {
-	d := t.extra(r).rarely()
+	d := t.extra(r).makeRare()
 	holes := &d.holes[end]
 	for i := range holes {
 		if holes[i].low == holes[i].high {
@@ -448,7 +448,7 @@ func (t *Table) dig(r *record, c *tcpTrack, end int, h hole) {
 
 // fill takes the bytes of h out of the holes and says whether there were any.
 func (t *Table) fill(r *record, c *tcpTrack, end int, h hole) bool {
-	holes := &t.extra(r).rarely().holes[end]
+	holes := &t.extra(r).makeRare().holes[end]
 	filled := false
 	for i := range holes {
 		o := &holes[i]
@@ -624,14 +624,14 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 		case o.resetAfter != resetFar:
 			c.ResetFrame = o.frame + pcaps.FrameID(o.resetAfter)
 		case x != nil:
-			c.ResetFrame = x.seldom().resetFrame
+			c.ResetFrame = x.rareOrNone().resetFrame
 		}
 	}
 	if x == nil || t.track(r).seen == 0 {
 		if r.flags[client]&flagSYN != 0 {
 			c.SYNs = r.packets[client]
 			if x != nil {
-				c.SYNs -= x.seldom().copies[client]
+				c.SYNs -= x.rareOrNone().copies[client]
 			}
 			if r.flags[client]&flagRST != 0 {
 				c.SYNs = max(c.SYNs-1, 1)
@@ -639,7 +639,7 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 		}
 		return
 	}
-	d, k, odd := &x.tcp, t.track(r), x.seldom()
+	d, k, odd := &x.tcp, t.track(r), x.rareOrNone()
 	c.SYNs, c.SYNACKs, c.Acked, c.RTT = d.syns, d.synacks, k.shook, d.rtt
 	c.SYNACKFrame = d.synackFrame
 	c.LongestIdle, c.LongestIdleFrame = int64(k.idle)*1e6, d.idleFrame

@@ -49,7 +49,7 @@ func (t *Table) view(r *record, o *origin, f *Flow) {
 	odd := &nothingRare
 	if r.extra != 0 {
 		x = t.extra(r)
-		odd = x.seldom()
+		odd = x.rareOrNone()
 	}
 	for end := range 2 {
 		d := r.dir(end)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,8 +91,10 @@ func (f *follower) scan() error {
 	if err != nil {
 		return named(f.dir, err)
 	}
+	there := make(map[string]bool, len(entries))
 	for _, e := range entries {
 		name := filepath.Join(f.dir, e.Name())
+		there[name] = true
 		info, err := e.Info()
 		if err != nil || !info.Mode().IsRegular() || strings.HasPrefix(e.Name(), ".") {
 			continue // gone again, or none
@@ -114,6 +117,10 @@ func (f *follower) scan() error {
 			f.news = f.scanned
 		}
 	}
+	// One that was taken away may come again under the name, and is another then.
+	maps.DeleteFunc(f.met, func(name string, _ *metFile) bool {
+		return !there[name] && (f.current == nil || f.current.name != name)
+	})
 	slices.SortFunc(f.waiting, func(a, b waitingFile) int {
 		return cmp.Or(a.time.Compare(b.time), cmp.Compare(a.name, b.name))
 	})

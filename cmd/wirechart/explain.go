@@ -156,7 +156,7 @@ func explain(ctx context.Context, q *question, j *job, out *output) (*report.Exp
 	j.begin = func(files []string) { x.files, out.options.Files = files, files }
 	j.each = x.each
 	if q.frame != "" {
-		j.packet = x.look
+		j.before = x.look
 	}
 	cov, err := j.run(ctx)
 	if err != nil {
@@ -205,14 +205,16 @@ func (x *explainer) each(f *flows.Flow, v *rules.Verdict) error {
 }
 
 // look waits for the frame that was asked for.
-func (x *explainer) look(p *pcaps.Packet) {
+func (x *explainer) look(batch []pcaps.Packet) {
 	if x.frame == 0 {
 		x.frame, _ = x.frameNamed()
 	}
-	if p.Frame == x.frame {
-		kept := *p
-		kept.Data = slices.Clone(p.Data)
-		x.packet = &kept
+	for i := range batch {
+		if p := &batch[i]; p.Frame == x.frame {
+			kept := *p
+			kept.Data = slices.Clone(p.Data)
+			x.packet = &kept
+		}
 	}
 }
 

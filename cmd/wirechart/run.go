@@ -39,14 +39,14 @@ type job struct {
 	keys         *dissect.KeyLog // never printed
 	warned       map[string]bool // places of malformed lines in key logs
 
-	// packet sees every packet before the table does; nil as a rule. What the
-	// table and the dissection were made of is there for who reads again.
-	packet func(p *pcaps.Packet)
-	// add hands packets to the table in its place; nil as a rule.
-	add    func(t *flows.Table, batch []pcaps.Packet)
+	// add hands packets to the table.
+	add func(t *flows.Table, batch []pcaps.Packet)
+
+	// What the table and the dissection were made of, and the captures that were
+	// read: for who reads again.
 	config flows.Config
 	set    *dissect.Set
-	files  []string // that were read
+	files  []string
 
 	// open opens what is captured; nil for the captures named.
 	open func(pcaps.Options) (pcaps.Source, error)
@@ -119,19 +119,10 @@ func (j *job) run(ctx context.Context) (rules.Coverage, error) {
 		j.ready(src, table)
 	}
 	packets, err := j.read(ctx, src, func(batch []pcaps.Packet) bool {
-		if j.packet != nil {
-			for i := range batch {
-				j.packet(&batch[i])
-			}
-		}
 		if j.before != nil {
 			j.before(batch)
 		}
-		if j.add != nil {
-			j.add(table, batch)
-		} else {
-			table.Add(batch)
-		}
+		j.add(table, batch)
 		if j.after != nil && !j.after(batch) {
 			return false
 		}
@@ -431,7 +422,7 @@ func (o *options) prepare(cmd *cobra.Command, args []string, kind report.Kind) (
 	if o.maxFlows <= 0 {
 		return nil, nil, fmt.Errorf("--max-flows %d: must be more than 0", o.maxFlows)
 	}
-	j := &job{options: o, captures: captures, keys: new(dissect.KeyLog)}
+	j := &job{options: o, captures: captures, keys: new(dissect.KeyLog), add: (*flows.Table).Add}
 	if !o.noJudge {
 		if j.diagram, j.policy, err = loadPolicy(o.diagrams, o.inventory); err != nil {
 			return nil, nil, err

@@ -91,10 +91,10 @@ func TestSelectionOfFilesRead(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "b.pcapng"), capture, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	j := &job{options: &options{}, captures: []string{dir}, begin: func([]string) {}, progress: func(uint64) {}, warn: func(string) {}, keys: new(dissect.KeyLog)}
+	j := &job{options: &options{}, captures: []string{dir}, begin: func([]string) {}, progress: func(uint64) {}, warn: func(string) {}, keys: new(dissect.KeyLog), add: (*flows.Table).Add}
 	j.options.maxFlows = 1 << 10
 	want := 0
-	j.packet = func(*pcaps.Packet) { want++ }
+	j.before = func(batch []pcaps.Packet) { want += len(batch) }
 	j.each = func(*flows.Flow, *rules.Verdict) error { return nil }
 	if _, err := j.run(t.Context()); err != nil {
 		t.Fatal(err)
