@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +82,7 @@ func (f *following) add(name string, b []byte) {
 func (f *following) read(until int) {
 	f.t.Helper()
 	batch := make([]Packet, 16)
-	for end := time.Now().Add(8 * time.Second); len(f.got) < until && time.Now().Before(end) && !f.ended; {
+	for end := time.Now().Add(30 * time.Second); len(f.got) < until && time.Now().Before(end) && !f.ended; {
 		n, err := f.source.Read(batch)
 		for _, p := range batch[:n] {
 			var number int
@@ -207,5 +208,32 @@ func TestFollowMistakes(t *testing.T) {
 	}
 	if _, err := Follow(filepath.Dir(name), Options{Filter: "tcp prot 80"}, 0); err == nil {
 		t.Error("a filter that is none")
+	}
+}
+
+// TestFollowForgets removes what was read, as tcpdump -W does: names do not add
+// up, and a file that comes under an old name, even with the same content, is read.
+func TestFollowForgets(t *testing.T) {
+	f := follow(t)
+	f.open(0)
+	var want []int
+	for i := range 3 {
+		name := fmt.Sprintf("%d.pcap", i%2)
+		f.write(name, rotated(7))
+		f.write("last.pcap"+strconv.Itoa(i), rotated()) // one behind it: it is whole
+		want = append(want, 7)
+		f.read(len(want))
+		f.want(want...)
+		for _, gone := range []string{name, "last.pcap" + strconv.Itoa(i)} {
+			if err := os.Remove(filepath.Join(f.dir, gone)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := f.source.(*follower).scan(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(f.source.(*follower).met); n > 1 {
+		t.Errorf("%d files are remembered", n)
 	}
 }
