@@ -223,6 +223,9 @@ func auditCommand(status *int) *cobra.Command {
 				if len(args)+len(o.captures) > 0 {
 					return errors.New("--follow reads the captures of its directory: name no others")
 				}
+				if o.recursive {
+					return errors.New("--follow reads one directory: leave out --recursive")
+				}
 				return runLive(cmd, o, l, status)
 			}
 			for _, flag := range []string{"idle", "duration"} {

@@ -70,6 +70,7 @@ func TestMistakes(t *testing.T) {
 		{"flows written from standard input", []string{"flows", "-w", "x.pcapng", "-"}, []string{"--write", "standard input"}},
 		{"explained from a pipe", []string{"explain", "--flow", "1", pipe}, []string{pipe, "read twice"}},
 		{"flows written to standard output", []string{"flows", "-w", "-", site}, []string{"--write -", "file"}},
+		{"following below", []string{"audit", "--follow", bare, "--recursive"}, []string{"--follow", "--recursive"}},
 		{"flows written from a pipe", []string{"flows", "-w", "x.pcapng", pipe}, []string{pipe, "read twice"}},
 		{"unknown severity", []string{"audit", "--fail-on", "concern:huge", site}, []string{`"huge"`}},
 		{"misspelt command", []string{"adit", site}, []string{"adit", "did you mean wirechart audit?"}},
