@@ -15,7 +15,7 @@ type Sieve struct {
 	list    []sought
 	byFirst map[pcaps.FrameID]int // index into list: flows that have not begun
 	byKey   map[key]int           // that have
-	byEnds  map[ends]int          // that have; none before the first of them
+	byEnds  map[addressPair]int          // that have; none before the first of them
 	s       segment
 	quoted  segment
 }
@@ -26,8 +26,8 @@ type sought struct {
 	end int64
 }
 
-// ends are two addresses, the lower one first.
-type ends [2]address
+// addressPair is two addresses, the lower one first.
+type addressPair [2]address
 
 const none = -1 // of a list
 
@@ -37,7 +37,7 @@ const quoteGrace = int64(30e9)
 
 // NewSieve makes a Sieve that lets nothing pass.
 func NewSieve() *Sieve {
-	return &Sieve{byFirst: map[pcaps.FrameID]int{}, byKey: map[key]int{}, byEnds: map[ends]int{}}
+	return &Sieve{byFirst: map[pcaps.FrameID]int{}, byKey: map[key]int{}, byEnds: map[addressPair]int{}}
 }
 
 // Want adds a flow, before the first packet comes, and returns how many were
@@ -45,7 +45,7 @@ func NewSieve() *Sieve {
 func (v *Sieve) Want(f *Flow) int {
 	k := f.key()
 	v.byFirst[f.Frame] = len(v.list)
-	v.byEnds[ends{k.a, k.b}] = none
+	v.byEnds[addressPair{k.a, k.b}] = none
 	v.list = append(v.list, sought{k, f.End})
 	return len(v.list) - 1
 }
@@ -72,14 +72,14 @@ const (
 func (v *Sieve) find(p *pcaps.Packet) (int, finding) {
 	s := &v.s
 	s.decode(p)
-	between := ends{s.src, s.dst}
+	between := addressPair{s.src, s.dst}
 	if s.dst.less(s.src) {
-		between = ends{s.dst, s.src}
+		between = addressPair{s.dst, s.src}
 	}
 	if n, first := v.byFirst[p.Frame]; first {
 		delete(v.byFirst, p.Frame)
 		k := v.list[n].key
-		v.byKey[k], v.byEnds[ends{k.a, k.b}] = n, n
+		v.byKey[k], v.byEnds[addressPair{k.a, k.b}] = n, n
 		if s.outcome == Fragment { // it may be inside a tunnel's packet, whose addresses are others
 			v.byEnds[between] = n
 		}
