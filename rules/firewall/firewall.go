@@ -227,13 +227,14 @@ func NewPlan(s *Site, o Options) *Plan {
 			p.Notes = append(p.Notes, word(e.Note))
 		}
 	}
+	var seen []Rule
 	if o.Ambient {
 		ambient := &Edge{ID: "ambient", Title: "ordinary infrastructure", Status: "seen"}
 		for i := range s.Ambient {
 			if f := &s.Ambient[i]; !multicast(f.Server) {
 				ambient.Evidence = cmp.Or(ambient.Evidence, f.Evidence)
 				ambient.Flows += f.Flows
-				p.Rules = append(p.Rules, pairRule(ambient, f))
+				seen = append(seen, pairRule(ambient, f))
 			}
 		}
 	} else {
@@ -242,8 +243,10 @@ func NewPlan(s *Site, o Options) *Plan {
 	if s.More > 0 {
 		p.Notes = append(p.Notes, fmt.Sprintf("The audit does not list one by one %d flows of undocumented and ambient traffic: they are not below.", s.More))
 	}
-	if !o.PerEdge || o.Ambient {
-		p.Rules = merge(p.Rules)
+	if o.PerEdge {
+		p.Rules = append(p.Rules, merge(seen)...) // one by one these are pairs of hosts
+	} else {
+		p.Rules = merge(append(p.Rules, seen...))
 	}
 	return p
 }

@@ -114,7 +114,7 @@ func TestHostile(t *testing.T) {
 		"fortinet":  `^(#.*||\s*(config|edit|set|next|end)( [^"]*("[^"]*" ?)*)?)$`,
 	}
 	for _, f := range Formats() {
-		for _, o := range []Options{{}, {Unused: true, Ambient: true}, {PerEdge: true}} {
+		for _, o := range []Options{{}, {Unused: true, Ambient: true}, {PerEdge: true}, {PerEdge: true, Ambient: true}} {
 			var b strings.Builder
 			if err := f.Write(&b, NewPlan(hostileSite(), o)); err != nil {
 				t.Fatal(err)
@@ -145,6 +145,37 @@ func TestHostile(t *testing.T) {
 					t.Errorf("%s: %q", f.Name, line)
 				}
 			}
+		}
+	}
+}
+
+// TestPerEdge says that rules of different edges stay apart where that is asked
+// for, and that pairs of ordinary infrastructure become one rule all the same.
+func TestPerEdge(t *testing.T) {
+	edge := func(id string, port uint16) Edge {
+		return Edge{ID: id, Used: true, Clients: prefixes("10.0.0.1"), Servers: prefixes("10.0.0.2"),
+			Services: []Service{{Proto: 6, Ports: rules.PortRange{Low: port, High: port}}}}
+	}
+	s := &Site{Edges: []Edge{edge("a", 443), edge("b", 8443)}}
+	for _, client := range []string{"10.0.0.4", "10.0.0.5"} {
+		s.Ambient = append(s.Ambient, Flow{Client: netip.MustParseAddr(client), Server: netip.MustParseAddr("10.0.0.53"),
+			Service: Service{Proto: 17, Ports: rules.PortRange{Low: 53, High: 53}}})
+	}
+	for _, c := range []struct {
+		o    Options
+		want []string
+	}{
+		{Options{}, []string{"a b"}},
+		{Options{Ambient: true}, []string{"a b", "ambient"}},
+		{Options{PerEdge: true}, []string{"a", "b"}},
+		{Options{PerEdge: true, Ambient: true}, []string{"a", "b", "ambient"}},
+	} {
+		var got []string
+		for _, r := range NewPlan(s, c.o).Rules {
+			got = append(got, r.ID())
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %q, want %q", c.o, got, c.want)
 		}
 	}
 }
