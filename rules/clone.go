@@ -37,7 +37,11 @@ func (p *Policy) Clone() *Policy {
 		c.lines[i] = x
 	}
 	c.mapped = cloneLists(p.mapped)
-	c.names.answered, c.names.of = cloneLists(p.names.answered), cloneLists(p.names.of)
+	c.names.answered, c.names.of = maps.Clone(p.names.answered), cloneLists(p.names.of)
+	c.names.gave = slices.Clone(p.names.gave)
+	for i, list := range c.names.gave {
+		c.names.gave[i] = slices.Clip(list)
+	}
 	c.probes.slots = slices.Clone(p.probes.slots)
 	c.probes.scanners = maps.Clone(p.probes.scanners)
 	for addr, s := range c.probes.scanners {
@@ -45,6 +49,10 @@ func (p *Policy) Clone() *Policy {
 		c.probes.scanners[addr] = &n
 	}
 	c.sessions = maps.Clone(p.sessions)
+	for k, x := range c.sessions {
+		n := *x
+		c.sessions[k] = &n
+	}
 	return &c
 }
 

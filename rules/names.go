@@ -42,13 +42,14 @@ const (
 // nameBook is what the capture says of names: which addresses DNS gave for a
 // name, and which names an address goes by.
 type nameBook struct {
-	answered map[string][]netip.Addr
+	answered map[string]int // index in gave; a key that is known is never assigned to again, which would replace its string
+	gave     [][]netip.Addr
 	of       map[netip.Addr][]hostName
 	more     bool // some names found no room
 }
 
 func (b *nameBook) init() {
-	b.answered = make(map[string][]netip.Addr)
+	b.answered = make(map[string]int)
 	b.of = make(map[netip.Addr][]hostName)
 }
 
@@ -62,10 +63,6 @@ func (b *nameBook) learn(f *flows.Flow) {
 		return
 	}
 	server := f.Server.Addr()
-	if len(b.of[server]) >= maxNamesPerHost {
-		b.more = true
-		return
-	}
 	all := f.Facts.All()
 	for i := range all {
 		fact := &all[i]
@@ -110,16 +107,18 @@ func (b *nameBook) learnDNS(f *flows.Flow) {
 				continue
 			}
 			name := canonical(all[j].Str)
-			list, known := b.answered[name]
-			if !known && len(b.answered) >= maxAnswered {
-				b.more = true
-				continue
-			}
-			if len(list) < maxAddresses && !slices.Contains(list, addr) {
-				if !known {
-					name = strings.Clone(name) // or much else would be kept with it
+			at, known := b.answered[name]
+			if !known {
+				if len(b.answered) >= maxAnswered {
+					b.more = true
+					continue
 				}
-				b.answered[name] = append(list, addr)
+				at = len(b.gave)
+				b.answered[strings.Clone(name)] = at // or much else would be kept with it
+				b.gave = append(b.gave, nil)
+			}
+			if list := b.gave[at]; len(list) < maxAddresses && !slices.Contains(list, addr) {
+				b.gave[at] = append(list, addr)
 			}
 			if names == 1 {
 				b.add(addr, name, byDNS, pcaps.FrameID(all[i].Frame()))
@@ -134,14 +133,14 @@ func (b *nameBook) add(addr netip.Addr, name string, basis nameBasis, frame pcap
 		return
 	}
 	list, known := b.of[addr]
-	if !known && len(b.of) >= maxNamedHosts || len(list) >= maxNamesPerHost {
-		b.more = true
-		return
-	}
 	for i := range list {
 		if sameName(list[i].name, name) && list[i].basis == basis {
 			return
 		}
+	}
+	if !known && len(b.of) >= maxNamedHosts || len(list) >= maxNamesPerHost {
+		b.more = true
+		return
 	}
 	b.of[addr] = append(list, hostName{strings.Clone(canonical(name)), basis, frame})
 }
@@ -185,9 +184,12 @@ const (
 // agrees compares what DNS answered for name with addr. It does not allocate
 // for a name that is in lower case.
 func (b *nameBook) agrees(name string, addr netip.Addr) agreement {
-	list := b.answered[canonical(name)]
 	result := dnsSilent
-	for _, a := range list {
+	at, known := b.answered[canonical(name)]
+	if !known {
+		return result
+	}
+	for _, a := range b.gave[at] {
 		if a == addr {
 			return dnsAgrees
 		}

@@ -11,7 +11,7 @@ import (
 // resumed session rests on one of them. Which one is sealed, so that something
 // is said only where all between the same client and the same service, for the
 // same name, showed the same. Up to TLS 1.2 the dissector joins them exactly.
-type sessionBook map[sessionKey]seenSessions
+type sessionBook map[sessionKey]*seenSessions
 
 type sessionKey struct {
 	client, server uint32 // numbers of the hosts
@@ -70,23 +70,24 @@ func (p *Policy) learnSession(f *flows.Flow, client, server *host) {
 	}
 	x := seenSessions{start: f.Start}
 	x.what, x.frame = shownIn(f)
-	known, met := p.sessions[k]
-	switch {
-	case met:
-		x.differ = known.differ
-		if known.what != x.what {
-			x.differ = x.differ || known.what != unsure && x.what != unsure
-			x.what = unsure
+	known := p.sessions[k]
+	if known == nil {
+		if len(p.sessions) < maxSessions {
+			k.name = strings.Clone(k.name) // or all that was learned of the flow would be kept with it
+			kept := x
+			p.sessions[k] = &kept
 		}
-		if known.start <= x.start {
-			x.start, x.frame = known.start, known.frame
-		}
-	case len(p.sessions) >= maxSessions:
 		return
-	default:
-		k.name = strings.Clone(k.name)
 	}
-	p.sessions[k] = x
+	x.differ = known.differ
+	if known.what != x.what {
+		x.differ = x.differ || known.what != unsure && x.what != unsure
+		x.what = unsure
+	}
+	if known.start <= x.start {
+		x.start, x.frame = known.start, known.frame
+	}
+	*known = x // not by the key, whose string an assignment would replace
 }
 
 // recallSession says of a resumed session what the handshakes before it showed.
@@ -107,9 +108,10 @@ func (p *Policy) recallSession(f *flows.Flow) {
 
 // sessionsOf is what was seen between the ends of f, nothing as a rule.
 func (p *Policy) sessionsOf(f *flows.Flow) seenSessions {
-	k, ok := sessionOf(f, p.host(f.Client.Addr()), p.host(f.Server.Addr()))
-	if !ok {
-		return seenSessions{}
+	if k, ok := sessionOf(f, p.host(f.Client.Addr()), p.host(f.Server.Addr())); ok {
+		if x := p.sessions[k]; x != nil {
+			return *x
+		}
 	}
-	return p.sessions[k]
+	return seenSessions{}
 }
