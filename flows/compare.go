@@ -308,11 +308,21 @@ type candidate struct {
 	flip        bool
 }
 
+// compareCandidates puts the better one first. No two of a list are equal, so
+// that the order in which they were found does not matter.
+func compareCandidates(a, b candidate) int {
+	if n := cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.i, b.i), cmp.Compare(a.j, b.j)); n != 0 || a.flip == b.flip {
+		return n
+	}
+	if b.flip {
+		return -1
+	}
+	return 1
+}
+
 // settleOn joins the best candidates, each passage once.
 func (c *comparer) settleOn(list []candidate, basis Basis) {
-	slices.SortFunc(list, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.i, b.i), cmp.Compare(a.j, b.j))
-	})
+	slices.SortFunc(list, compareCandidates)
 	for _, k := range list {
 		if !c.taken[Inside][k.i] && !c.taken[Outside][k.j] {
 			c.join(k.i, k.j, k.flip, basis)

@@ -55,9 +55,6 @@ func (x *Crossing) match() {
 			m.match(false, 0, 0)
 			continue
 		}
-		if x.SequenceChanged {
-			m.marks[Outside] = slices.Clone(m.marks[Outside])
-		}
 		m.match(true, moved[d], moved[1-d])
 		m.regroup()
 	}

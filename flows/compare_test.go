@@ -199,6 +199,34 @@ func TestCompareTail(t *testing.T) {
 	}
 }
 
+// TestCompareSameBothWays has a translated flow whose packets are the same in both
+// directions: nothing tells which way round it is, and the answer must not differ
+// from run to run.
+func TestCompareSameBothWays(t *testing.T) {
+	var captures [2][]pcaps.Packet
+	for side, ends := range [2][2]string{{"10.1.0.1:5000", "10.9.0.2:6000"}, {"198.51.100.1:40001", "203.0.113.9:6001"}} {
+		late := 0.001 * float64(side)
+		for i := range 6 { // gives the clock
+			captures[side] = said(captures[side], float64(i)+late, "10.1.0.5:7000", "10.9.0.2:7001", "udp", 0, 0, fmt.Sprintf("question %d", i))
+			captures[side] = said(captures[side], float64(i)+0.01-late, "10.9.0.2:7001", "10.1.0.5:7000", "udp", 0, 0, fmt.Sprintf("answer %d", i))
+		}
+		for i := range 2 {
+			captures[side] = said(captures[side], float64(10+i)+late, ends[0], ends[1], "udp", 0, 0, "keepalive")
+			captures[side] = said(captures[side], float64(10+i)+0.001+late, ends[1], ends[0], "udp", 0, 0, "keepalive")
+		}
+	}
+	for range 50 {
+		c := Compare(vantage(slices.Clone(captures[Inside])), vantage(slices.Clone(captures[Outside])), CompareOptions{})
+		i := slices.IndexFunc(c.Crossings, func(x Crossing) bool { return x.Basis == ByPayload })
+		if len(c.Crossings) != 2 || i < 0 {
+			t.Fatalf("%d flows: %+v", len(c.Crossings), c.Crossings)
+		}
+		if x := &c.Crossings[i]; x.Seen[Inside].Client.String() != "10.1.0.1:5000" || x.Seen[Outside].Client.String() != "198.51.100.1:40001" {
+			t.Fatalf("%s inside is taken to be %s outside", x.Seen[Inside].Client, x.Seen[Outside].Client)
+		}
+	}
+}
+
 func TestClockOf(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	// samples went for an hour there and back, the least delay 2 ms out and 1 ms in.
