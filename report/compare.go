@@ -44,11 +44,13 @@ type CompareDoc struct {
 	Hops    int               `json:"hops,omitempty" doc:"by how much TTL or hop limit commonly differ between the captures"`
 	Fates   map[string]uint64 `json:"fates" doc:"flows by what became of them"`
 
-	Findings []crossFindingDoc `json:"findings" doc:"flows of one fate and one service together, the most serious first"`
-	Rewrites []rewriteDoc      `json:"rewrites" doc:"addresses and ports translated between, the first few hundred"`
-	Flows    []crossDoc        `json:"flows" doc:"every flow, the most serious first, up to some thousands"`
-	More     uint64            `json:"more_flows,omitempty" doc:"flows that are not listed"`
-	Notes    []string          `json:"notes" doc:"what limits the answer"`
+	Findings     []crossFindingDoc `json:"findings" doc:"flows of one fate and one service together, the most serious first, up to some hundreds"`
+	MoreFindings uint64            `json:"more_findings,omitempty" doc:"findings that are not listed"`
+	Rewrites     []rewriteDoc      `json:"rewrites" doc:"addresses and ports translated between, the first few hundred"`
+	MoreRewrites uint64            `json:"more_rewrites,omitempty" doc:"rewrites that are not listed"`
+	Flows        []crossDoc        `json:"flows" doc:"every flow, the most serious first, up to some thousands"`
+	More         uint64            `json:"more_flows,omitempty" doc:"flows that are not listed"`
+	Notes        []string          `json:"notes" doc:"what limits the answer"`
 }
 
 type placeDoc struct {
@@ -166,15 +168,16 @@ type rewriteDoc struct {
 
 // Bounds of what a comparison lists.
 const (
-	maxCrossFlows = 5000
-	maxRewrites   = 300
+	maxCrossFlows    = 5000
+	maxCrossFindings = 500
+	maxRewrites      = 300
 )
 
 // NewCompareDoc makes the document of a comparison.
 func NewCompareDoc(c *flows.Comparison, sides [2]CompareSide) *CompareDoc {
 	x := &compareWriter{c: c, sides: sides}
 	d := &CompareDoc{Schema: CompareSchema, Joined: c.Joined, Matched: c.Packets, Hops: c.Hops, Fates: map[string]uint64{},
-		Findings: []crossFindingDoc{}, Rewrites: x.rewrites(), Flows: []crossDoc{}, Notes: []string{}}
+		Flows: []crossDoc{}}
 	d.Inside, d.Outside = x.place(flows.Inside), x.place(flows.Outside)
 	d.Clock = clockDoc{
 		Known: c.Clock.Known, Offset: float64(c.Clock.Offset) / 1e9, Error: float64(c.Clock.Error) / 1e9, Drift: c.Clock.Drift,
@@ -193,7 +196,8 @@ func NewCompareDoc(c *flows.Comparison, sides [2]CompareSide) *CompareDoc {
 			d.More++
 		}
 	}
-	d.Findings = x.findings()
+	d.Findings, d.MoreFindings = x.findings()
+	d.Rewrites, d.MoreRewrites = x.rewrites()
 	d.Notes = x.notes()
 	d.conclude(c)
 	return d
@@ -350,10 +354,10 @@ func keyOf(k *flows.Crossing) findingKey {
 	return key
 }
 
-// findings puts flows of one kind together, in the order of the crossings.
-func (x *compareWriter) findings() []crossFindingDoc {
-	const maxFindings = 500
-	list := []crossFindingDoc{}
+// findings puts flows of one kind together, in the order of the crossings, and
+// counts those for which the list has no room.
+func (x *compareWriter) findings() (list []crossFindingDoc, more uint64) {
+	list = []crossFindingDoc{}
 	at := map[findingKey]int{}
 	groups := [][]*flows.Crossing{}
 	for i := range x.c.Crossings {
@@ -361,19 +365,20 @@ func (x *compareWriter) findings() []crossFindingDoc {
 		key := keyOf(k)
 		n, known := at[key]
 		if !known {
-			if len(groups) >= maxFindings {
-				continue
-			}
-			n = len(groups)
+			n = len(at)
 			at[key] = n
-			groups = append(groups, nil)
+			if n < maxCrossFindings {
+				groups = append(groups, nil)
+			}
 		}
-		groups[n] = append(groups[n], k)
+		if n < len(groups) {
+			groups[n] = append(groups[n], k)
+		}
 	}
 	for _, g := range groups {
 		list = append(list, x.finding(g))
 	}
-	return list
+	return list, uint64(len(at) - len(groups))
 }
 
 func (x *compareWriter) finding(group []*flows.Crossing) crossFindingDoc {
@@ -426,25 +431,28 @@ func (x *compareWriter) service(k *flows.Crossing) string {
 	return s
 }
 
-// rewrites lists what was translated, by whom it was used most.
-func (x *compareWriter) rewrites() []rewriteDoc {
+// rewrites lists what was translated, the most used first, and counts that for
+// which the list has no room.
+func (x *compareWriter) rewrites() (list []rewriteDoc, more uint64) {
 	type key struct{ kind, side, before, after, ports string }
 	at := map[key]int{}
-	list := []rewriteDoc{}
+	list = []rewriteDoc{}
 	add := func(k *flows.Crossing, kind, before, after, ports string) {
 		key := key{kind, k.Client.String(), before, after, ports}
 		n, known := at[key]
 		if !known {
-			if len(list) >= maxRewrites {
+			n = len(at)
+			at[key] = n
+			if n >= maxRewrites {
 				return
 			}
-			n = len(list)
-			at[key] = n
 			in, out := k.At[flows.Inside].Frame, k.At[flows.Outside].Frame
 			list = append(list, rewriteDoc{Kind: kind, Side: k.Client.String(), Before: before, After: after, Ports: ports,
 				InsideFile: x.file(flows.Inside, in), InsideFrame: in.Number(), OutsideFile: x.file(flows.Outside, out), OutsideFrame: out.Number()})
 		}
-		list[n].Flows++
+		if n < len(list) {
+			list[n].Flows++
+		}
 	}
 	ports := func(a, b uint16) string {
 		switch {
@@ -472,7 +480,7 @@ func (x *compareWriter) rewrites() []rewriteDoc {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b rewriteDoc) int { return cmp.Compare(b.Flows, a.Flows) })
-	return list
+	return list, uint64(len(at) - len(list))
 }
 
 // conclude answers in one sentence.

@@ -98,6 +98,9 @@ func compareTable(w io.Writer, d *CompareDoc, o *Options) error {
 	p.heading("Flows", "the most serious first; → to the server, ← to the client; frames are those of the first flow")
 	p.grid(2, []column{{}, {right: true}, {head: "fate"}, {head: "first flow", wide: true}, {head: "flows", right: true},
 		{head: "inside", right: true}, {head: "outside", right: true}}, rows)
+	if d.MoreFindings > 0 {
+		p.para(2, dim, d.moreFindings())
+	}
 	first := true
 	for i := range d.Findings {
 		f := &d.Findings[i]
@@ -124,6 +127,9 @@ func compareTable(w io.Writer, d *CompareDoc, o *Options) error {
 		}
 		p.grid(2, []column{{head: "what"}, {head: "from the client's side", wide: true}, {head: "ports"}, {head: "flows", right: true},
 			{head: "inside", right: true}, {head: "outside", right: true}}, rows)
+		if d.MoreRewrites > 0 {
+			p.para(2, dim, d.moreRewrites())
+		}
 	}
 	if len(d.Notes) > 0 {
 		p.heading("Limits", "of this answer")
@@ -132,6 +138,16 @@ func compareTable(w io.Writer, d *CompareDoc, o *Options) error {
 		}
 	}
 	return p.err
+}
+
+// moreFindings tells how many findings the list has no room for.
+func (d *CompareDoc) moreFindings() string {
+	return "and " + count(d.MoreFindings, "more finding") + ", not listed: none is more serious than these"
+}
+
+// moreRewrites is the same for rewrites, of which the first are listed.
+func (d *CompareDoc) moreRewrites() string {
+	return "and " + count(d.MoreRewrites, "more rewrite") + ", not listed"
 }
 
 // proof says where the first flow of a finding can be seen.
@@ -226,11 +242,17 @@ func compareMarkdown(w io.Writer, d *CompareDoc, o *Options) error {
 		f := &d.Findings[i]
 		m.row(text(fateText(f)), code(f.ends()), number(f.Flows), frameText(f.Example.Inside), frameText(f.Example.Outside), text(capital(f.Says)), text(capital(f.Do)))
 	}
+	if d.MoreFindings > 0 {
+		m.print("\n" + capital(d.moreFindings()) + ".\n")
+	}
 	if len(d.Rewrites) > 0 {
 		m.print("\n## Rewritten\n\n")
 		m.head("what", "before", "after", "ports", "flows", "inside frame", "outside frame")
 		for _, r := range d.Rewrites {
 			m.row(r.Kind, code(r.Before), code(r.After), r.Ports, number(r.Flows), number(r.InsideFrame), number(r.OutsideFrame))
+		}
+		if d.MoreRewrites > 0 {
+			m.print("\n" + capital(d.moreRewrites()) + ".\n")
 		}
 	}
 	if len(d.Notes) > 0 {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -78,6 +79,54 @@ func TestCompareAnswers(t *testing.T) {
 		d := NewCompareDoc(&flows.Comparison{Packets: 1, Crossings: c.list}, [2]CompareSide{})
 		if d.Result != c.result || !strings.Contains(d.Summary, c.says) {
 			t.Errorf("%s: %q, want %s: %q", d.Result, d.Summary, c.result, c.says)
+		}
+	}
+}
+
+// TestCompareCountsWhatIsNotListed has more findings and rewrites than are listed,
+// each of two flows.
+func TestCompareCountsWhatIsNotListed(t *testing.T) {
+	const findings, rewrites = maxCrossFindings + 7, maxRewrites + 1
+	c := &flows.Comparison{Packets: 1}
+	for range 2 {
+		for i := range findings {
+			x := crossing(flows.Dropped, fmt.Sprintf("10.2.%d.%d:443", i/250, i%250))
+			if i < rewrites {
+				far := *x.Seen[flows.Inside]
+				far.Client = netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, byte(i / 250), byte(i % 250)}), 40000)
+				x.Seen[flows.Outside], x.ClientChanged = &far, true
+			}
+			c.Crossings = append(c.Crossings, x)
+		}
+	}
+	for _, all := range []bool{false, true} {
+		if all { // what fits is listed, and nothing is said
+			c.Crossings = c.Crossings[:maxRewrites]
+		}
+		d := NewCompareDoc(c, [2]CompareSide{})
+		want := [4]int{maxCrossFindings, findings - maxCrossFindings, maxRewrites, rewrites - maxRewrites}
+		if all {
+			want = [4]int{maxRewrites, 0, maxRewrites, 0}
+		} else if d.Findings[0].Flows != 2 || d.Rewrites[0].Flows != 2 {
+			t.Errorf("the first finding has %d flows, the first rewrite %d", d.Findings[0].Flows, d.Rewrites[0].Flows)
+		}
+		if got := [4]int{len(d.Findings), int(d.MoreFindings), len(d.Rewrites), int(d.MoreRewrites)}; got != want {
+			t.Errorf("%v findings and rewrites listed and not listed, want %v", got, want)
+		}
+		for _, f := range All() {
+			if f.Compare == nil {
+				continue
+			}
+			text := written(t, func(b *strings.Builder) error { return f.Compare(b, d, &Options{}) })
+			says := []string{"7 more findings, not listed", "1 more rewrite, not listed"}
+			if f.Name == "json" {
+				says = []string{`"more_findings": 7`, `"more_rewrites": 1`}
+			}
+			for _, s := range says {
+				if strings.Contains(text, s) == all {
+					t.Errorf("%s, with all listed %t: %q in the output %t", f.Name, all, s, all)
+				}
+			}
 		}
 	}
 }
