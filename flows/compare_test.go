@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -224,6 +225,113 @@ func TestCompareSameBothWays(t *testing.T) {
 		if x := &c.Crossings[i]; x.Seen[Inside].Client.String() != "10.1.0.1:5000" || x.Seen[Outside].Client.String() != "198.51.100.1:40001" {
 			t.Fatalf("%s inside is taken to be %s outside", x.Seen[Inside].Client, x.Seen[Outside].Client)
 		}
+	}
+}
+
+// TestCompareCrowded has 100,000 flows of one pair of addresses and ports, all of
+// the same packet: a heartbeat every four minutes. Only time tells them apart, and
+// not every pair of them can be tried.
+func TestCompareCrowded(t *testing.T) {
+	const period = 240 * second
+	heartbeat := said(nil, 0, inClient, outServer, "udp", 0, 0, "heartbeat")[0]
+	for _, test := range []struct {
+		beats int
+		skip  int   // so many at the beginning came out nowhere
+		ahead int64 // the clock outside
+	}{
+		{100_000, 1000, 0},
+		{10_000, 0, 3617 * second},
+	} {
+		var in, out []pcaps.Packet
+		for i := range test.beats {
+			p := heartbeat
+			p.Time += int64(i) * period
+			in = append(in, p)
+			if i >= test.skip && i%10 != 5 {
+				out = append(out, beyond([]pcaps.Packet{p}, 1e6+test.ahead, nil)...)
+			}
+		}
+		arrived := len(out)
+		inside, outside := vantage(in), vantage(out)
+		var memory [2]runtime.MemStats
+		runtime.ReadMemStats(&memory[0])
+		c := Compare(inside, outside, CompareOptions{})
+		runtime.ReadMemStats(&memory[1])
+		if n := (memory[1].TotalAlloc - memory[0].TotalAlloc) / uint64(test.beats); n > 20_000 {
+			t.Errorf("%d flows: %d bytes were taken for each", test.beats, n)
+		}
+		var fates [fates]int
+		wrong := 0
+		for i := range c.Crossings {
+			x := &c.Crossings[i]
+			fates[x.Fate]++
+			if x.Seen[Inside] != nil && x.Seen[Outside] != nil && x.Seen[Outside].Start-x.Seen[Inside].Start != 1e6+test.ahead {
+				wrong++
+			}
+		}
+		if wrong > 0 || fates[Dropped] != test.beats-arrived || fates[Crossed] != arrived {
+			t.Errorf("%d flows, the clock ahead by %d s: %d wrong pairs, fates %v", test.beats, test.ahead/second, wrong, fates)
+		}
+	}
+}
+
+// TestCompareCrowdedRenumbered has connections of one pair of addresses and ports
+// that are refused at once, across a device that replaces sequence numbers: of a
+// connection the resets look the same, which are all alike, or nothing does.
+func TestCompareCrowdedRenumbered(t *testing.T) {
+	const connections = 10_000
+	for basis, zero := range map[Basis]bool{ByAddresses: true, ByAddressing: false} {
+		var captures [2][]pcaps.Packet
+		for side := range captures {
+			late := 0.001 * float64(side)
+			list := said(nil, late, "10.1.0.5:7000", "10.9.0.2:7001", "udp", 0, 0, "question") // gives the clock
+			list = said(list, 0.1-late, "10.9.0.2:7001", "10.1.0.5:7000", "udp", 0, 0, "answer")
+			for i := range connections {
+				at, seq := 1+2*float64(i), uint32(i*100_003+7+side*55_555)
+				list = said(list, at+late, inClient, outServer, "S", seq, 0, "")
+				reset := seq ^ 0x33333333
+				if zero {
+					reset = 0
+				}
+				list = said(list, at+0.01-late, outServer, inClient, "RA", reset, seq+1, "")
+			}
+			captures[side] = list
+		}
+		c := Compare(vantage(captures[Inside]), vantage(captures[Outside]), CompareOptions{})
+		joined := 0
+		for i := range c.Crossings {
+			if x := &c.Crossings[i]; x.Basis == basis && x.Seen[Inside].Proto == ProtoTCP && x.Seen[Outside].Start-x.Seen[Inside].Start == 1e6 {
+				joined++
+			}
+		}
+		if joined != connections {
+			t.Errorf("%d of %d connections are joined by %v", joined, connections, basis)
+		}
+	}
+}
+
+// TestCompareCrowdedPayload has flows of one pair of addresses and ports that
+// differ in what they carry, with clocks that differ by hours.
+func TestCompareCrowdedPayload(t *testing.T) {
+	const exchanges = 300
+	var in []pcaps.Packet
+	for i := range exchanges {
+		in = said(in, float64(i)*240, inClient, outServer, "udp", 0, 0, fmt.Sprintf("question %d", i))
+		in = said(in, float64(i)*240+0.02, outServer, inClient, "udp", 0, 0, fmt.Sprintf("answer %d", i))
+	}
+	out := beyond(in, 1e6, nil)[100:]
+	for i := range out {
+		out[i].Time -= 7777 * second
+	}
+	c := Compare(vantage(in), vantage(out), CompareOptions{})
+	joined := 0
+	for i := range c.Crossings {
+		if x := &c.Crossings[i]; x.Fate == Crossed && x.Basis == ByAddresses && x.Matched == (Pair{1, 1}) {
+			joined++
+		}
+	}
+	if joined != exchanges-50 || c.Clock.Offset != -7777*second {
+		t.Errorf("%d exchanges are joined, offset %d", joined, c.Clock.Offset)
 	}
 }
 
