@@ -291,7 +291,7 @@ func (p *htmlPage) components(a *rules.Audit, o *Options) {
 					role.Because = append(role.Because, s)
 				}
 				if h.Pinned {
-					role.Sure = "given by the inventory"
+					role.Sure = "by the inventory"
 				}
 				x.Hosts = append(x.Hosts, role)
 			}

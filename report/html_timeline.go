@@ -12,12 +12,13 @@ import (
 
 // timelineView is when flows began, by verdict, and when findings were seen.
 type timelineView struct {
-	Width, Height, Right int
-	Label                string
-	Rows                 []timelineRow
-	Ticks                []timelineTick
-	Findings             []timelineBar
-	More, Scale          string
+	Width, Height     int
+	Left, Right, Word int // where the bars begin and end, and the words before them end
+	Label             string
+	Rows              []timelineRow
+	Ticks             []timelineTick
+	Findings          []timelineBar
+	More, Scale       string
 }
 
 type timelineRow struct {
@@ -39,8 +40,8 @@ type timelineBar struct {
 }
 
 const (
-	timelineWidth = 1100
-	timelineLeft  = 130
+	timelineWidth = 820 // no more, or its letters are too small on paper
+	timelineLeft  = 122
 	timelineRight = timelineWidth - 20
 	rowHeight     = 34
 	findingHeight = 17
@@ -65,7 +66,7 @@ func newTimeline(a *rules.Audit) *timelineView {
 		ns = min(max(ns, first), last)
 		return timelineLeft + int(float64(ns-first)/float64(last-first)*float64(timelineRight-timelineLeft))
 	}
-	v := &timelineView{Width: timelineWidth, Right: timelineRight, Label: "Flows by when they began, and when findings were seen",
+	v := &timelineView{Width: timelineWidth, Left: timelineLeft, Right: timelineRight, Word: timelineLeft - 8, Label: "Flows by when they began, and when findings were seen",
 		Scale: "Each bar is " + span(d.Width) + "; its height grows with the logarithm of the number of flows."}
 	y := 8
 	for _, k := range kinds {

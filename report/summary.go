@@ -10,6 +10,7 @@ type Summary struct {
 	Diagram, Period          string
 	Tally                    []SummaryCount // of flows by verdict, the most serious first
 	Findings                 []SummaryFinding
+	Concerns                 []SummaryFinding // matters of good practice, on which no verdict rests
 }
 
 // SummaryCount is how many flows have a verdict.
@@ -39,6 +40,11 @@ func Summarize(a *rules.Audit) *Summary {
 	for i := range a.Findings {
 		f := &a.Findings[i]
 		s.Findings = append(s.Findings, SummaryFinding{i + 1, f.ID, f.Kind.String(), kindSign(f.Kind), kindWord(f.Kind), f.Severity.String(), Count(f.Flows, "flow"),
+			Clean(f.Title), Clean(f.Do)})
+	}
+	for i := range a.Concerns {
+		f := &a.Concerns[i]
+		s.Concerns = append(s.Concerns, SummaryFinding{i + 1, f.ID, "concern", "·", "concern", f.Severity.String(), Count(f.Flows, "flow"),
 			Clean(f.Title), Clean(f.Do)})
 	}
 	return s

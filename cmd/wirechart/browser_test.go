@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
 	"wirechart/dissect"
 	"wirechart/flows"
@@ -238,6 +239,74 @@ func TestPageInBrowser(t *testing.T) {
 	do(t, ctx, "phone", emulation.SetDeviceMetricsOverride(390, 844, 1, true))
 	if got := value[int64](t, ctx, `document.documentElement.scrollWidth`); got > 390 {
 		t.Errorf("on a phone it is %d wide", got)
+	}
+}
+
+// TestKeyboardInBrowser goes through the page with the keyboard alone: every
+// control is reached, in the order in which it is read, and is seen to have the
+// focus; what a key opens is closed by Escape, and the focus is where it was.
+func TestKeyboardInBrowser(t *testing.T) {
+	ctx := browser(t)
+	page := serving(t, samples+"files.pcapng")
+	do(t, ctx, "load", emulation.SetDeviceMetricsOverride(1440, 900, 1, false), chromedp.Navigate(page))
+	until(t, ctx, `document.querySelectorAll("#rows tr").length === 18 && document.body.dataset.finished === "true" && document.querySelector("#findings h2#practice") !== null`)
+	value[int](t, ctx, `window.stops = [...document.querySelectorAll("a[href], button, input, select, summary, [tabindex='0']")].filter(e => !e.disabled && e.checkVisibility() && e.getClientRects().length), 0`)
+	want := value[int](t, ctx, `stops.length`)
+	if want < 50 {
+		t.Fatalf("the page has %d controls", want)
+	}
+	for i := range want {
+		do(t, ctx, "tab", chromedp.KeyEvent(kb.Tab))
+		if says := value[string](t, ctx, fmt.Sprintf(`(() => {
+			const e = document.activeElement, s = getComputedStyle(e), want = stops[%d], name = e => e.tagName + "#" + e.id + " " + (e.getAttribute("aria-label") || e.textContent).slice(0, 60);
+			if (e !== want) return "the focus is on " + name(e) + ", want " + name(want);
+			const inner = e.matches("#drawing a") && e.querySelector(".wire, rect"), marked = inner ? parseFloat(getComputedStyle(inner).strokeWidth) > (parseFloat(inner.getAttribute("stroke-width")) || 1.2) + 2 : s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2;
+			if (!marked) return name(e) + " does not show that it has the focus";
+			const r = e.getBoundingClientRect();
+			return r.bottom > 0 && r.top < innerHeight && r.right > 0 && r.left < innerWidth ? "" : name(e) + " has the focus out of sight";
+		})()`, i)); says != "" {
+			t.Fatalf("stop %d: %s", i+1, says)
+		}
+	}
+
+	// A line of the drawing, by Enter.
+	do(t, ctx, "a line", chromedp.Focus(`#drawing a[data-edge="agent-smb"]`, chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
+	until(t, ctx, `document.getElementById("chosen").textContent.includes("edge agent-smb")`)
+	// A flow, by Enter and Escape.
+	const opener = `document.querySelector("#rows tr:last-child button")`
+	do(t, ctx, "a flow", chromedp.Focus("#rows tr:last-child button", chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
+	until(t, ctx, `!document.getElementById("detail").hidden && document.activeElement.id === "detail"`)
+	do(t, ctx, "on", chromedp.KeyEvent(kb.Tab))
+	if !value[bool](t, ctx, `document.getElementById("detail").contains(document.activeElement) && document.activeElement.id !== "detail"`) {
+		t.Error("the next control is not one of the flow's")
+	}
+	do(t, ctx, "close", chromedp.KeyEvent(kb.Escape))
+	until(t, ctx, `document.getElementById("detail").hidden && document.activeElement === `+opener)
+	// The link that leads past all of it.
+	do(t, ctx, "skip", chromedp.Focus(".skip", chromedp.ByQuery), chromedp.KeyEvent(kb.Enter))
+	until(t, ctx, `document.activeElement.id === "flows"`)
+}
+
+// TestConcernsInBrowser says that the page shows what is a matter of good
+// practice, apart from the findings, and the flows of each.
+func TestConcernsInBrowser(t *testing.T) {
+	ctx := browser(t)
+	page := serving(t, samples+"files.pcapng")
+	do(t, ctx, "load", emulation.SetDeviceMetricsOverride(1440, 900, 1, false), chromedp.Navigate(page))
+	until(t, ctx, `document.querySelectorAll("#rows tr").length === 18 && document.querySelector("#practice") !== null`)
+	accessible(t, ctx, "the page with concerns")
+	n := value[int](t, ctx, `document.querySelectorAll("#practice ~ ol.findings button").length`)
+	if n == 0 {
+		t.Fatal("no concerns")
+	}
+	for i := range n {
+		button := fmt.Sprintf(`document.querySelectorAll("#practice ~ ol.findings button")[%d]`, i)
+		value[int](t, ctx, button+`.click(), 0`)
+		until(t, ctx, button+`.getAttribute("aria-pressed") === "true" && /^[1-9].* flows?: concern /.test(document.getElementById("chosen").textContent)`)
+		// As many flows as the concern says, and no others.
+		if !value[bool](t, ctx, `document.getElementById("chosen").textContent.split(":")[0] === `+button+`.textContent.match(/\(([\d,]+ flows?), /)[1]`) {
+			t.Errorf("%s: %s", value[string](t, ctx, button+`.textContent`), value[string](t, ctx, `document.getElementById("chosen").textContent`))
+		}
 	}
 }
 

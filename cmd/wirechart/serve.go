@@ -169,7 +169,7 @@ func runServe(cmd *cobra.Command, o *options, w *webOptions, args []string) erro
 
 // findingsOf are the findings that a tally has just counted a flow in.
 func findingsOf(v *rules.Verdict, tally *rules.Tally) []string {
-	if len(v.Reasons) == 0 {
+	if len(v.Reasons)+len(v.Concerns) == 0 {
 		return nil
 	}
 	return tally.Counted()

@@ -23,6 +23,8 @@ const (
 	maxKept  = 1 << 20
 	maxTexts = 1 << 16 // different names and protocols; flows with others go without
 	maxText  = 256     // bytes of one
+
+	maxTogether = 1 << 14 // different lists of findings
 )
 
 // flow is what the page shows of one flow. It has no pointers, so that a million
@@ -34,7 +36,7 @@ type flow struct {
 	packets, bytes uint64
 	client, server endpoint
 	app, name      text
-	finding        int32 // index of the finding's id, -1 for none
+	findings       int32 // index of the findings and concerns that it was counted in, -1 for none
 	edge           int16 // index of the edge, -1 for none
 	reasons        [3]rules.Reason
 	proto          uint8
@@ -90,8 +92,8 @@ type store struct {
 	settled, shown, pending records
 	fresh                   records // settled since the last look, which may hold them too
 	unkept                  uint64
-	findings                map[string]int32
-	findingIDs              []string
+	findingsAt              map[string]int32
+	findingsList            [][]string        // ids that occur together
 	edges, shownEdges       map[string]uint64 // flows of edges, of settled and of shown ones
 	edgeAt                  map[*rules.Edge]int16
 	edgeList                []*rules.Edge
@@ -100,7 +102,7 @@ type store struct {
 }
 
 func newStore() store {
-	return store{findings: map[string]int32{}, edges: map[string]uint64{}, edgeAt: map[*rules.Edge]int16{}, textAt: map[string]text{"": 0}, texts: []string{""}}
+	return store{findingsAt: map[string]int32{}, edges: map[string]uint64{}, edgeAt: map[*rules.Edge]int16{}, textAt: map[string]text{"": 0}, texts: []string{""}}
 }
 
 func (s *store) len() int { return s.settled.n + s.shown.n }
@@ -163,7 +165,7 @@ func name(f *flows.Flow) string {
 
 func (s *store) make(f *flows.Flow, v *rules.Verdict, findings []string) flow {
 	x := flow{id: f.ID, frame: f.Frame, start: f.Start, client: endpointOf(f.Client), server: endpointOf(f.Server), packets: f.Packets.Sum(), bytes: f.Bytes.Sum(),
-		app: s.text(f.App), name: s.text(name(f)), finding: -1, edge: -1, proto: f.Proto, kind: v.Kind}
+		app: s.text(f.App), name: s.text(name(f)), findings: -1, edge: -1, proto: f.Proto, kind: v.Kind}
 	if v.Edge != nil {
 		n, ok := s.edgeAt[v.Edge]
 		if !ok && len(s.edgeList) < math.MaxInt16 {
@@ -184,16 +186,30 @@ func (s *store) make(f *flows.Flow, v *rules.Verdict, findings []string) flow {
 			}
 		}
 	}
-	if len(findings) > 0 && len(v.Reasons) > 0 {
-		id, ok := s.findings[findings[0]]
-		if !ok {
-			id = int32(len(s.findingIDs))
-			s.findings[findings[0]] = id
-			s.findingIDs = append(s.findingIDs, findings[0])
-		}
-		x.finding = id
+	if len(findings) > 0 {
+		x.findings = s.together(findings)
 	}
 	return x
+}
+
+// together is the index of a list of findings; of many different lists the later
+// ones are cut to their first member.
+func (s *store) together(findings []string) int32 {
+	key := findings[0]
+	if len(findings) > 1 {
+		key = strings.Join(findings, " ")
+	}
+	n, ok := s.findingsAt[key]
+	switch {
+	case ok:
+		return n
+	case len(findings) > 1 && len(s.findingsList) >= maxTogether:
+		return s.together(findings[:1])
+	}
+	n = int32(len(s.findingsList))
+	s.findingsAt[key] = n
+	s.findingsList = append(s.findingsList, slices.Clone(findings))
+	return n
 }
 
 // Settled takes a flow that will not be judged again; findings are those that it
@@ -320,7 +336,7 @@ func (q *query) takes(s *store, f *flow) bool {
 		q.verdict != "" && f.kind.String() != q.verdict,
 		q.from != 0 && f.start < q.from,
 		q.to != 0 && f.start > q.to,
-		q.finding != "" && (f.finding < 0 || s.findingIDs[f.finding] != q.finding),
+		q.finding != "" && (f.findings < 0 || !slices.Contains(s.findingsList[f.findings], q.finding)),
 		q.hosted && f.client.addr != q.host && f.server.addr != q.host,
 		q.component != "" && !q.plays[f.client.addr] && !q.plays[f.server.addr]:
 		return false

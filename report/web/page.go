@@ -30,8 +30,12 @@ type pageView struct {
 	Drawing  template.HTML
 	More     []report.SummaryFinding
 	MoreFrom int
-	Edges    []edgeView
-	Formats  []report.Format
+
+	MoreConcerns     []report.SummaryFinding
+	MoreConcernsFrom int
+
+	Edges   []edgeView
+	Formats []report.Format
 }
 
 type edgeView struct{ ID, Title, Over, Status string }
@@ -71,14 +75,22 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 
 func (v *pageView) audit(a *rules.Audit) {
 	v.Summary = *report.Summarize(a)
-	if all := v.Findings; len(all) > shownFindings+1 {
-		v.Findings, v.More, v.MoreFrom = all[:shownFindings], all[shownFindings:], shownFindings+1
-	}
+	v.Findings, v.More = first(v.Findings)
+	v.Concerns, v.MoreConcerns = first(v.Concerns)
+	v.MoreFrom, v.MoreConcernsFrom = len(v.Findings)+1, len(v.Concerns)+1
 	v.First, v.Last = a.Coverage.First/1e6, a.Coverage.Last/1e6
 	for i := range a.Edges {
 		e := &a.Edges[i]
 		v.Edges = append(v.Edges, edgeView{e.Edge.ID, report.Clean(e.Edge.Title), e.Edge.Over[0].String(), strings.ReplaceAll(e.Status.String(), "_", " ")})
 	}
+}
+
+// first is what is shown of a list, and the rest of it.
+func first(list []report.SummaryFinding) (shown, more []report.SummaryFinding) {
+	if len(list) > shownFindings+1 {
+		return list[:shownFindings], list[shownFindings:]
+	}
+	return list, nil
 }
 
 // drawing is the picture: of what was observed, of what is documented as long as

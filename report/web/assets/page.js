@@ -41,7 +41,7 @@ const drawn = ["answer", "unkept", "tally", "drawing", "findings"], lists = ["ve
 async function refresh() {
   const fresh = new DOMParser().parseFromString(await (await get("./")).text(), "text/html");
   const held = document.activeElement, key = ["edge", "component", "finding", "verdict"].find(k => held.dataset[k]);
-  const inside = key && drawn.find(id => at(id).contains(held)), open = document.querySelector("#findings details[open]") !== null;
+  const inside = key && drawn.find(id => at(id).contains(held)), open = [...document.querySelectorAll("#findings details[open]")].map(d => d.id);
   document.title = fresh.title;
   Object.assign(document.body.dataset, fresh.body.dataset);
   for (const id of drawn) at(id).replaceChildren(...fresh.getElementById(id).childNodes);
@@ -52,7 +52,7 @@ async function refresh() {
     at(id).value = value;
     if (at(id).value !== value) at(id).value = "";
   }
-  if (open) document.querySelector("#findings details")?.setAttribute("open", "");
+  for (const id of open) at(id)?.setAttribute("open", "");
   if (inside) at(inside).querySelector("[data-" + key + "=\"" + CSS.escape(held.dataset[key]) + "\"]")?.focus();
   await begin();
 }
@@ -80,7 +80,7 @@ function window_() {
 // named says what is filtered by: an edge and a finding with their titles.
 function named(k) {
   const says = lists.includes(k) && at(k).selectedOptions[0];
-  if (k === "finding" && says) return "finding " + says.textContent;
+  if (k === "finding" && says) return (says.dataset.word || "finding") + " " + says.textContent;
   if (k === "edge" && says && says.dataset.says) return "edge " + filter[k] + ", " + says.dataset.says;
   return (k === "q" ? "search" : k) + " " + filter[k].replaceAll("_", " ");
 }
