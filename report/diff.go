@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 
 	"wirechart/rules"
@@ -455,7 +456,14 @@ func when(s *diffSide) string {
 	if len(s.First) < 16 || len(s.Last) < 16 {
 		return ""
 	}
-	return ", " + strings.Replace(s.First[:16], "T", " ", 1) + " to " + strings.Replace(s.Last[:16], "T", " ", 1) + " UTC"
+	first, last := strings.Replace(s.First[:16], "T", " ", 1), strings.Replace(s.Last[:16], "T", " ", 1)
+	switch {
+	case first == last:
+		return ", " + first + " UTC"
+	case first[:10] == last[:10]:
+		last = last[11:]
+	}
+	return ", " + first + " to " + last + " UTC"
 }
 
 // proof is a change's id and where it can be seen.
@@ -469,7 +477,7 @@ func (c *changeDoc) proof(o *Options) string {
 		if flow == "" {
 			flow = e.Client + " > " + e.Server
 		}
-		s += ", " + flow + ", " + tail(e.File, 40) + " frame " + number(e.Frame)
+		s += ", " + flow + ", " + tail(e.File, 40) + " frame " + strconv.FormatUint(e.Frame, 10)
 	}
 	return s
 }

@@ -174,3 +174,22 @@ func TestBaseline(t *testing.T) {
 		t.Errorf("with all of it gone it is %s, %s", ResultOf(a), headline)
 	}
 }
+
+// TestDiffTimes says that a period is told once, and a frame as it is given to
+// other programs.
+func TestDiffTimes(t *testing.T) {
+	for _, c := range []struct{ first, last, want string }{
+		{"2026-11-23T04:06:11Z", "2026-11-23T04:06:20Z", ", 2026-11-23 04:06 UTC"},
+		{"2026-11-23T04:06:11Z", "2026-11-23T04:29:10Z", ", 2026-11-23 04:06 to 04:29 UTC"},
+		{"2026-11-23T23:59:11Z", "2026-11-24T00:29:10Z", ", 2026-11-23 23:59 to 2026-11-24 00:29 UTC"},
+		{"", "", ""},
+	} {
+		if got := when(&diffSide{First: c.first, Last: c.last}); got != c.want {
+			t.Errorf("%s to %s: %q, want %q", c.first, c.last, got, c.want)
+		}
+	}
+	c := changeDoc{ID: "finding:1", Example: &exampleDoc{Flow: "a > b", File: "x.pcap", Frame: 12345}}
+	if got := c.proof(nil); !strings.HasSuffix(got, "x.pcap frame 12345") {
+		t.Error(got)
+	}
+}
