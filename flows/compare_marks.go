@@ -65,6 +65,9 @@ func (x *Crossing) match() {
 // the sequence numbers outside are ahead, and movedAck those of the other
 // direction.
 func (m *dirMatch) match(tcp bool, moved, movedAck uint32) {
+	if !tcp && m.anyCut() {
+		m.forgetContent()
+	}
 	at := map[print][]int{}
 	for j := range m.marks[Outside] {
 		o := &m.marks[Outside][j]
@@ -135,6 +138,22 @@ func (m *dirMatch) match(tcp bool, moved, movedAck uint32) {
 		}
 	}
 	slices.SortFunc(m.meetings, func(a, b meeting) int { return int(min(max(a.in-b.in, -1), 1)) })
+}
+
+// anyCut says whether a snap length took part of what a packet is told by.
+func (m *dirMatch) anyCut() bool {
+	isCut := func(o mark) bool { return o.cut }
+	return slices.ContainsFunc(m.marks[Inside], isCut) || slices.ContainsFunc(m.marks[Outside], isCut)
+}
+
+// forgetContent leaves datagrams to their lengths, identifications and order: what
+// is left of their content differs where snap lengths do.
+func (m *dirMatch) forgetContent() {
+	for _, marks := range m.marks {
+		for i := range marks {
+			marks[i].seq, marks[i].sum = 0, 0
+		}
+	}
 }
 
 // interval is a run of sequence numbers, relative to the first one.

@@ -711,6 +711,11 @@ func (t *Table) orient(r *record, s *segment) {
 	case s.proto == ProtoTCP && s.flags&flagSYN != 0:
 		r.oriented = BySYN
 		srcIsClient = s.flags&flagACK == 0
+	case s.proto == ProtoTCP && s.flags&(flagRST|flagACK) == flagRST|flagACK && s.seq == 0:
+		// The answer to a SYN that is missing: nothing else is reset from
+		// number 0 (RFC 9293 section 3.10.7.1).
+		r.oriented = ByProtocol
+		srcIsClient = false
 	case s.echo != notEcho:
 		r.oriented = BySYN
 		srcIsClient = s.echo == echoRequest

@@ -119,7 +119,7 @@ func TestTable(t *testing.T) {
 		{"a SYN behind a reset of another connection", `
 			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=901
 			0.1 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH r port reset 0/1 reset=server@1,ttl=64
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH r protocol reset 0/1 reset=server@1,ttl=64
 			10.0.0.1:4000 > 10.0.0.2:80 tcp S0 S syn capture_end 1/0`, ``},
 		{"many segments sent again at once are one attempt", handshake + `
 			0.040 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=4

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -161,5 +162,22 @@ func TestWatch(t *testing.T) {
 		fmt.Sprintf("11 %q 0 0", h.frame()[34:]),
 	}, "\n"); got != want {
 		t.Errorf("shown\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestRefusalAlone begins a flow with the reset that answers a SYN, of which the
+// capture lacks the SYN or has it later.
+func TestRefusalAlone(t *testing.T) {
+	refusal := said(nil, 0.001, "10.9.0.2:44446", "10.1.0.1:56444", "RA", 0, 1001, "")
+	for name, packets := range map[string][]pcaps.Packet{
+		"alone":       refusal,
+		"then a SYN":  said(refusal, 0.002, "10.1.0.1:56444", "10.9.0.2:44446", "S", 1000, 0, ""),
+		"of a stream": said(nil, 0, "10.1.0.1:56444", "10.9.0.2:44446", "RA", 77, 1001, ""),
+	} {
+		for _, s := range retell(t, slices.Clone(packets), nil, 1) {
+			if f := s.Flow; f.Client.Port() != 56444 || f.TCP.ResetBy == ResetByClient != (name == "of a stream") {
+				t.Errorf("%s: client %v, %v, reset by %v", name, f.Client, f.Oriented, f.TCP.ResetBy)
+			}
+		}
 	}
 }
