@@ -400,9 +400,9 @@ func (c *comparer) joinBySequence() {
 	c.settleOn(list, BySequence)
 }
 
-// ends are the flows of the same addresses and ports that are not joined yet, by
+// namesakes are the flows of the same addresses and ports that are not joined yet, by
 // side, in the order in which they began.
-type ends [2][]int
+type namesakes [2][]int
 
 // How many pairs of flows of the same addresses and ports are tried. Flows that
 // keep their ports may be many (a heartbeat that pauses for longer than a flow
@@ -414,12 +414,12 @@ const (
 )
 
 // crowded says whether there are too many flows to try every pair.
-func (e *ends) crowded() bool { return len(e[Inside])*len(e[Outside]) > allPairs }
+func (e *namesakes) crowded() bool { return len(e[Inside])*len(e[Outside]) > allPairs }
 
 // sameEnds is the flows of the same addresses and ports that are at both places.
-func (c *comparer) sameEnds() []ends {
+func (c *comparer) sameEnds() []namesakes {
 	at := map[key]int{}
-	var list []ends
+	var list []namesakes
 	for side := range c.lists {
 		for i, p := range c.lists[side] {
 			if c.taken[side][i] {
@@ -432,16 +432,16 @@ func (c *comparer) sameEnds() []ends {
 				}
 				n = len(list)
 				at[p.key] = n
-				list = append(list, ends{})
+				list = append(list, namesakes{})
 			}
 			list[n][side] = append(list[n][side], i)
 		}
 	}
-	return slices.DeleteFunc(list, func(e ends) bool { return len(e[Outside]) == 0 })
+	return slices.DeleteFunc(list, func(e namesakes) bool { return len(e[Outside]) == 0 })
 }
 
 // pairs are all pairs of e, without a score.
-func (c *comparer) pairs(e *ends) iter.Seq[candidate] {
+func (c *comparer) pairs(e *namesakes) iter.Seq[candidate] {
 	return func(yield func(candidate) bool) {
 		for _, i := range e[Inside] {
 			for _, j := range e[Outside] {
@@ -459,7 +459,7 @@ func (c *comparer) pair(i, j int) candidate {
 
 // nearby are the pairs of e that began nearest to each other, when the clock
 // outside is ahead by so much: for each flow inside a few, the nearest first.
-func (c *comparer) nearby(e *ends, ahead func(t int64) int64) iter.Seq[candidate] {
+func (c *comparer) nearby(e *namesakes, ahead func(t int64) int64) iter.Seq[candidate] {
 	start := func(n int) int64 { return c.lists[Outside][e[Outside][n]].Start }
 	return func(yield func(candidate) bool) {
 		for _, i := range e[Inside] {
@@ -591,7 +591,7 @@ func (c *comparer) joinCrowded() {
 // guessOffset is by how much the clock outside may be ahead while no packet tells:
 // what makes the most of the flows begin at the same time. The clocks may agree, or
 // both captures hold the first of the flows, or both the last.
-func (c *comparer) guessOffset(e *ends) int64 {
+func (c *comparer) guessOffset(e *namesakes) int64 {
 	if c.options.Offset != nil {
 		return *c.options.Offset
 	}

@@ -15,7 +15,7 @@ type Sieve struct {
 	list    []sought
 	byFirst map[pcaps.FrameID]int // index into list: flows that have not begun
 	byKey   map[key]int           // that have
-	byEnds  map[addressPair]int          // that have; none before the first of them
+	byEnds  map[addressPair]int   // that have; none before the first of them
 	s       segment
 	quoted  segment
 }
