@@ -71,12 +71,7 @@ type calledServer struct {
 // choose notes an echo along an edge to the world outside, or a call to the
 // same component over TLS.
 func (t *Tally) choose(f *flows.Flow, v *Verdict, bytes uint64) {
-	var e *edge
-	for i := range t.p.edges {
-		if t.p.edges[i].Edge == v.Edge {
-			e = &t.p.edges[i]
-		}
-	}
+	e := t.p.edgeOf(v.Edge)
 	if e == nil || e.outside == 0 {
 		return
 	}

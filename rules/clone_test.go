@@ -61,7 +61,7 @@ func TestCloneSharesNothingThatChanges(t *testing.T) {
 	ct := tally.Clone(c)
 	fixed := map[reflect.Type]bool{}
 	for _, v := range []any{Diagram{}, Inventory{}, service{}, edge{}, Edge{}, Component{}, []edge{}, []part{}, []*service{}, []requirement{}, []candidate{},
-		[]PortRange{}, map[onPort]Reason{}, []*Component{}, []string{}, netip.Addr{}} {
+		[]PortRange{}, map[onPort]Reason{}, map[*Edge]*edge{}, []*Component{}, []string{}, netip.Addr{}} {
 		fixed[reflect.TypeOf(v)] = true
 	}
 	theirs := map[uintptr]string{}

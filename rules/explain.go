@@ -21,22 +21,19 @@ type Check struct {
 // before what the other flows of the two hosts tell is added.
 func (p *Policy) Checks(f *flows.Flow, e *Edge) []Check {
 	var list []Check
-	for i := range p.edges {
-		if p.edges[i].Edge != e {
-			continue
-		}
-		add := func(requirements []requirement, must bool) {
-			for k := range requirements {
-				r := &requirements[k]
-				s, saw, frame := r.check(f)
-				if r.key == dissect.TLSClientCert && !r.app && saw == "unknown" {
-					s = unseen
-				}
-				list = append(list, Check{r.Requirement, must, [...]string{"not seen", "holds", "contradicted"}[s], saw, frame})
+	add := func(requirements []requirement, must bool) {
+		for k := range requirements {
+			r := &requirements[k]
+			s, saw, frame := r.check(f)
+			if r.key == dissect.TLSClientCert && !r.app && saw == "unknown" {
+				s = unseen
 			}
+			list = append(list, Check{r.Requirement, must, [...]string{"not seen", "holds", "contradicted"}[s], saw, frame})
 		}
-		add(p.edges[i].require, true)
-		add(p.edges[i].expect, false)
+	}
+	if x := p.edgeOf(e); x != nil {
+		add(x.require, true)
+		add(x.expect, false)
 	}
 	return list
 }

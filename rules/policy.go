@@ -20,8 +20,9 @@ type Policy struct {
 	diagram *Diagram
 	inv     *Inventory
 
-	edges []edge
-	parts []part // by the bit of the component
+	edges  []edge
+	edgeAt map[*Edge]*edge
+	parts  []part // by the bit of the component
 
 	// The services of the edges: by port for TCP and UDP, 1 + index in
 	// services or 0; the others are few and searched.
@@ -154,6 +155,7 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 		diagram:  d,
 		inv:      inv,
 		edges:    make([]edge, len(d.Edges)),
+		edgeAt:   make(map[*Edge]*edge, len(d.Edges)),
 		parts:    make([]part, len(d.Components)),
 		dynamic:  d.DynamicPorts,
 		onPort:   portReasons(),
@@ -178,6 +180,7 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 	for i, e := range d.Edges {
 		x := &p.edges[i]
 		x.Edge, x.index, x.names = e, i, e.Names
+		p.edgeAt[e] = x
 		for bit, c := range d.Components {
 			if e.AllowsFrom(c) {
 				x.from |= 1 << bit
@@ -239,6 +242,9 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 	}
 	return p, nil
 }
+
+// edgeOf is an Edge as the policy uses it, nil for one of another diagram.
+func (p *Policy) edgeOf(e *Edge) *edge { return p.edgeAt[e] }
 
 func compileRequirements(list []Requirement) []requirement {
 	var out []requirement

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -321,6 +322,48 @@ func TestTally(t *testing.T) {
 	}
 	if s := states["vmware-nfc"]; s.CouldShow || !strings.Contains(s.Why, "no host was found to be vsphere") {
 		t.Errorf("vmware-nfc: %v %q", s.CouldShow, s.Why)
+	}
+}
+
+// TestIDsOfFindings has hosts with different parts do the same: where two findings
+// tell the same, they are one, whatever else their hosts are.
+func TestIDsOfFindings(t *testing.T) {
+	p := rolesFrom(t, `version: 1
+hosts:
+  - {address: 10.1.0.1, roles: [management-server]}
+  - {address: 10.1.0.2, roles: [storage-node, management-server]}
+  - {address: 10.1.0.21, roles: [agent]}
+  - {address: 10.1.0.22, roles: [agent, console]}
+  - {address: [10.1.0.9, 203.0.113.99], roles: []}
+`)
+	tally := NewTally(p)
+	var v Verdict
+	null := speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=NULL", "zmtp.handshake=complete")
+	for _, client := range []netip.Addr{tAgent1, tAgent2, tRogue, tOther} {
+		for _, server := range []netip.Addr{tMS, tSN, tRogue} {
+			for _, f := range []*flows.Flow{
+				flow(client, server, 9999), flow(client, server, 7780, null), flow(client, server, 7780, unanswered),
+				flow(client, server, 9877, tls("tls.version=1.1")), flow(client, server, 0, echo), flow(client, server, 50123),
+			} {
+				p.Judge(f, &v)
+				tally.Add(f, &v)
+			}
+		}
+	}
+	a := tally.Audit(Coverage{})
+	told := map[string]string{}
+	same := 0
+	for _, f := range append(slices.Clone(a.Findings), a.Concerns...) {
+		if before, ok := told[f.ID]; ok {
+			t.Errorf("%s is the id of %q and of %q", f.ID, before, f.Title)
+		}
+		told[f.ID] = f.Title
+		if f.From == "agent" && f.Service == "tcp/9999" && len(f.Clients) == 2 {
+			same++
+		}
+	}
+	if same == 0 || len(told) < 10 {
+		t.Errorf("%d findings, in %d of them two agents called tcp/9999: %v", len(told), same, told)
 	}
 }
 

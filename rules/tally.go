@@ -53,14 +53,15 @@ type edgeCount struct {
 	pairs    pairList
 }
 
-// groupKey is what the flows of one Finding share. The addresses are those of
-// ends without a part.
+// groupKey is what the flows of one Finding share. An end is the component that
+// the finding tells, whatever other parts its host plays: two findings that tell
+// the same would have one id. The addresses are those of ends without a part.
 type groupKey struct {
 	concern    bool
 	kind       Kind
 	reason     Reason
 	edge       *Edge
-	from, to   mask
+	from, to   *Component // nil for ends without a part
 	fromAddr   netip.Addr
 	toAddr     netip.Addr
 	proto      uint8
@@ -155,35 +156,33 @@ func (c *Count) add(bytes uint64) {
 }
 
 func (t *Tally) addEdge(f *flows.Flow, v *Verdict, bytes uint64) {
-	for i := range t.p.edges {
-		if t.p.edges[i].Edge != v.Edge {
-			continue
-		}
-		e := &t.edges[i]
-		e.verdicts[v.Kind].add(bytes)
-		if e.since == 0 || f.Start < e.since {
-			e.since = f.Start
-		}
-		e.last = max(e.last, f.End)
-		t.pairs.add(&e.pairs, f, v.Kind, bytes)
-		if v.Kind != Blocked {
-			e.lived = max(e.lived, f.TCP.LongestIdle)
-		}
-		// The example is of the verdict that the state speaks of.
-		rank := [kinds]int{Indeterminate: 1, Blocked: 2, Documented: 3, Violation: 4}[v.Kind]
-		if rank > e.rank {
-			e.rank, e.first, e.client, e.server = rank, f.Frame, f.Client, f.Server
-			if len(v.Reasons) > 0 && v.Reasons[0].Frame != 0 {
-				e.first = v.Reasons[0].Frame
-			}
-		}
+	x := t.p.edgeOf(v.Edge)
+	if x == nil {
 		return
+	}
+	e := &t.edges[x.index]
+	e.verdicts[v.Kind].add(bytes)
+	if e.since == 0 || f.Start < e.since {
+		e.since = f.Start
+	}
+	e.last = max(e.last, f.End)
+	t.pairs.add(&e.pairs, f, v.Kind, bytes)
+	if v.Kind != Blocked {
+		e.lived = max(e.lived, f.TCP.LongestIdle)
+	}
+	// The example is of the verdict that the state speaks of.
+	rank := [kinds]int{Indeterminate: 1, Blocked: 2, Documented: 3, Violation: 4}[v.Kind]
+	if rank > e.rank {
+		e.rank, e.first, e.client, e.server = rank, f.Frame, f.Client, f.Server
+		if len(v.Reasons) > 0 && v.Reasons[0].Frame != 0 {
+			e.first = v.Reasons[0].Frame
+		}
 	}
 }
 
 func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes uint64) {
 	client, server := t.p.end(f.Client.Addr()), t.p.end(f.Server.Addr())
-	k := groupKey{concern: concern, kind: v.Kind, reason: b.Reason, edge: v.Edge, from: client.roles, to: server.roles, proto: f.Proto, port: f.Server.Port()}
+	k := groupKey{concern: concern, kind: v.Kind, reason: b.Reason, edge: v.Edge, proto: f.Proto, port: f.Server.Port()}
 	switch {
 	case b.Reason == PortScan:
 		k.manyPorts, k.port, k.edge = true, 0, nil
@@ -195,12 +194,13 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 	if concern {
 		k.kind = Documented // good practice is the same whatever the verdict
 	}
-	if k.from == 0 || k.to == 0 {
+	k.from, k.to = t.told(client.roles, k.edge, true), t.told(server.roles, k.edge, false)
+	if k.from == nil || k.to == nil {
 		crowd := k
-		if k.from == 0 {
+		if k.from == nil {
 			k.fromAddr = f.Client.Addr()
 		}
-		if k.to == 0 {
+		if k.to == nil {
 			k.toAddr = f.Server.Addr()
 		}
 		if t.groups[k] == nil {
@@ -385,10 +385,8 @@ func (t *Tally) finding(g *group) Finding {
 	}
 	if g.idleKilled > 0 {
 		f.IdleKilled = g.idleKilled
-		for i := range t.p.edges {
-			if t.p.edges[i].Edge == k.edge {
-				f.IdleLived = t.edges[i].lived
-			}
+		if e := t.p.edgeOf(k.edge); e != nil {
+			f.IdleLived = t.edges[e.index].lived
 		}
 		f.Do += " " + idleTimeout(f.IdleLived, f.IdleKilled)
 	}
@@ -405,7 +403,7 @@ func (t *Tally) ends(k *groupKey) (from, to, service string) {
 	default:
 		service = serviceName(k.proto, k.port, false)
 	}
-	return t.side(k.from, k.fromAddr, k.edge, true), t.side(k.to, k.toAddr, k.edge, false), service
+	return side(k.from, k.fromAddr), side(k.to, k.toAddr), service
 }
 
 // idleTimeout says between which silences the timeout of the device on the path
@@ -459,26 +457,35 @@ func says(r Reason, saw string) string {
 	return "saw " + saw
 }
 
+// told is the one of a host's parts that a finding tells: one that the edge is
+// documented for, the first where there is none. It is nil for a host without a
+// part.
+func (t *Tally) told(roles mask, e *Edge, from bool) *Component {
+	if roles == 0 {
+		return nil
+	}
+	if x := t.p.edgeOf(e); x != nil {
+		documented := x.to
+		if from {
+			documented = x.from
+		}
+		if roles&documented != 0 {
+			roles &= documented
+		}
+	}
+	return t.p.parts[bits.TrailingZeros64(uint64(roles))].Component
+}
+
 // side names one end of a finding: the component, or the address of a host
 // without a part.
-func (t *Tally) side(roles mask, addr netip.Addr, e *Edge, from bool) string {
-	if roles == 0 {
-		if addr.IsValid() {
-			return addr.String()
-		}
-		return "other hosts"
+func side(c *Component, addr netip.Addr) string {
+	switch {
+	case c != nil:
+		return c.ID
+	case addr.IsValid():
+		return addr.String()
 	}
-	first := -1
-	for rest := roles; rest != 0; rest &= rest - 1 {
-		i := bits.TrailingZeros64(uint64(rest))
-		if first < 0 {
-			first = i
-		}
-		if e != nil && (from && e.AllowsFrom(t.p.parts[i].Component) || !from && e.AllowsTo(t.p.parts[i].Component)) {
-			return t.p.parts[i].ID
-		}
-	}
-	return t.p.parts[first].ID
+	return "other hosts"
 }
 
 // findingID is the same for the same finding in every audit: it depends on

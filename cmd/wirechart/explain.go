@@ -314,12 +314,18 @@ func findingNamed(a *rules.Audit, name string) (*rules.Finding, int, error) {
 			found, number = &a.Findings[i], i+1
 			matches++
 		}
+		if a.Findings[i].ID == name {
+			return found, number, nil
+		}
 	}
 	for i := range a.Concerns {
 		ids = append(ids, a.Concerns[i].ID)
 		if strings.HasPrefix(a.Concerns[i].ID, name) {
 			found, number = &a.Concerns[i], 0
 			matches++
+		}
+		if a.Concerns[i].ID == name {
+			return found, number, nil
 		}
 	}
 	switch {
