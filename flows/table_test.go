@@ -225,6 +225,12 @@ func TestTable(t *testing.T) {
 			5.000 10.0.0.1:4000 > 10.0.0.2:80 S seq=7000`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShA syn capture_end 2/1 rtt=30ms
 			10.0.0.1:4000 > 10.0.0.2:80 tcp S0 S syn capture_end 1/0`, ``},
+		{"a FIN behind the acknowledgement that follows it: no gap", handshake + `
+			0.04 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=abcd
+			0.05 10.0.0.2:80 > 10.0.0.1:4000 FA seq=501 ack=106
+			0.06 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=502
+			0.07 10.0.0.1:4000 > 10.0.0.2:80 FA seq=105 ack=501`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp SF ShADfF syn closed 5/2 payload=4/0 rtt=30ms`, ``},
 		{"refused twice: two attempts", `
 			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA ack=101

@@ -393,8 +393,12 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 	default:
 		t.repeat(r, c, end, hole{seq, seq + n}, frame)
 	}
-	if flags&flagFIN != 0 && c.next[end] == seq+n {
+	switch {
+	case flags&flagFIN == 0:
+	case c.next[end] == seq+n:
 		c.next[end]++
+	case t.extra(r).rare != nil: // it comes behind what was sent after it: its own number is no gap
+		t.fill(r, c, end, hole{seq + n, seq + n + 1})
 	}
 	if n > 0 && r.quiet&(1<<end) == 0 && int32(seq+n-c.stream[end]) > 0 {
 		t.deliver(r, c, s, seq, end, frame, now)
