@@ -8,14 +8,24 @@ import (
 	"wirechart/flows"
 )
 
-func TestDetail(t *testing.T) {
-	d, _ := Builtin(DefaultDiagram)
+// detailed is a tally of the built-in diagram that keeps the detail.
+func detailed(t *testing.T) (*Diagram, *Tally) {
+	t.Helper()
+	d, found := Builtin(DefaultDiagram)
+	if !found {
+		t.Fatal("no diagram is built in")
+	}
 	p, err := Compile(d, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	tally := NewTally(p)
 	tally.KeepDetail()
+	return d, tally
+}
+
+func TestDetail(t *testing.T) {
+	d, tally := detailed(t)
 	edge := d.Edge("agent-backup")
 	const n = 5000
 	for i := range int64(n) {
@@ -51,13 +61,7 @@ func TestDetail(t *testing.T) {
 
 // TestDetailBounds says that the lists stop growing, and that this is counted.
 func TestDetailBounds(t *testing.T) {
-	d, _ := Builtin(DefaultDiagram)
-	p, err := Compile(d, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tally := NewTally(p)
-	tally.KeepDetail()
+	d, tally := detailed(t)
 	for i := range 3 * maxUsages {
 		f := &flows.Flow{Facts: &dissect.Facts{}, Proto: flows.ProtoTCP, Client: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 50000),
 			Server: netip.AddrPortFrom(netip.MustParseAddr("10.1.0.1"), uint16(i))}
@@ -72,13 +76,7 @@ func TestDetailBounds(t *testing.T) {
 // TestDetailEcho says that errors of ICMP and neighbour discovery are not
 // counted as echoes.
 func TestDetailEcho(t *testing.T) {
-	d, _ := Builtin(DefaultDiagram)
-	p, err := Compile(d, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tally := NewTally(p)
-	tally.KeepDetail()
+	_, tally := detailed(t)
 	for _, kind := range []string{"8/0", "3/13", "8/0", "8/0", "3/3"} {
 		f := &flows.Flow{Facts: &dissect.Facts{}, Proto: flows.ProtoICMP, App: "icmp",
 			Client: netip.MustParseAddrPort("10.0.0.1:0"), Server: netip.MustParseAddrPort("10.1.0.1:0")}
