@@ -471,6 +471,26 @@ func TestNotThese(t *testing.T) {
 	}
 }
 
+// TestGreetingAlone delivers greetings whose client says nothing. The first byte
+// of MySQL's is their length, which may be the letter of another protocol.
+func TestGreetingAlone(t *testing.T) {
+	for _, c := range []struct{ greeting, want string }{
+		{"\x53\x00\x00\x00\x0a8.0.36\x00" + strings.Repeat("s", 'S'-1-7), "mysql"},
+		{"\x3a\x00\x00\x00\x0a8.0.36\x00" + strings.Repeat("s", ':'-1-7), "mysql"},
+		{"\x4a\x00\x00\x00\x0a8.0.36\x00" + strings.Repeat("s", 'J'-1-7), "mysql"},
+		{"220 mail.example ESMTP\r\n", "smtp"},
+		{":irc.example NOTICE * :*** Looking up your hostname\r\n", ""},
+	} {
+		s := sample{over: TCP, ports: [2]uint16{50306, 50307}}
+		talk := converse(t, &s)
+		talk.say(ToClient, []byte(c.greeting))
+		talk.end()
+		if got := talk.state.Protocol(talk.set); got != c.want {
+			t.Errorf("%q is taken for %q, want %q", c.greeting, got, c.want)
+		}
+	}
+}
+
 // TestUnfinished cuts or breaks messages inside what their lengths declare.
 func TestUnfinished(t *testing.T) {
 	for _, c := range []struct {

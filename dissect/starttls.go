@@ -68,11 +68,11 @@ func probeStartTLS(dir Dir, b []byte) Match {
 			answer = Maybe
 		}
 	}
-	if answer == No && dir == ToClient && (len(b) == 0 || b[0] == ':' || b[0] == 'S') {
-		return Maybe // an IRC server's greeting, PostgreSQL's yes: the client decides
-	}
 	if answer == No {
 		answer = max(probeMySQL(b), probePostgres(b))
+	}
+	if answer == No && dir == ToClient && (len(b) == 0 || b[0] == ':' || b[0] == 'S') {
+		return Maybe // an IRC server's greeting, PostgreSQL's yes: the client decides
 	}
 	return answer
 }
