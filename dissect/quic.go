@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// QUIC over UDP: versions 1 (RFC 9000) and 2 (RFC 9369), the drafts from 22
-// on, and the versions of gQUIC that came before, of which only the number is
-// read.
+// QUIC over UDP: versions 1 (RFC 9000) and 2 (RFC 9369), the drafts of version
+// 1 from 22 on and those of version 2, and the versions of gQUIC that came
+// before, of which only the number is read.
 //
 // A handshake is in packets with a long header (RFC 9000 section 17.2), of
 // which a datagram may hold several:
@@ -37,6 +37,8 @@ import (
 const (
 	quicV1          = 0x00000001
 	quicV2          = 0x6b3343cf
+	quicV2Draft0    = 0xff020000 // draft-ietf-quic-v2-00, whose packet types are those of version 1
+	quicV2Draft1    = 0x709a50c4 // draft-ietf-quic-v2-01 to 04
 	quicDraft       = 0xff000000 // and the draft's number
 	quicFacebook22  = 0xfaceb001 // mvfst: draft 22
 	quicFacebook27  = 0xfaceb002 // mvfst: draft 27
@@ -106,7 +108,7 @@ func readQUICHeader(r *reader) (h quicHeader) {
 		r.malformed("connection id", "longer than 20 bytes")
 	}
 	h.typ = first >> 4 & 3
-	if h.version == quicV2 {
+	if h.version == quicV2 || h.version == quicV2Draft1 {
 		h.typ = (h.typ + 3) & 3
 	}
 	switch h.typ {

@@ -135,6 +135,29 @@ func TestQUICVectors(t *testing.T) {
 	}
 }
 
+// TestQUICDrafts reads the hello of the appendix sealed as each draft has it.
+func TestQUICDrafts(t *testing.T) {
+	for _, v := range []struct {
+		start  string // first byte, version
+		salt   *[20]byte
+		labels string
+	}{
+		{"c3ff000016", &saltDraft22, "quic"},
+		{"c3ff00001b", &saltDraft23, "quic"},
+		{"c3ff00001d", &saltDraft29, "quic"},
+		{"c3ff000022", &saltV1, "quic"},
+		{"c3ff020000", &saltV2Draft, "quicv2"},
+		{"d3709a50c4", &saltV2Draft, "quicv2"},
+	} {
+		_, facts := talkQUIC(t, []message{{ToServer, quicSealer{v.salt, v.labels, quicVectorID}.vector(v.start)}})
+		for _, want := range []string{"quic.version 0x" + v.start[2:], "tls.sni example.com"} {
+			if !strings.Contains("\n"+facts, "\n"+want) {
+				t.Errorf("%s: no %q in\n%s", v.start, want, facts)
+			}
+		}
+	}
+}
+
 func talkQUIC(t testing.TB, says []message) (*conversation, string) {
 	c := converse(t, &sample{over: UDP, ports: [2]uint16{50000, 443}})
 	for _, m := range says {
