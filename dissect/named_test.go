@@ -341,6 +341,14 @@ dcerpc.interface 04030201-0605-0807-090a-0b0c0d0e0f10
 		},
 	},
 	{
+		name:     "WireGuard, under way",
+		protocol: "wireguard", over: UDP, ports: [2]uint16{40000, 51820},
+		says: []message{
+			{ToServer, []byte("\x04\x00\x00\x00" + "recv" + "\x6b\x00\x00\x00\x00\x00\x00\x00" + strings.Repeat("\x99", 16+64))},
+			{ToClient, []byte("\x04\x00\x00\x00" + "othr" + "\x70\x00\x00\x00\x00\x00\x00\x00" + strings.Repeat("\xaa", 16))},
+		},
+	},
+	{
 		name:     "BitTorrent",
 		protocol: "bittorrent", over: TCP, ports: [2]uint16{56888, 6888},
 		says: []message{
@@ -447,6 +455,7 @@ func TestNotThese(t *testing.T) {
 		{"dcerpc", TCP, "\x05\x01\x00\x05\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"},
 		{"radius", UDP, "\x01\x07\x00\x1b" + strings.Repeat("\x5a", 16) + "\x01\x08agent"},
 		{"wireguard", UDP, "\x01\x00\x00\x00" + strings.Repeat("\x77", 145)},
+		{"wireguard", UDP, "\x04\x00\x00\x00" + strings.Repeat("\x77", 28)},
 		{"ike", UDP, string(ikeMessage("", 0, 33, 0x20, 33, 0x08))},          // no such exchange
 		{"ike", UDP, string(ikeMessage("", 0, 33, 0x20, 34, 0x08)) + "more"}, // longer than it says
 		{"tftp", UDP, "\x00\x01boot.img\x00ascii\x00"},

@@ -78,12 +78,16 @@ func isIKE1(exchange int) bool {
 //
 //	type 1, three zero bytes   the initiator's   148 bytes in all
 //	type 2, three zero bytes   the answer         92 bytes in all
+//	type 4, three zero bytes   data: receiver (4), counter (8), sealed packet
 //
-// Data alone, type 4, has nothing else that tells it.
+// Data has little else that tells it: what is sealed was padded to 16 bytes,
+// and a session is over long before its counter needs the upper half.
 
 const (
 	wireGuardInitiation = 148
 	wireGuardResponse   = 92
+	wireGuardData       = 32 // at least: the header and the tag
+	wireGuardPadding    = 16
 )
 
 var wireGuard = Dissector{
@@ -96,7 +100,7 @@ var wireGuard = Dissector{
 
 func probeWireGuard(_ Dir, b []byte) Match {
 	for i, c := range b[:min(len(b), 4)] {
-		if i == 0 && c != 1 && c != 2 || i > 0 && c != 0 {
+		if i == 0 && c != 1 && c != 2 && c != 4 || i > 0 && c != 0 {
 			return No
 		}
 	}
@@ -104,8 +108,11 @@ func probeWireGuard(_ Dir, b []byte) Match {
 		return Maybe
 	}
 	length, answer := wireGuardInitiation, FromClient
-	if b[0] == 2 {
+	switch b[0] {
+	case 2:
 		length, answer = wireGuardResponse, FromServer
+	case 4:
+		return probeWireGuardData(b)
 	}
 	switch {
 	case len(b) < length:
@@ -114,4 +121,19 @@ func probeWireGuard(_ Dir, b []byte) Match {
 		return No
 	}
 	return answer
+}
+
+// probeWireGuardData knows data by what surrounds it. A datagram that a snap
+// length cut may have any length.
+func probeWireGuardData(b []byte) Match {
+	const upper, end = 12, 16 // the counter's upper half
+	for _, c := range b[min(len(b), upper):min(len(b), end)] {
+		if c != 0 {
+			return No
+		}
+	}
+	if len(b) < wireGuardData || len(b)%wireGuardPadding != 0 {
+		return Maybe
+	}
+	return Weak
 }
