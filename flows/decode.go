@@ -182,6 +182,7 @@ const (
 	protoDstOpts  = 60
 	protoEtherIP  = 97
 	protoMobility = 135
+	protoEthernet = 143 // RFC 8986 section 9
 
 	portVXLAN      = 4789
 	portVXLANLinux = 8472
@@ -190,6 +191,7 @@ const (
 	portGTPU       = 2152
 	portGTP0       = 3386
 	portTeredo     = 3544
+	portMPLS       = 6635 // RFC 7510
 
 	maxDepth = 10 // headers of encapsulation read of one frame: nesting bombs end here
 )
@@ -355,6 +357,16 @@ func (s *segment) link(t pcaps.LinkType, b []byte) Outcome {
 		return s.link(inner, b[n:])
 	case pcaps.LinkNFLOG:
 		return s.nflog(b)
+	case pcaps.LinkIPNET:
+		if len(b) < 24 {
+			return Truncated
+		}
+		return s.rawIP(b[24:])
+	case pcaps.LinkIPoIB: // the addresses of both ends (40), then RFC 4391 section 6
+		if len(b) < 44 {
+			return Truncated
+		}
+		return s.network(binary.BigEndian.Uint16(b[40:]), b[44:])
 	}
 	return UnknownLink
 }
@@ -735,6 +747,8 @@ func (s *segment) transport(proto uint8, b []byte, n int) Outcome {
 		return s.tunnel(proto, b, n, (*segment).ipip)
 	case protoEtherIP:
 		return s.tunnel(proto, b, n, (*segment).etherIP)
+	case protoEthernet:
+		return s.tunnel(proto, b, n, (*segment).etherInIP)
 	case protoAH:
 		return s.ah(b, n)
 	}
@@ -846,6 +860,8 @@ func (s *segment) udp(b []byte, n int) Outcome {
 		return s.tunnel(ProtoUDP, b, n, (*segment).gtp)
 	case portGTP0:
 		return s.tunnel(ProtoUDP, b, n, (*segment).gtp0)
+	case portMPLS:
+		return s.tunnel(ProtoUDP, b, n, (*segment).mpls)
 	}
 	if s.dstPort == portTeredo || s.srcPort == portTeredo {
 		return s.tunnel(ProtoUDP, b, n, (*segment).teredo)

@@ -212,6 +212,13 @@ var decodeCases = []decodeCase{
 	{"raw", pcaps.LinkRaw, tcp4, plain4},
 	{"raw, IPv6", pcaps.LinkRawBSD12, tcp6, plain6},
 	{"raw, neither", pcaps.LinkRaw, []byte{0x50, 0, 0, 0}, "not IP"},
+	{"Solaris IPNET", pcaps.LinkIPNET, join([]byte{
+		1, 2, 0, 0, // version, AF_INET, type of hook
+		0, 0, 0, 44, // length
+		0, 0, 0, 2, 0xff, 0xff, 0xff, 0xff, // interface, group
+		0, 0, 0, 0, 0, 0, 0, 0, // zones
+	}, tcp4), plain4},
+	{"InfiniBand", pcaps.LinkIPoIB, join(make([]byte, 40), []byte{0x86, 0xdd, 0, 0}, tcp6), plain6},
 	{"PPP", pcaps.LinkPPP, join([]byte{0x00, 0x21}, tcp4), plain4},
 	{"PPP in HDLC framing", pcaps.LinkPPPHDLC, join([]byte{0xff, 0x03, 0x00, 0x57}, tcp6), plain6},
 	{"PPP, protocol field compressed", pcaps.LinkPPP, join([]byte{0xff, 0x03, 0x21}, tcp4), plain4},
@@ -431,6 +438,10 @@ var decodeCases = []decodeCase{
 		0, 0, 9, 0, // network 9
 		0, 0, 0, 0, // option
 	}, ether, []byte{0x08, 0x00}, tcp4)), plain4 + " geneve:9"},
+	{"MPLS in UDP", pcaps.LinkRaw, ipv4(17, udp(50000, 6635, []byte{0, 0x03, 0x11, 64}, tcp4)), plain4 + " mpls:49"},
+	{"MPLS, something else on its port", pcaps.LinkRaw, ipv4(17, udp(50000, 6635, []byte("hello, world"))),
+		"decoded 10.0.0.1:50000 > 10.0.0.2:6635 proto=17 payload=12/12"},
+	{"Ethernet in IPv6", pcaps.LinkRaw, ipv6(143, ether, []byte{0x08, 0x00}, tcp4), plain4 + " ipip:0"},
 	{"GTP-U", pcaps.LinkRaw, ipv4(17, udp(2152, 2152, []byte{
 		0x34, 255, // version 1, extension headers; a packet
 		0, 52, // length

@@ -131,6 +131,13 @@ func (s *segment) etherIP(b []byte) Outcome {
 	return s.ethernet(b[2:])
 }
 
+func (s *segment) etherInIP(b []byte) Outcome {
+	if !s.push(tagIPIP, 0) {
+		return Malformed
+	}
+	return s.ethernet(b)
+}
+
 // ah passes over an authentication header (RFC 4302 section 2).
 func (s *segment) ah(b []byte, n int) Outcome {
 	if len(b) < 12 {

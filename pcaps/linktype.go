@@ -26,9 +26,11 @@ const (
 	LinkPrism      LinkType = 119 // 802.11 behind a Prism header
 	LinkRadiotap   LinkType = 127 // 802.11 behind a radiotap header
 	LinkPPI        LinkType = 192 // per-packet information, then the link type it names
+	LinkIPNET      LinkType = 226 // Solaris: 24 bytes about the frame, then IP
 	LinkIPv4       LinkType = 228 //
 	LinkIPv6       LinkType = 229 //
 	LinkNFLOG      LinkType = 239 // Linux netfilter log
+	LinkIPoIB      LinkType = 242 // IP over InfiniBand
 	LinkLinuxSLL2  LinkType = 276 // Linux cooked, version 2: what tcpdump writes for -i any
 
 	LinkUnknown LinkType = 65535 // of a format with other numbers, one that has none here
@@ -38,8 +40,8 @@ var linkNames = map[LinkType]string{
 	LinkNull: "NULL", LinkEthernet: "EN10MB", LinkPPP: "PPP", LinkRawBSD12: "RAW", LinkRawBSD14: "RAW",
 	LinkPPPHDLC: "PPP_HDLC", LinkPPPoE: "PPP_ETHER", LinkRaw: "RAW", LinkCHDLC: "C_HDLC",
 	LinkIEEE80211: "IEEE802_11", LinkFrameRelay: "FRELAY", LinkLoop: "LOOP", LinkLinuxSLL: "LINUX_SLL",
-	LinkPrism: "PRISM", LinkRadiotap: "IEEE802_11_RADIO", LinkPPI: "PPI", LinkIPv4: "IPV4",
-	LinkIPv6: "IPV6", LinkNFLOG: "NFLOG", LinkLinuxSLL2: "LINUX_SLL2", LinkTokenRing: "IEEE802",
+	LinkPrism: "PRISM", LinkRadiotap: "IEEE802_11_RADIO", LinkPPI: "PPI", LinkIPNET: "IPNET", LinkIPv4: "IPV4",
+	LinkIPv6: "IPV6", LinkNFLOG: "NFLOG", LinkIPoIB: "IPOIB", LinkLinuxSLL2: "LINUX_SLL2", LinkTokenRing: "IEEE802",
 	LinkFDDI: "FDDI", LinkUnknown: "unknown",
 }
 
