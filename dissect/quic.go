@@ -40,9 +40,11 @@ const (
 	quicV2Draft0    = 0xff020000 // draft-ietf-quic-v2-00, whose packet types are those of version 1
 	quicV2Draft1    = 0x709a50c4 // draft-ietf-quic-v2-01 to 04
 	quicDraft       = 0xff000000 // and the draft's number
+	quicDraft29     = quicDraft + 29
 	quicFacebook22  = 0xfaceb001 // mvfst: draft 22
 	quicFacebook27  = 0xfaceb002 // mvfst: draft 27
 	quicFacebook27x = 0xfaceb00e
+	quicT050        = 0x54303530 // gQUIC with TLS
 	quicT051        = 0x54303531 // gQUIC with TLS, sealed as in draft 27
 	quicQ050        = 0x51303530 // gQUIC in the packets of draft 27
 
@@ -72,7 +74,7 @@ const (
 	frameACK     = 0x02
 	frameACKECN  = 0x03
 	frameCrypto  = 0x06
-	frameCryptoT = 0x08 // in T051
+	frameCryptoT = 0x08 // in T050 and T051
 	frameClose   = 0x1c
 
 	cryptoError = 0x100 // and a TLS alert: the error code of a frameClose
@@ -275,6 +277,7 @@ type quicConnection struct {
 	tls     tlsParser
 	id      quicID // that the keys come from
 	version uint32 // likewise
+	spoken  uint32 // the version that the last Initial said it is of
 	turns   uint8  // how often keys were made
 	keys    [2]quicKeys
 	crypto  [2]pieces
@@ -312,10 +315,11 @@ func (p *quicParser) long(dir Dir, b []byte, at int, facts *Facts) (n int) {
 		return 0
 	}
 	version := binary.BigEndian.Uint32(b[1:])
-	if !quicKnown(version) {
-		if isGQUIC(version) || isReserved(version) {
-			p.speaks(version, facts)
-		}
+	reserved := isReserved(version)
+	if isGQUIC(version) || reserved {
+		p.speaks(version, facts)
+	}
+	if !quicKnown(version) && !reserved {
 		return 0
 	}
 	r := newReader(b)
@@ -329,7 +333,7 @@ func (p *quicParser) long(dir Dir, b []byte, at int, facts *Facts) (n int) {
 		h.tracePacket(dir, at, min(h.end, len(b)), facts)
 	}
 	switch {
-	case h.typ == quicInitial && h.end <= len(b) && quicSalt(version) != nil:
+	case h.typ == quicInitial && h.end <= len(b) && (reserved || quicSalt(version) != nil):
 		p.initial(dir, &h, b[:h.end], facts)
 	case h.typ == quicHandshake && p.conn != nil:
 		p.conn.tls.sides[dir].sealed = 1
@@ -361,13 +365,14 @@ func hex32(v uint32) string {
 // initial opens an Initial packet and reads its frames.
 func (p *quicParser) initial(dir Dir, h *quicHeader, packet []byte, facts *Facts) {
 	if c := p.conn; c != nil {
-		if c.version != h.version {
+		if c.version != h.version && !isReserved(h.version) {
 			if c.turns >= maxQUICTurns {
 				return
 			}
 			c.rekey(h.version, c.id.bytes()) // the server chose another one (RFC 9368)
 		}
 		if payload, ok := c.keys[dir^c.tls.client].open(p.context, packet, h.number); ok {
+			c.begin(dir, h.version, facts)
 			c.frames(dir, payload, facts)
 			return
 		}
@@ -384,21 +389,38 @@ func (p *quicParser) initial(dir Dir, h *quicHeader, packet []byte, facts *Facts
 		p.conn != nil && p.conn.turns >= maxQUICTurns {
 		return
 	}
-	keys := initialKeys(h.version, h.destination, true)
-	payload, ok := keys.open(p.context, packet, h.number)
-	if !ok {
-		p.failed++
-		p.tried.set(h.destination)
+	for _, version := range sealedAs(h.version) {
+		keys := initialKeys(version, h.destination, true)
+		payload, ok := keys.open(p.context, packet, h.number)
+		if !ok {
+			continue
+		}
+		c := p.conn
+		if c == nil {
+			c = &quicConnection{tls: tlsParser{context: p.context, over: overQUIC, client: dir}}
+			p.conn = c
+		}
+		c.rekey(version, h.destination)
+		c.keys[0] = keys
+		c.begin(dir, h.version, facts)
+		c.frames(dir, payload, facts)
 		return
 	}
-	c := p.conn
-	if c == nil {
-		c = &quicConnection{tls: tlsParser{context: p.context, over: overQUIC, client: dir}}
-		p.conn = c
+	p.failed++
+	p.tried.set(h.destination)
+}
+
+// begin takes in an Initial that opened. When the client comes with another
+// version before the server has said anything in the one before, its server has
+// refused that, and the client begins anew (RFC 9000 section 6.2).
+func (c *quicConnection) begin(dir Dir, version uint32, facts *Facts) {
+	if c.spoken != version && c.spoken != 0 && dir == c.tls.client && !c.tls.sides[dir.Other()].begun {
+		c.tls = tlsParser{context: c.tls.context, over: overQUIC, client: dir}
+		c.crypto = [2]pieces{}
+		facts.drop(TLSSNI)
+		facts.drop(TLSALPN)
 	}
-	c.rekey(h.version, h.destination)
-	c.keys[0] = keys
-	c.frames(dir, payload, facts)
+	c.spoken = version
 }
 
 // rekey makes the keys of both ends anew.
@@ -433,7 +455,7 @@ func (c *quicConnection) frames(dir Dir, payload []byte, facts *Facts) {
 				}
 			}
 		case frameCrypto, frameCryptoT:
-			if (typ == frameCryptoT) != (c.version == quicT051) {
+			if (typ == frameCryptoT) != (c.version == quicT050 || c.version == quicT051) {
 				return
 			}
 			at := r.varint("offset")

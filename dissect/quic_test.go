@@ -158,6 +158,32 @@ func TestQUICDrafts(t *testing.T) {
 	}
 }
 
+// TestQUICRefused has a client try a version that exists to be refused, then
+// another one with a hello of its own: what it says at last counts.
+func TestQUICRefused(t *testing.T) {
+	for _, salt := range []*[20]byte{&saltV1, &saltDraft29} {
+		first := quicSealer{salt, "quic", quicVectorID}.vector("c31a2a3a4a")
+		negotiation := unhex("ff00000000 00 08 8394c8f03e515708 00000001 ff00001d")
+		hello, _ := quicHellos(t, &tls.Config{ServerName: "second.example", NextProtos: []string{"h3"}, InsecureSkipVerify: true},
+			&tls.Config{Certificates: []tls.Certificate{serverCertificate()}, NextProtos: []string{"h3"}})
+		id := []byte("anotherid")
+		s := quicSealer{&saltV1, "quic", id}
+		again := s.initial("client", id, nil, nil, 0, append(cryptoFrame(0, hello), make([]byte, 1100)...))
+		_, facts := talkQUIC(t, []message{{ToServer, first}})
+		for _, want := range []string{"quic.version 0x1a2a3a4a", "tls.sni example.com"} {
+			if !strings.Contains("\n"+facts, "\n"+want) {
+				t.Errorf("no %q in\n%s", want, facts)
+			}
+		}
+		_, facts = talkQUIC(t, []message{{ToServer, first}, {ToServer, first}, {ToClient, negotiation}, {ToServer, again}})
+		for _, want := range []string{"quic.version 0x00000001\n", "tls.sni second.example\n", "tls.alpn h3\n", "tls.ja4 q13d"} {
+			if strings.Count("\n"+facts, "\n"+want) != 1 || strings.Contains(facts, "tls.alpn alpn") {
+				t.Errorf("no %q in\n%s", want, facts)
+			}
+		}
+	}
+}
+
 func talkQUIC(t testing.TB, says []message) (*conversation, string) {
 	c := converse(t, &sample{over: UDP, ports: [2]uint16{50000, 443}})
 	for _, m := range says {
