@@ -81,10 +81,11 @@ const (
 	tagAH
 	tagTeredo
 	tagMACsec
+	tagL2TP
 	tagKinds
 )
 
-var tagNames = [tagKinds]string{"", "vlan", "mpls", "pppoe", "cmd", "vntag", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "nsh", "ah", "teredo", "macsec"}
+var tagNames = [tagKinds]string{"", "vlan", "mpls", "pppoe", "cmd", "vntag", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "nsh", "ah", "teredo", "macsec", "l2tp"}
 
 func (t tag) String() string { return tagNames[t.kind] + ":" + strconv.FormatUint(uint64(t.id), 10) }
 
@@ -192,6 +193,7 @@ const (
 	portGTP0       = 3386
 	portTeredo     = 3544
 	portMPLS       = 6635 // RFC 7510
+	portL2TP       = 1701
 
 	maxDepth = 10 // headers of encapsulation read of one frame: nesting bombs end here
 )
@@ -863,8 +865,11 @@ func (s *segment) udp(b []byte, n int) Outcome {
 	case portMPLS:
 		return s.tunnel(ProtoUDP, b, n, (*segment).mpls)
 	}
-	if s.dstPort == portTeredo || s.srcPort == portTeredo {
+	switch {
+	case s.dstPort == portTeredo || s.srcPort == portTeredo:
 		return s.tunnel(ProtoUDP, b, n, (*segment).teredo)
+	case s.dstPort == portL2TP || s.srcPort == portL2TP:
+		return s.tunnel(ProtoUDP, b, n, (*segment).l2tp)
 	}
 	s.rest(b, n)
 	if s.ipID == 0 { // and the checksum may not be computed yet: datagrams of one size would look the same

@@ -442,6 +442,20 @@ var decodeCases = []decodeCase{
 	{"MPLS, something else on its port", pcaps.LinkRaw, ipv4(17, udp(50000, 6635, []byte("hello, world"))),
 		"decoded 10.0.0.1:50000 > 10.0.0.2:6635 proto=17 payload=12/12"},
 	{"Ethernet in IPv6", pcaps.LinkRaw, ipv6(143, ether, []byte{0x08, 0x00}, tcp4), plain4 + " ipip:0"},
+	{"L2TP", pcaps.LinkRaw, ipv4(17, udp(1701, 50000, []byte{
+		0x00, 0x02, // data, version 2
+		0, 1, 0, 9, // tunnel, session
+		0xff, 0x03, 0x00, 0x21, // PPP: IPv4
+	}, tcp4)), plain4 + " l2tp:65545"},
+	{"L2TP, all that there may be", pcaps.LinkRaw, ipv4(17, udp(50000, 1701, []byte{
+		0x4a, 0x02, // length, sequence and offset are there
+		0, 60, 0, 0, 0, 7, // length, tunnel, session
+		0, 1, 0, 2, // sent, expected
+		0, 3, 0xaa, 0xaa, 0xaa, // three bytes to pass over
+		0x00, 0x57, // PPP: IPv6
+	}, tcp6)), plain6 + " l2tp:7"},
+	{"L2TP control", pcaps.LinkRaw, ipv4(17, udp(1701, 1701, []byte{0xc8, 2, 0, 12, 0, 1, 0, 0, 0, 1, 0, 2})),
+		"decoded 10.0.0.1:1701 > 10.0.0.2:1701 proto=17 payload=12/12"},
 	{"GTP-U", pcaps.LinkRaw, ipv4(17, udp(2152, 2152, []byte{
 		0x34, 255, // version 1, extension headers; a packet
 		0, 52, // length

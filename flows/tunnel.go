@@ -138,6 +138,47 @@ func (s *segment) etherInIP(b []byte) Outcome {
 	return s.ethernet(b)
 }
 
+// l2tp reads the header of a data message, version 2 (RFC 2661 section 3.1):
+//
+//	flags and version (2)  length (2)  tunnel (2)  session (2)
+//	sent, expected (2, 2)  size of what follows (2)  padding
+//
+// The length, the numbers and the padding are there where a flag says so.
+func (s *segment) l2tp(b []byte) Outcome {
+	const control, length, sequence, offset, version = 0x8000, 0x4000, 0x0800, 0x0200, 0x000f
+	if len(b) < 2 {
+		return Truncated
+	}
+	flags := binary.BigEndian.Uint16(b)
+	if flags&version != 2 || flags&control != 0 {
+		return NotIP
+	}
+	n := 6
+	if flags&length != 0 {
+		n += 2
+	}
+	if len(b) < n {
+		return Truncated
+	}
+	if !s.push(tagL2TP, binary.BigEndian.Uint32(b[n-4:])) {
+		return Malformed
+	}
+	if flags&sequence != 0 {
+		n += 4
+	}
+	if flags&offset != 0 {
+		n += 2
+		if len(b) < n {
+			return Truncated
+		}
+		n += int(binary.BigEndian.Uint16(b[n-2:]))
+	}
+	if len(b) < n {
+		return Truncated
+	}
+	return s.ppp(b[n:])
+}
+
 // ah passes over an authentication header (RFC 4302 section 2).
 func (s *segment) ah(b []byte, n int) Outcome {
 	if len(b) < 12 {
