@@ -110,6 +110,21 @@ func TestRoles(t *testing.T) {
 		if v.Kind != Undocumented || v.Reasons[0].Reason != UnknownHost || v.Reasons[1].Reason != PortScan {
 			t.Errorf("the scan is %s %v", v.Kind, v.Reasons)
 		}
+		// A host of which it tried one port has that one in its finding.
+		tally := NewTally(p)
+		for _, f := range all {
+			p.Judge(f, &v)
+			tally.Add(f, &v)
+		}
+		at := map[string]string{}
+		for _, f := range tally.Audit(Coverage{}).Findings {
+			if f.Reason == PortScan {
+				at[f.To] = f.Service
+			}
+		}
+		if at["management-server"] != "tcp/many" || at["catalog"] != "tcp/9200" {
+			t.Errorf("the scan was of %v", at)
+		}
 	})
 
 	t.Run("all servers on one machine", func(t *testing.T) {

@@ -78,6 +78,7 @@ type group struct {
 	first, last int64
 	clients     []netip.Addr
 	servers     []netip.Addr
+	port        uint16 // of the server of all its flows; 0 when they differ
 	example     Example
 	saw         string
 	advice      string // what the alerts of all its flows call for; "" when they differ
@@ -228,9 +229,12 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 				saw = Answered(f, &f.ICMP[i])
 			}
 		}
-		g = &group{key: k, id: t.findingID(&k), first: f.Start, saw: saw, cause: cause(v), advice: advice(b), example: Example{Client: f.Client, Server: f.Server, Frame: frame}}
+		g = &group{key: k, id: t.findingID(&k), first: f.Start, saw: saw, cause: cause(v), advice: advice(b), port: f.Server.Port(), example: Example{Client: f.Client, Server: f.Server, Frame: frame}}
 		t.groups[k] = g
 		t.order = append(t.order, g)
+	}
+	if g.port != f.Server.Port() {
+		g.port = 0
 	}
 	if g.advice != advice(b) {
 		g.advice = ""
@@ -365,6 +369,9 @@ func moreSerious(a, b Finding) int {
 func (t *Tally) finding(g *group) Finding {
 	k := &g.key
 	from, to, service := t.ends(k)
+	if k.manyPorts && g.port != 0 { // of the many ports, one on this host
+		service = serviceName(k.proto, g.port, false)
+	}
 	f := Finding{
 		ID: g.id, Kind: k.kind, Severity: k.reason.Severity(), Reason: k.reason, Edge: k.edge, From: from, To: to, Service: service,
 		Flows: g.count.Flows, Bytes: g.count.Bytes, First: g.first, Last: g.last,
