@@ -75,6 +75,11 @@ type htmlPage struct {
 	Facts                                  []fact
 	Tally                                  []htmlCount
 
+	Steps     []htmlStep // what to do, in short
+	MoreSteps string
+	Parties   []htmlLot // the components that were found, and those that were not
+	States    []htmlLot // the edges by their state
+
 	Documented, Observed *svgView
 	Unshown              string
 
@@ -117,6 +122,7 @@ type htmlComponent struct {
 	ID, Title, Note string
 	Hosts           []htmlRole
 	More            string
+	Total           int // hosts, those that are not listed as well
 }
 
 type htmlRole struct {
@@ -197,6 +203,8 @@ func newHTMLPage(a *rules.Audit, o *Options) *htmlPage {
 		p.sources(d)
 	}
 	p.edges(a, o)
+	p.Steps, p.MoreSteps = newHTMLSteps(a.Findings)
+	p.lots()
 	p.Baseline = baselineSays(a)
 	for i := range a.Findings {
 		p.Findings = append(p.Findings, newHTMLFinding(i+1, &a.Findings[i], o))
@@ -257,7 +265,7 @@ func (p *htmlPage) facts(a *rules.Audit) {
 	}
 	p.Facts = append(p.Facts, fact{"Capture quality", capital(Clean(quality))})
 	if n := len(a.Findings); n > 0 {
-		p.Facts = append(p.Facts, fact{"Findings", count(uint64(n), "kind") + ", listed below with their proof, most serious first"})
+		p.Facts = append(p.Facts, fact{"Findings", count(uint64(n), "kind") + ", listed below, most serious first"})
 	}
 }
 
@@ -296,6 +304,7 @@ func (p *htmlPage) components(a *rules.Audit, o *Options) {
 				x.Hosts = append(x.Hosts, role)
 			}
 		}
+		x.Total = n
 		if n > maxRoleHosts {
 			x.More = "and " + number(uint64(n-maxRoleHosts)) + " more hosts, in the table of hosts"
 		}

@@ -173,3 +173,51 @@ func TestTimeline(t *testing.T) {
 		t.Errorf("%d ticks", len(v.Ticks))
 	}
 }
+
+// TestHTMLSteps says that findings with the same thing to do are one step, in
+// the order of the findings, that what there is no room for is counted, and
+// that the components and edges in short are those of the parts below.
+func TestHTMLSteps(t *testing.T) {
+	finding := func(to, do string) rules.Finding {
+		return rules.Finding{Kind: rules.Blocked, From: "agent", To: to, Service: "tcp/1", Flows: 3, Title: "agent to " + to + " at tcp/1: refused.", Do: do}
+	}
+	var findings []rules.Finding
+	for i := range 7 {
+		findings = append(findings, finding(strings.Repeat("x", i+1), "Start the service."))
+	}
+	findings = append(findings, finding("y", ""))
+	for _, do := range []string{"A.", "B.", "C.", "D.", "E.", "F."} {
+		findings = append(findings, finding("z", do))
+	}
+	steps, more := newHTMLSteps(findings)
+	if len(steps) != maxSteps || more != "and 2 more things to do, with the findings" {
+		t.Fatalf("%d steps, %q", len(steps), more)
+	}
+	if s := steps[0]; s.Do != "Start the service." || s.What != "Refused." || s.Where != "agent → x tcp/1 and 6 more" || s.Flows != "21" ||
+		!slices.Equal(s.Numbers, []int{1, 2, 3, 4}) || s.More != "and 3 more" {
+		t.Errorf("%+v", s)
+	}
+	if s := steps[1]; s.Do != "A." || !slices.Equal(s.Numbers, []int{9}) || s.More != "" || s.Where != "agent → z tcp/1" {
+		t.Errorf("%+v", s)
+	}
+
+	a, o := testAudit(t)
+	p := newHTMLPage(a, o)
+	n := 0
+	for _, l := range p.States {
+		n += l.N
+	}
+	if n != len(a.Edges) || p.States[0].Word != "violated" || p.Parties[0].N+p.Parties[1].N != len(a.Diagram.Components) {
+		t.Errorf("%+v, %+v", p.States, p.Parties)
+	}
+	if l := p.Parties[0]; len(l.Of) == 0 || l.Of[0].ID != "management-server" || !strings.Contains(l.Of[0].Note, "10.") {
+		t.Errorf("%+v", l)
+	}
+	crowd := htmlLot{}
+	for range maxLot + 3 {
+		crowd.add("x", "", true)
+	}
+	if len(crowd.Of) != maxLot || crowd.More != "and 3 more" {
+		t.Errorf("%d, %q", len(crowd.Of), crowd.More)
+	}
+}

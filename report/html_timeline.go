@@ -40,7 +40,7 @@ type timelineBar struct {
 }
 
 const (
-	timelineWidth = 820 // no more, or its letters are too small on paper
+	timelineWidth = 790 // no more, or its letters are too small on paper
 	timelineLeft  = 122
 	timelineRight = timelineWidth - 20
 	rowHeight     = 34
