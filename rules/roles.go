@@ -68,6 +68,7 @@ type link struct {
 	service        *service
 	flows          uint32
 	opened         uint32 // connections that carried payload
+	answered       bool   // some of it the server's
 	// One bit for each candidate edge of the service.
 	meets   uint64 // all that the edge requires was seen to hold
 	speaks  uint64 // the protocol was right
@@ -259,6 +260,7 @@ func (l *link) see(f *flows.Flow) {
 	}
 	l.flows++
 	l.opened++
+	l.answered = l.answered || f.Payload[1] > 0
 	for i := range l.service.edges {
 		e := &l.service.edges[i]
 		bit := uint64(1) << i

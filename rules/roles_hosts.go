@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"math/bits"
 	"net/netip"
 	"slices"
@@ -56,24 +57,28 @@ func (p *Policy) describe(h *host) Host {
 			role.Because = []Evidence{{Weight: 1, Says: "the inventory says so"}}
 		} else {
 			role.Confidence = h.confidence(bit)
+			// What tells a special kind from the general one comes before what both do.
+			own := 0
 			for i := range h.clues {
-				if c := &h.clues[i]; int(c.part) == bit {
-					role.Because = append(role.Because, Evidence{Weight: c.weight, Says: p.sentence(c), Frame: c.frame})
+				c := &h.clues[i]
+				if int(c.part) != bit {
+					continue
+				}
+				e := Evidence{Weight: c.weight, Says: p.sentence(c), Frame: c.frame}
+				if p.general(c) {
+					role.Because = append(role.Because, e)
+				} else {
+					role.Because = slices.Insert(role.Because, own, e)
+					own++
 				}
 			}
 			if len(role.Because) == 0 {
 				role.Remembered, role.Confidence = true, roleThreshold
 				role.Because = []Evidence{{Weight: roleThreshold, Says: "played this part in an earlier run"}}
 			}
-			slices.SortStableFunc(role.Because, func(a, b Evidence) int {
-				switch {
-				case a.Weight > b.Weight:
-					return -1
-				case a.Weight < b.Weight:
-					return 1
-				}
-				return 0
-			})
+			for _, list := range [][]Evidence{role.Because[:own], role.Because[own:]} {
+				slices.SortStableFunc(list, func(a, b Evidence) int { return cmp.Compare(b.Weight, a.Weight) })
+			}
 		}
 		x.Roles = append(x.Roles, role)
 	}
@@ -87,6 +92,19 @@ func (p *Policy) describe(h *host) Host {
 		return 0
 	})
 	return x
+}
+
+// general says of a clue for a special kind of component that the general kind
+// calls the same server in the same way.
+func (p *Policy) general(c *clue) bool {
+	of := slices.IndexFunc(p.parts, func(x part) bool { return x.Component == p.parts[c.part].KindOf })
+	if of < 0 || c.kind != calls {
+		return of >= 0
+	}
+	server := p.host(c.peer)
+	return server == nil || !slices.ContainsFunc(c.service.edges, func(e candidate) bool {
+		return e.from.has(int(c.part)) && !e.from.has(of) && e.to&server.roles != 0
+	})
 }
 
 // Name is what to call an address: the inventory's name, else one that DNS, a

@@ -16,6 +16,7 @@ type clue struct {
 	part    uint8
 	kind    clueKind
 	grade   grade
+	mute    bool // of one that serves: nothing that it sent there was captured
 	weight  float64
 	service *service
 	count   int        // hosts on the other side
@@ -41,6 +42,7 @@ type fanIn struct {
 	peer                                      netip.Addr
 	frame                                     pcaps.FrameID
 	best                                      grade
+	answered                                  bool
 }
 
 // fanIn counts the clients of h at s; candidates are the edges that count.
@@ -51,6 +53,7 @@ func (p *Policy) fanIn(h *host, s *service, candidates uint64) fanIn {
 			continue
 		}
 		g := l.grade(candidates)
+		n.answered = n.answered || l.answered
 		switch g {
 		case tried:
 			n.tried++
@@ -152,7 +155,7 @@ func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
 	} else if p.actsOtherwise(h, bit) && n.clients <= 2 {
 		w, kind = w*0.4, listensToo
 	}
-	h.clue(clue{part: uint8(bit), kind: kind, grade: n.best, weight: w, service: s, count: max(n.clients, n.tried), peer: n.peer, frame: n.frame})
+	h.clue(clue{part: uint8(bit), kind: kind, grade: n.best, mute: !n.answered, weight: w, service: s, count: max(n.clients, n.tried), peer: n.peer, frame: n.frame})
 }
 
 // busierPeer says whether h calls, or is called by, a host that serves more
@@ -236,7 +239,7 @@ func (p *Policy) judgeCalledBy(h *host, s *service, bit int) {
 	if strays && n <= 1 {
 		w = min(w, 0.3)
 	}
-	h.clue(clue{part: uint8(bit), kind: calledBy, grade: example.grade(^uint64(0)), weight: w, service: s, count: n + near, peer: example.client.addr, frame: example.frame})
+	h.clue(clue{part: uint8(bit), kind: calledBy, grade: example.grade(^uint64(0)), mute: !example.answered, weight: w, service: s, count: n + near, peer: example.client.addr, frame: example.frame})
 }
 
 // judgeNames weighs the names of a host for the components that have some.
@@ -603,9 +606,12 @@ func (p *Policy) sentence(c *clue) string {
 		var s string
 		switch c.grade {
 		case met, spoke:
-			if what == "" {
+			switch {
+			case what == "":
 				s = fmt.Sprintf("answers on %s for %s", at, clients)
-			} else {
+			case c.mute:
+				s = fmt.Sprintf("is called with %s at %s by %s", what, at, clients)
+			default:
 				s = fmt.Sprintf("answers %s on %s for %s", what, at, clients)
 			}
 		case opened, wrong:
@@ -625,6 +631,9 @@ func (p *Policy) sentence(c *clue) string {
 		}
 		if what == "" {
 			return fmt.Sprintf("is called at %s by %s %s%s", at, who, p.Name(c.peer), more)
+		}
+		if c.mute {
+			return fmt.Sprintf("is called with %s at %s by %s %s%s", what, at, who, p.Name(c.peer), more)
 		}
 		return fmt.Sprintf("answers %s on %s for %s %s%s", what, at, who, p.Name(c.peer), more)
 	case calls:

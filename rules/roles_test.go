@@ -56,6 +56,16 @@ func (p *Policy) rolesText(addr netip.Addr) string {
 	return strings.Join(ids, " ")
 }
 
+// firstSaid is the first piece of evidence for the first role of a host.
+func (p *Policy) firstSaid(addr netip.Addr) string {
+	for _, h := range p.Hosts() {
+		if h.Addr == addr && len(h.Roles) > 0 {
+			return h.Roles[0].Because[0].Says
+		}
+	}
+	return ""
+}
+
 func wantRoles(t *testing.T, p *Policy, want map[netip.Addr]string) {
 	t.Helper()
 	for addr, roles := range want {
@@ -127,6 +137,24 @@ func TestRoles(t *testing.T) {
 		}
 	})
 
+	t.Run("what a server sent was not captured", func(t *testing.T) {
+		half := func(f *flows.Flow) { f.Packets[1], f.Bytes[1], f.Payload[1] = 0, 0, 0 }
+		all := site()
+		for _, f := range all {
+			if f.Server.Addr() == tBG {
+				half(f)
+			}
+		}
+		p := rolesFrom(t, "", all...)
+		wantRoles(t, p, map[netip.Addr]string{tBG: "backup-gateway", tSN: "storage-node"})
+		if says := p.firstSaid(tBG); says != "is called with mutual TLS at tcp/44445 by 3 clients" {
+			t.Errorf("the gateway %s", says)
+		}
+		if says := p.firstSaid(tSN); says != "answers mutual TLS on tcp/9876 for 4 clients" {
+			t.Errorf("the storage node %s", says)
+		}
+	})
+
 	t.Run("all servers on one machine", func(t *testing.T) {
 		var all []*flows.Flow
 		for _, a := range []netip.Addr{tAgent1, tAgent2} {
@@ -157,7 +185,12 @@ func TestRoles(t *testing.T) {
 	t.Run("vsphere", func(t *testing.T) {
 		esxi, vcenter := netip.MustParseAddr("10.1.0.40"), netip.MustParseAddr("10.1.0.41")
 		all := append(site(), flow(tAgent3, esxi, 443, tls()), flow(tAgent3, esxi, 902), flow(tAgent3, vcenter, 443, tls()))
-		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{esxi: "vsphere", vcenter: "vsphere", tAgent3: "agent-for-vmware"})
+		p := rolesFrom(t, "", all...)
+		wantRoles(t, p, map[netip.Addr]string{esxi: "vsphere", vcenter: "vsphere", tAgent3: "agent-for-vmware"})
+		// What makes it one comes before what every agent does.
+		if says := p.firstSaid(tAgent3); !strings.HasPrefix(says, "calls vsphere") {
+			t.Errorf("it is an agent for VMware as it %s", says)
+		}
 	})
 
 	t.Run("a name is no proof where DNS says otherwise", func(t *testing.T) {
