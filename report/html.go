@@ -77,6 +77,7 @@ type htmlPage struct {
 
 	Steps     []htmlStep // what to do, in short
 	MoreSteps string
+	Unseen    bool      // some edge was not
 	Parties   []htmlLot // the components that were found, and those that were not
 	States    []htmlLot // the edges by their state
 
@@ -621,6 +622,8 @@ func matters(f *rules.Finding) string {
 		return "Clients that check certificates will refuse the server; clients that do not can be deceived by another."
 	case in(rules.SMB1, rules.SMB2Unsigned, rules.SMBAnonymous, rules.SMBGuest, rules.NTLMv1):
 		return "What is stored there can be read, or changed on the way, more easily than its owner expects."
+	case in(rules.LargeSegmentsLost):
+		return "What sends little gets through, and what sends much, as a backup does, stalls and is given up."
 	case in(rules.InboundToDynamicPort):
 		return "The document allows it for some services and does not say which: a firewall rule cannot be drawn from it."
 	}

@@ -127,6 +127,7 @@ func (p *htmlPage) lots() {
 		}
 		if l.N > 0 {
 			p.States = append(p.States, l)
+			p.Unseen = s == rules.EdgeNotSeen
 		}
 	}
 }
