@@ -144,7 +144,7 @@ func (h *serverHello) trace(dir Dir, facts *Facts) {
 	}
 	facts.tell(dir, 1, text,
 		Field{"version", versionName(negotiated(h.version))},
-		Field{"cipher suite", suiteName(h.suite)},
+		Field{"cipher suite", SuiteName(h.suite)},
 		Field{"alpn", printable(clipBytes(h.alpn))},
 		Field{"resumes", resumes})
 }
@@ -188,9 +188,9 @@ func (p *tlsParser) traceClientCert(what, basis string, facts *Facts) {
 	facts.conclude(p.client, "client certificate: "+what+basis)
 }
 
-// suiteName is a cipher suite by name, where the standard library knows it,
+// SuiteName is a cipher suite by name, where the standard library knows it,
 // and number.
-func suiteName(suite int) string {
+func SuiteName(suite int) string {
 	if suite == 0 {
 		return ""
 	}

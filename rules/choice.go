@@ -76,7 +76,7 @@ func (t *Tally) choose(f *flows.Flow, v *Verdict, bytes uint64) {
 		return
 	}
 	echo := f.Proto == flows.ProtoICMP || f.Proto == flows.ProtoICMPv6
-	if !echo && (f.Proto != flows.ProtoTCP || !e.wantsTLS || f.Payload[0] == 0 || f.Payload[1] == 0 || !t.p.pingedToo(e)) {
+	if !echo && (f.Proto != flows.ProtoTCP || !e.wantsTLS || !spoken(f) || !t.p.pingedToo(e)) {
 		return
 	}
 	c := t.choosers[f.Client.Addr()]
@@ -114,6 +114,11 @@ func (t *Tally) choose(f *flows.Flow, v *Verdict, bytes uint64) {
 	if rtt, ok := f.Facts.Get(dissect.ICMPRTT); ok && (p.RTT == 0 || rtt.Num < p.RTT) {
 		p.RTT = max(rtt.Num, 1)
 	}
+}
+
+// spoken says whether data went both ways, or the way that was captured.
+func spoken(f *flows.Flow) bool {
+	return f.Payload[0] > 0 && f.Payload[1] > 0 || f.OneSided() && f.Payload.Sum() > 0
 }
 
 // pingedToo says whether an edge of echoes joins the same components as e.

@@ -697,6 +697,10 @@ func TestChoices(t *testing.T) {
 	call := func(to netip.Addr, name string, after time.Duration) *flows.Flow {
 		return flow(tAgent1, to, 443, tls("tls.sni="+name), with(func(f *flows.Flow) { f.Start += int64(after); f.End += int64(after) }))
 	}
+	half := func(f *flows.Flow) *flows.Flow {
+		f.Packets[1], f.Bytes[1], f.Payload[1] = 0, 0, 0
+		return f
+	}
 	busy := func(last ...*flows.Flow) (list []*flows.Flow) {
 		for i := range 2 * maxChoice {
 			list = append(list, call(far, "eu2-cloud.acronis.com", time.Duration(i-2*maxChoice)*time.Minute))
@@ -716,6 +720,7 @@ func TestChoices(t *testing.T) {
 		{"the closest", []*flows.Flow{ping(far, 40e6), ping(near, 9e6), call(near, "eu2-cloud.acronis.com", time.Second)}, 1, near.String(), true, true, 0},
 		{"another", []*flows.Flow{ping(far, 40e6), ping(near, 9e6), call(far, "us5-cloud.acronis.com", time.Second)}, 1, far.String(), true, false, 31e6},
 		{"as close as can be told", []*flows.Flow{ping(far, 94e5), ping(near, 9e6), call(far, "us5-cloud.acronis.com", time.Second)}, 1, far.String(), true, true, 4e5},
+		{"one direction captured", []*flows.Flow{ping(far, 40e6), ping(near, 9e6), half(call(far, "us5-cloud.acronis.com", time.Second))}, 1, far.String(), true, false, 31e6},
 		{"used before the echoes", []*flows.Flow{call(far, "us5-cloud.acronis.com", -time.Minute), ping(far, 40e6), ping(near, 9e6)}, 1, "", false, false, 0},
 		{"many calls before the echoes", busy(ping(far, 40e6), ping(near, 9e6), call(near, "eu2-cloud.acronis.com", time.Second)), 1, near.String(), true, true, 0},
 		{"no answer from the one used", []*flows.Flow{ping(far, 0), ping(near, 9e6), call(far, "us5-cloud.acronis.com", time.Second)}, 1, far.String(), false, false, 0},
@@ -818,6 +823,27 @@ func TestMirrorOfOneDirection(t *testing.T) {
 		p.Judge(ping, &v)
 		if v.Kind != test.want || test.want == Indeterminate && v.Reasons[0].Reason != OneDirectionCaptured {
 			t.Errorf("%s: %v, %v, want %v", test.name, v.Kind, v.Reasons, test.want)
+		}
+	}
+}
+
+// What the frame of an example shows is in the words of those who know the
+// protocol.
+func TestSays(t *testing.T) {
+	for _, c := range []struct {
+		reason Reason
+		saw    string
+		want   string
+	}{
+		{TLSCipherRC4, "0x0005", "the suite TLS_RSA_WITH_RC4_128_SHA (0x0005)"},
+		{TLSCipherNull, "0x003b", "the suite 0x003b"},
+		{TLSCipherNull, "?", "the suite ?"},
+		{TLSVersionObsolete, "1.0", "TLS 1.0"},
+		{TLSVersionTooOld, "ssl3", "saw ssl3"},
+		{PlaintextHTTPOn443, "http", "saw http"},
+	} {
+		if got := says(c.reason, c.saw); got != c.want {
+			t.Errorf("%s of %s: %q, want %q", c.saw, c.reason, got, c.want)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"wirechart/dissect"
@@ -458,6 +459,12 @@ func says(r Reason, saw string) string {
 		return "valid from " + saw
 	case SMBAuthFailed:
 		return "the status " + saw
+	case TLSVersionTooOld, TLSVersionObsolete:
+		if saw[0] >= '0' && saw[0] <= '9' {
+			return "TLS " + saw
+		}
+	case TLSCipherNull, TLSCipherAnonymous, TLSCipherExport, TLSCipherRC4, TLSCipher3DES, TLSCipherNoForwardSecrecy, TLSCipherCBCSHA1:
+		return "the suite " + suiteName(saw)
 	case EstablishedThenDropped, IdleConnectionKilled, LargeSegmentsLost, ResetByHost, ResetByDevice, ZeroWindow:
 		return saw
 	}
@@ -506,6 +513,15 @@ func (t *Tally) findingID(k *groupKey) string {
 	from, to, service := t.ends(k)
 	fmt.Fprintf(h, "%t|%s|%s|%s|%s|%s|%s", k.concern, k.kind, k.reason, edge, from, to, service)
 	return fmt.Sprintf("%010x", h.Sum64()>>24)
+}
+
+// suiteName is the cipher suite of a fact for people.
+func suiteName(number string) string {
+	suite, err := strconv.ParseUint(strings.TrimPrefix(number, "0x"), 16, 16)
+	if err != nil {
+		return number
+	}
+	return dissect.SuiteName(int(suite))
 }
 
 // protoName is a protocol as a diagram writes it: by name, or as ip/47.
