@@ -622,6 +622,8 @@ func matters(f *rules.Finding) string {
 		return "Clients that check certificates will refuse the server; clients that do not can be deceived by another."
 	case in(rules.SMB1, rules.SMB2Unsigned, rules.SMBAnonymous, rules.SMBGuest, rules.NTLMv1):
 		return "What is stored there can be read, or changed on the way, more easily than its owner expects."
+	case in(rules.SMBAuthFailed):
+		return "What the account is for does not work; many of these in a row may be somebody who guesses passwords."
 	case in(rules.LargeSegmentsLost):
 		return "What sends little gets through, and what sends much, as a backup does, stalls and is given up."
 	case in(rules.InboundToDynamicPort):

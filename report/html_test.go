@@ -167,6 +167,14 @@ func TestTimeline(t *testing.T) {
 			t.Errorf("ticks %+v", v.Ticks)
 		}
 	}
+	// A time at the very end is written before its line.
+	a.Detail.Buckets, a.Detail.Begin = a.Detail.Buckets[:2], 1_700_000_000*second
+	a.Detail.Width = 30 * second
+	a.Coverage.First, a.Coverage.Last = a.Detail.Begin, a.Detail.Begin+60*second+1
+	ticks := newTimeline(a).Ticks
+	if last := ticks[len(ticks)-1]; last.Anchor != "end" || ticks[0].Anchor != "middle" {
+		t.Errorf("ticks %+v", ticks)
+	}
 	// A damaged time stamp may name the last moment that can be told.
 	a.Coverage.Last = math.MaxInt64
 	if v = newTimeline(a); len(v.Ticks) > 8 {

@@ -164,6 +164,10 @@ func (v *timelineView) ticks(first, last int64, at func(int64) int) {
 		if t < first || t >= last {
 			break
 		}
-		v.Ticks = append(v.Ticks, timelineTick{at(t), time.Unix(0, t).UTC().Format(layout), "middle"})
+		tick := timelineTick{at(t), time.Unix(0, t).UTC().Format(layout), "middle"}
+		if half := int(timelineLetter * float64(len(tick.Label)) / 2); tick.X+half > timelineWidth {
+			tick.Anchor = "end"
+		}
+		v.Ticks = append(v.Ticks, tick)
 	}
 }
