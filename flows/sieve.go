@@ -16,6 +16,7 @@ type Sieve struct {
 	byFirst map[pcaps.FrameID]int // index into list: flows that have not begun
 	byKey   map[key]int           // that have
 	byEnds  map[addressPair]int   // that have; none before the first of them
+	byError map[pcaps.FrameID]int // ICMP errors that the Table tied to them, perhaps before they began
 	s       segment
 	quoted  segment
 }
@@ -37,7 +38,7 @@ const quoteGrace = int64(30e9)
 
 // NewSieve makes a Sieve that lets nothing pass.
 func NewSieve() *Sieve {
-	return &Sieve{byFirst: map[pcaps.FrameID]int{}, byKey: map[key]int{}, byEnds: map[addressPair]int{}}
+	return &Sieve{byFirst: map[pcaps.FrameID]int{}, byKey: map[key]int{}, byEnds: map[addressPair]int{}, byError: map[pcaps.FrameID]int{}}
 }
 
 // Want adds a flow, before the first packet comes, and returns how many were
@@ -46,6 +47,9 @@ func (v *Sieve) Want(f *Flow) int {
 	k := f.key()
 	v.byFirst[f.Frame] = len(v.list)
 	v.byEnds[addressPair{k.a, k.b}] = none
+	for i := range f.ICMP {
+		v.byError[f.ICMP[i].Frame] = len(v.list)
+	}
 	v.list = append(v.list, sought{k, f.End})
 	return len(v.list) - 1
 }
@@ -87,6 +91,9 @@ func (v *Sieve) find(p *pcaps.Packet) (int, finding) {
 	}
 	switch s.outcome {
 	case Decoded:
+		if n, known := v.byError[p.Frame]; known && s.isError {
+			return n, quoted
+		}
 		if s.isError && v.quoted.decodeQuoted(s) {
 			v.quoted.setKey(0)
 			if n, began := v.byKey[v.quoted.key]; began && p.Time <= v.list[n].end+quoteGrace {

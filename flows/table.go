@@ -238,6 +238,9 @@ type Table struct {
 	now      int64 // latest packet time
 	buffered int   // bytes in held segments
 	parts    fragments
+	orphans  []orphan // ICMP errors about flows that are not known, as they came
+	adopted  []orphan // those that were tied to the flow that adopter began
+	adopter  pcaps.FrameID
 	stats    Stats
 	unknown  map[pcaps.LinkType]bool
 	settled  uint64 // flows already handed to settle: IDs go on from here
@@ -443,8 +446,11 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment, guess uint32) 
 	case ProtoICMP, ProtoICMPv6:
 		t.datagram(dissect.ICMP, r, s, end, frame, now)
 		if s.isError {
-			t.blame(s, frame)
+			t.blame(s, frame, now)
 		}
+	}
+	if fresh && len(t.orphans) > 0 {
+		t.adopt(r, s, frame, now)
 	}
 	r.signature[end] = signature
 	r.last = max(r.last, now)
@@ -794,29 +800,6 @@ func (t *Table) turn(r *record, state *dissect.State, flip bool) {
 		r.swap(ByProtocol)
 	} else if r.oriented > ByProtocol && state.Oriented() {
 		r.oriented = ByProtocol
-	}
-}
-
-// blame ties an ICMP error to the flow that it quotes.
-func (t *Table) blame(e *segment, frame pcaps.FrameID) {
-	q := &t.quoted
-	if !q.decodeQuoted(e) {
-		return
-	}
-	q.setKey(t.seed)
-	_, n := t.find(&q.key, q.hash)
-	if n == 0 {
-		return
-	}
-	r := t.record(n - 1)
-	if r.extra == 0 && t.tracked >= t.config.MaxTracked {
-		return
-	}
-	x := t.extra(r).makeRare()
-	if len(x.icmp) < maxErrors {
-		x.icmp = append(x.icmp, ICMPError{
-			Type: e.payload[0], Code: e.payload[1], From: e.src.netip(e.v6), Frame: frame,
-		})
 	}
 }
 

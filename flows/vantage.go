@@ -235,6 +235,12 @@ func (v *Vantage) passage(t *Table, s *segment) *Passage {
 	p := &Passage{Frame: began, Proto: s.proto, key: s.key}
 	v.passages = append(v.passages, p)
 	v.byFrame[began], v.byRecord[n-1] = p, p
+	if t.adopter == began { // errors about it came before it
+		for i := range t.adopted {
+			o := &t.adopted[i]
+			p.quoted(Quote{o.ICMPError, o.time, 0}, o.fromB)
+		}
+	}
 	return p
 }
 
@@ -347,14 +353,22 @@ func (v *Vantage) quote(t *Table, p *pcaps.Packet, e *segment) {
 		return
 	}
 	f := v.passage(t, q)
-	if f == nil || len(f.Errors) >= maxQuotes {
+	if f == nil {
 		return
 	}
-	dir := dissect.Dir(0)
-	if q.fromB {
-		dir = 1
+	f.quoted(Quote{ICMPError{Type: e.payload[0], Code: e.payload[1], From: e.src.netip(e.v6), Frame: p.Frame}, p.Time, 0}, q.fromB)
+}
+
+// quoted keeps an ICMP error that quotes a packet of the key's lower end, or of
+// its upper one.
+func (p *Passage) quoted(q Quote, fromB bool) {
+	if len(p.Errors) >= maxQuotes {
+		return
 	}
-	f.Errors = append(f.Errors, Quote{ICMPError{Type: e.payload[0], Code: e.payload[1], From: e.src.netip(e.v6), Frame: p.Frame}, p.Time, dir})
+	if fromB {
+		q.Dir = 1
+	}
+	p.Errors = append(p.Errors, q)
 }
 
 // isNeighbour says whether ICMPv6 messages of a type stay on their link: listener

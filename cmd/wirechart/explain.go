@@ -193,8 +193,9 @@ func (x *explainer) each(f *flows.Flow, v *rules.Verdict) error {
 			x.chosen.add(f, v, len(x.chosen.shown) == 0)
 		}
 	case x.packet != nil:
-		const late = int64(30e9) // an ICMP error may come behind the last packet that it is about
-		if f.Touches(x.packet) && f.Start <= x.packet.Time && x.packet.Time <= f.End+late {
+		const late = int64(30e9)                                                    // an ICMP error may come behind the last packet that it is about
+		quoted := func(e flows.ICMPError) bool { return e.Frame == x.packet.Frame } // perhaps before it began
+		if f.Touches(x.packet) && x.packet.Time <= f.End+late && (f.Start <= x.packet.Time || slices.ContainsFunc(f.ICMP, quoted)) {
 			if x.packet.Time <= f.End {
 				x.chosen.shown = nil // the ports' last use before it
 			}
