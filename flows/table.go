@@ -147,8 +147,9 @@ type rare struct {
 	parts     [2]uint32    // fragments beyond the one that completed each datagram
 	partBytes [2]uint64    // on the wire
 
-	holes           [2][maxHoles]hole
+	holes           [2][]hole // in their order
 	missed          [2]uint64 // bytes of holes that had to be forgotten
+	past            [2]hole   // from the first of those to the last
 	retransmitted   [2]uint32
 	outOfOrder      [2]uint32
 	resetFrame      pcaps.FrameID // where the record's resetAfter is resetFar

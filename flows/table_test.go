@@ -280,17 +280,23 @@ func TestTable(t *testing.T) {
 			`> hello
 			> world
 			> !`},
+		{"a SYN's copy behind the client's other packets, and nothing of the server", `
+			0.00000 [fd00::1]:4000 > [fd00::2]:80 S seq=100
+			0.00003 [fd00::1]:4000 > [fd00::2]:80 A seq=101 ack=501
+			0.00004 [fd00::1]:4000 > [fd00::2]:80 PA seq=101 ack=501 data=?hello
+			0.00005 [fd00::1]:4000 > [fd00::2]:80 S seq=100`,
+			`[fd00::1]:4000 > [fd00::2]:80 tcp S0 SAD syn capture_end 4/0 payload=6/0 copies=1/0`, ``},
 		{"missing bytes are a gap", handshake + `
 			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello
 			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=116 ack=501 data=world`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 4/1 payload=10/0 missed=10/0 rtt=30ms lost`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADG syn capture_end 4/1 payload=10/0 missed=10/0 rtt=30ms lost`,
 			`> hello
 			> gap 10
 			> world`},
 		{"missing bytes, and nothing known of the rest", handshake + `
 			0.10 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=101 data=?a
 			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=111 ack=503 data=?b`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAdD syn capture_end 3/2 payload=2/2 missed=10/0 rtt=30ms lost`, ``},
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAdDG syn capture_end 3/2 payload=2/2 missed=10/0 rtt=30ms lost`, ``},
 		{"a hole filled in its middle, then from both sides", handshake + `
 			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=131 ack=501 len=10
 			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=111 ack=501 len=10
@@ -601,6 +607,60 @@ func check(t *testing.T, what string, got []string, want string) {
 }
 
 // A fragment may come in a tunnel's packet that is fragmented itself.
+// TestHoles sends segments of a stream in orders that leave many of them out for a
+// while: all that came is counted as late, nothing as sent again, and nothing as
+// missing but what never came.
+func TestHoles(t *testing.T) {
+	const size = 10
+	stream := func(order []int) *Flow {
+		var p []pcaps.Packet
+		p = said(p, 0.00, "10.0.0.1:4000", "10.0.0.2:80", "S", 100, 0, "")
+		p = said(p, 0.01, "10.0.0.2:80", "10.0.0.1:4000", "SA", 500, 101, "")
+		for i, at := range order {
+			p = said(p, 0.02+float64(i)/1e4, "10.0.0.1:4000", "10.0.0.2:80", "A", 101+uint32(size*at), 501, "?123456789")
+		}
+		for i := range p {
+			p[i].Frame = pcaps.MakeFrameID(0, uint64(i+1))
+		}
+		return tracked(p)[0]
+	}
+	alternate := func(n, first int) (order []int) { // every second one of n
+		for i := first; i < n; i += 2 {
+			order = append(order, i)
+		}
+		return order
+	}
+	back := func(n int) []int {
+		order := make([]int, n)
+		for i := range order {
+			order[i] = n - 1 - i
+		}
+		return order
+	}
+	const many = 10 * maxHoles // every second one of them is more than are remembered
+	for _, c := range []struct {
+		name                string
+		order               []int
+		missed, late, again uint64
+	}{
+		{"backwards", append([]int{0}, back(50)[:49]...), 0, 48, 0},
+		{"the even ones, then the odd ones", append(alternate(2*maxHoles, 0), alternate(2*maxHoles, 1)...), 0, maxHoles - 1, 0},
+		{"more holes than are remembered", append(alternate(many+1, 0), alternate(many+1, 1)...), 0, many / 2, 0},
+		{"and from the last one down", append(alternate(many+1, 0), back(many + 1)[1:]...), 0, many / 2, many / 2},
+		{"half of them never come", alternate(many+1, 0), many / 2 * size, 0, 0},
+		{"of a few, one never comes", []int{0, 2, 4, 6, 5, 1}, size, 2, 0},
+		{"one that was there comes again", append(alternate(21, 0), 20, 1), 9 * size, 1, 1},
+	} {
+		f := stream(c.order)
+		if f.Missed[0] != c.missed || f.OutOfOrder[0] != c.late || f.Retransmitted[0] != c.again {
+			t.Errorf("%s: %d bytes missed, %d late, %d again; want %d, %d, %d", c.name, f.Missed[0], f.OutOfOrder[0], f.Retransmitted[0], c.missed, c.late, c.again)
+		}
+		if strings.Contains(f.TCP.History, "G") != (c.missed > 0) {
+			t.Errorf("%s: history %s", c.name, f.TCP.History)
+		}
+	}
+}
+
 func TestFragmentsNested(t *testing.T) {
 	inner := frames(t, `
 		0.0 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=0+24 more

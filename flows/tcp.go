@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"slices"
 	"time"
 
 	"wirechart/dissect"
@@ -55,7 +56,8 @@ const resetFar = 1<<32 - 1
 type hole struct{ low, high uint32 }
 
 const (
-	maxHoles  = 3
+	maxHoles  = 64                 // remembered of each end: what is on its way at once, out of order
+	maxBehind = 1 << 30            // bytes from the oldest of them to the end of the stream, so that places can still be compared
 	leastIdle = int64(time.Second) // a silence that is worth remembering
 )
 
@@ -130,7 +132,7 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 	}
 	c := t.track(r)
 	if c.seen == 0 {
-		t.start(r, c, s, end)
+		t.start(r, o, c, s, end)
 	}
 	c.seen++
 	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
@@ -243,7 +245,7 @@ func (t *Table) shut(r *record, c *tcpTrack, s *segment, end int, now int64) {
 }
 
 // start takes over what the record knows of packets that were not followed.
-func (t *Table) start(r *record, c *tcpTrack, s *segment, end int) {
+func (t *Table) start(r *record, o *origin, c *tcpTrack, s *segment, end int) {
 	x := t.extra(r)
 	d := &x.tcp
 	client := r.client()
@@ -262,6 +264,10 @@ func (t *Table) start(r *record, c *tcpTrack, s *segment, end int) {
 		if end != client && s.flags&(flagSYN|flagACK) == flagSYN|flagACK {
 			d.opening[client], c.next[client], c.known[client] = s.ack-1, s.ack, true
 			c.stream[client], d.told = s.ack, true
+		}
+		if end == client && s.flags&flagSYN == 0 && uint16(s.seq-1) == o.opening {
+			d.opening[client], c.next[client], c.known[client] = s.seq-1, s.seq, true
+			c.stream[client] = s.seq
 		}
 	case s.flags&flagSYN == 0:
 		c.late = true
@@ -286,7 +292,9 @@ func (t *Table) open(r *record, c *tcpTrack, s *segment, end int, frame pcaps.Fr
 		}
 		r.oriented = BySYN
 	}
-	c.late = false
+	if read := c.spoke[end] && c.dataSeq[end] != s.seq+1; !read { // or its first bytes came behind others, and were not read
+		c.late = false
+	}
 	if s.flags&flagACK == 0 {
 		d.syns++
 	} else {
@@ -434,44 +442,69 @@ func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.Fram
 	}
 }
 
-// dig records bytes that were passed over.
+// dig records bytes that were passed over, behind all that were before.
 func (t *Table) dig(r *record, c *tcpTrack, end int, h hole) {
 	d := t.extra(r).makeRare()
-	holes := &d.holes[end]
-	for i := range holes {
-		if holes[i].low == holes[i].high {
-			holes[i] = h
-			return
-		}
+	d.holes[end] = append(d.holes[end], h)
+	d.forget(c, end)
+}
+
+// forget gives up the oldest holes of end where there are too many. What comes
+// late after all then belongs to them when it lies before the last of these.
+func (d *rare) forget(c *tcpTrack, end int) {
+	past := &d.past[end]
+	if past.low != past.high && c.next[end]-past.low > maxBehind {
+		*past = hole{}
 	}
-	d.missed[end] += uint64(holes[0].high - holes[0].low)
-	t.write(r, c, end, histGap)
-	copy(holes[:], holes[1:])
-	holes[maxHoles-1] = h
+	holes := d.holes[end]
+	for len(holes) > maxHoles || len(holes) > 0 && c.next[end]-holes[0].low > maxBehind {
+		h := holes[0]
+		d.missed[end] += uint64(h.high - h.low)
+		if past.low == past.high {
+			past.low = h.low
+		}
+		past.high = h.high
+		holes = slices.Delete(holes, 0, 1)
+	}
+	d.holes[end] = holes
 }
 
 // fill takes the bytes of h out of the holes and says whether there were any.
 func (t *Table) fill(r *record, c *tcpTrack, end int, h hole) bool {
-	holes := &t.extra(r).makeRare().holes[end]
-	filled := false
-	for i := range holes {
-		o := &holes[i]
-		if o.low == o.high || int32(h.high-o.low) <= 0 || int32(o.high-h.low) <= 0 {
-			continue
+	d := t.extra(r).makeRare()
+	holes := d.holes[end]
+	at, _ := slices.BinarySearchFunc(holes, h.low, func(o hole, low uint32) int {
+		if int32(o.high-low) <= 0 {
+			return -1
 		}
+		return 1
+	})
+	filled := false
+	for at < len(holes) && int32(h.high-holes[at].low) > 0 {
 		filled = true
+		o := &holes[at]
+		before, after := int32(h.low-o.low) > 0, int32(o.high-h.high) > 0
 		switch {
-		case int32(h.low-o.low) <= 0 && int32(h.high-o.high) >= 0:
-			*o = hole{}
-		case int32(h.low-o.low) <= 0:
-			o.low = h.high
-		case int32(h.high-o.high) >= 0:
-			o.high = h.low
-		default: // in the middle: two holes
+		case before && after: // in the middle: two holes
 			rest := hole{h.high, o.high}
 			o.high = h.low
-			t.dig(r, c, end, rest)
+			holes = slices.Insert(holes, at+1, rest)
+			at += 2
+		case before:
+			o.high = h.low
+			at++
+		case after:
+			o.low = h.high
+			at++
+		default:
+			holes = slices.Delete(holes, at, at+1)
 		}
+	}
+	d.holes[end] = holes
+	d.forget(c, end)
+	if past := d.past[end]; !filled && int32(h.low-past.low) >= 0 && int32(past.high-h.high) >= 0 && d.missed[end] > 0 {
+		d.missed[end] -= min(d.missed[end], uint64(h.high-h.low))
+		filled = true
 	}
 	return filled
 }
@@ -602,6 +635,11 @@ func (t *Table) history(r *record, x *extra) string {
 	}
 	for _, l := range x.tcp.history[:x.tcp.letters] {
 		letter(int(l&0x7f), int(l>>7))
+	}
+	for _, end := range [2]int{client, 1 - client} { // holes that nothing filled
+		if x.rareOrNone().gaps(end) > 0 {
+			letter(histGap, end)
+		}
 	}
 	return string(h)
 }
