@@ -62,6 +62,7 @@ const (
 	TLSClientCert
 	TLSClientCertBasis
 	TLSClientCertSure
+	TLSClientCertAccepted
 	TLSCertSHA256
 	TLSCertCN
 	TLSCertSAN
@@ -195,6 +196,7 @@ var keys = [keyCount]KeyInfo{
 	TLSCertRequest:         {"tls.cert_request", Flag, "the server asked for a client certificate, where that is in clear or decrypted"},
 	TLSClientCert:          {"tls.client_cert", Text, "client certificate: present, empty, absent or unknown"},
 	TLSClientCertBasis:     {"tls.client_cert_basis", Text, "how client_cert is known: observed, decrypted, inferred or resumed"},
+	TLSClientCertAccepted:  {"tls.client_cert_accepted", Flag, "the server was seen to go on behind an empty client certificate"},
 	TLSClientCertSure:      {"tls.client_cert_confidence", Text, "how sure an inferred or resumed client_cert is: high or medium"},
 	TLSCertSHA256:          {"tls.cert_sha256", Text, "SHA-256 of the server's certificate, in hex"},
 	TLSCertCN:              {"tls.cert_cn", Text, "common name of the server's certificate"},

@@ -809,6 +809,7 @@ func (p *tlsParser) Close(facts *Facts) {
 		facts.Frame = now
 	}
 	p.sayClientCert(facts, "unknown", "")
+	p.sayAccepted(facts)
 	// A handshake that was not seen to end ended so only if nothing is
 	// missing: no gap, and no client that goes on without the server's bytes.
 	if p.outcome == open && !p.sides[0].lost && !p.sides[1].lost &&

@@ -115,6 +115,7 @@ type reply struct {
 	shownCert      bool // one was long enough for a certificate
 	serverFinished bool // one behind that has the length of Finished
 	accepted       bool // the server went on behind the handshake
+	acceptedFrame  uint64
 }
 
 type flightKind uint8
@@ -449,7 +450,7 @@ func (p *tlsParser) answer(length uint16, facts *Facts) {
 		return
 	}
 	f.serverAlert = false
-	if p.ofHandshake(length) {
+	if p.ofHandshake(length, facts) {
 		return
 	}
 	switch f.kind {
@@ -460,19 +461,42 @@ func (p *tlsParser) answer(length uint16, facts *Facts) {
 		}
 	}
 	if f.over {
-		f.accepted = true
+		p.accept(facts)
 		p.settled = p.settled || f.kind != flightLong
 	}
+}
+
+// accept takes in that the server went on behind the handshake.
+func (p *tlsParser) accept(facts *Facts) {
+	if f := &p.flight; !f.accepted {
+		f.accepted, f.acceptedFrame = true, facts.Frame
+	}
+}
+
+// sayAccepted says of a client without a certificate whether the server was seen
+// to go on, with more than an alert. Up to TLS 1.2 it does so by its Finished.
+func (p *tlsParser) sayAccepted(facts *Facts) {
+	f := &p.flight
+	opened := p.opener != nil && p.opener.accepted
+	if facts.Text(TLSClientCert) != "empty" || p.tls13() && !f.accepted && !opened || !p.tls13() && p.outcome != complete {
+		return
+	}
+	now := facts.Frame
+	if f.accepted {
+		facts.Frame = f.acceptedFrame
+	}
+	facts.SetFlag(TLSClientCertAccepted, true)
+	facts.Frame = now
 }
 
 // ofHandshake takes in a sealed record of the server, and says whether its place
 // among the others makes it a part of the handshake, which is no answer to the
 // client's part: from EncryptedExtensions to Finished there are five messages,
 // two where a session is resumed.
-func (p *tlsParser) ofHandshake(length uint16) bool {
+func (p *tlsParser) ofHandshake(length uint16, facts *Facts) bool {
 	f := &p.flight
 	if f.serverFinished {
-		f.accepted = true
+		p.accept(facts)
 		return false
 	}
 	s, known := sealOf(p.suite)

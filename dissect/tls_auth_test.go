@@ -2,6 +2,7 @@ package dissect
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -231,6 +232,41 @@ func TestEndsOutOfOrder(t *testing.T) {
 			if !strings.HasPrefix(outcome, want+"\n") || refused != (by != "") || !strings.Contains(facts, by) {
 				t.Errorf("%s, %v first: want %s:\n%s", test.name, first, test.want, facts)
 			}
+		}
+	}
+}
+
+// TestEmptyAccepted says of a client without a certificate that the server went
+// on only where it was seen to.
+func TestEmptyAccepted(t *testing.T) {
+	hello12, hello13 := serverHelloRecord(0x0303, 0xc02f), serverHelloRecord(0x0303, 0x1301, chose13...)
+	finished := record(recordHandshake, make([]byte, 40)...)
+	request := record(recordHandshake, msgCertificateRequest, 0, 0, 8, 1, 1, 0, 2, 4, 1, 0, 0)
+	empty := record(recordHandshake, msgCertificate, 0, 0, 3, 0, 0, 0)
+	exchange := record(recordHandshake, msgClientKeyExchange, 0, 0, 2, 1, 1)
+	ccs := record(recordCCS, 1)
+	opening13 := []message{{ToServer, plainHello}, {ToClient, hello13}, {ToClient, sealed(27)}, {ToClient, sealed(247)}, {ToClient, sealed(1094)},
+		{ToClient, sealed(96)}, {ToClient, sealed(53)}, {ToServer, sealed(25)}, {ToServer, sealed(53)}}
+	opening12 := []message{{ToServer, plainHello}, {ToClient, hello12}, {ToClient, request}, {ToServer, empty}, {ToServer, exchange}, {ToServer, ccs}, {ToServer, finished}}
+	for _, test := range []struct {
+		name     string
+		opening  []message
+		behind   []message
+		accepted bool
+	}{
+		{"1.3, the capture ends", opening13, nil, false},
+		{"1.3, the client alone goes on", opening13, []message{{ToServer, sealed(217)}, {ToServer, sealed(300)}}, false},
+		{"1.3, a ticket", opening13, []message{{ToClient, sealed(250)}}, true},
+		{"1.3, an answer, then closed", opening13, []message{{ToServer, sealed(217)}, {ToClient, sealed(400)}, {ToClient, sealed(19)}}, true},
+		{"1.3, refused", opening13, []message{{ToClient, sealed(19)}}, false},
+		{"1.2, the capture ends", opening12, nil, false},
+		{"1.2, the client alone goes on", opening12, []message{{ToServer, sealed(300)}}, false},
+		{"1.2, the server's Finished", opening12, []message{{ToClient, ccs}, {ToClient, finished}}, true},
+		{"1.2, refused", opening12, []message{{ToClient, record(recordAlert, 2, 40)}}, false},
+	} {
+		_, facts := talk(t, slices.Concat(test.opening, test.behind))
+		if !strings.Contains(facts, "tls.client_cert empty") || strings.Contains(facts, "tls.client_cert_accepted true") != test.accepted {
+			t.Errorf("%s: accepted %t expected, facts:\n%s", test.name, test.accepted, facts)
 		}
 	}
 }

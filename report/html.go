@@ -610,7 +610,7 @@ func matters(f *rules.Finding) string {
 		return "Anyone on the path can read and change what is sent."
 	case in(rules.MTLSClientCertEmptyAccepted, rules.MTLSNotRequestedByServer):
 		return "Anyone who reaches the port is let in as a client: the protection that the diagram counts on is not there."
-	case in(rules.MTLSClientCertMissing, rules.RejectedByServer, rules.RejectedByClient, rules.TLSHandshakeFailed, rules.ZMTPCurveHandshakeFailed, rules.ZMTPMechanismNotCurve):
+	case in(rules.MTLSClientCertMissing, rules.MTLSClientCertEmpty, rules.RejectedByServer, rules.RejectedByClient, rules.TLSHandshakeFailed, rules.ZMTPCurveHandshakeFailed, rules.ZMTPMechanismNotCurve):
 		return "The two ends cannot work together until this is settled: what the connection is for does not happen."
 	case in(rules.TLSVersionTooOld, rules.TLSVersionObsolete, rules.TLSCipherRC4, rules.TLSCipher3DES, rules.TLSCipherExport, rules.TLSCipherNull, rules.TLSCipherAnonymous):
 		return "The encryption is weaker than it should be: known attacks read or change such connections."

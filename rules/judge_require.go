@@ -184,11 +184,13 @@ func (p *Policy) judgeClientCert(f *flows.Flow, s state, saw string, frame pcaps
 			}
 			v.why(MTLSClientCertMissing, frame, saw)
 			v.why(RejectedByServer, at, f.Facts.Text(dissect.TLSAlert))
-		} else {
+		} else if f.Facts.Has(dissect.TLSClientCertAccepted) || f.Facts.Text(dissect.TLSClientCertBasis) == "resumed" {
 			if serverClosedFirst(f) {
 				saw = emptyThenClosed
 			}
 			v.why(MTLSClientCertEmptyAccepted, frame, saw)
+		} else {
+			v.why(MTLSClientCertEmpty, frame, saw)
 		}
 	case "absent":
 		if f.Facts.Has(dissect.TLSCertRequest) {

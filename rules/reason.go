@@ -54,6 +54,7 @@ const (
 	TLSHandshakeFailed
 	MTLSClientCertMissing
 	MTLSClientCertEmptyAccepted
+	MTLSClientCertEmpty
 	MTLSNotRequestedByServer
 	RejectedByServer
 	RejectedByClient
@@ -220,6 +221,8 @@ var reasonTable = [reasons]reasonInfo{
 		"give the client its certificate, by registering it again if need be"},
 	MTLSClientCertEmptyAccepted: {"mtls_client_cert_empty_accepted", High, "the client showed no certificate and the server went on",
 		"make the server require a certificate: anyone who reaches the port is let in"},
+	MTLSClientCertEmpty: {"mtls_client_cert_empty", High, "the client showed no certificate, and what the server made of that was not captured",
+		"give the client its certificate, and make the server require one; a capture of both directions to the end tells which of them is at fault"},
 	MTLSNotRequestedByServer: {"mtls_not_requested_by_server", High, "the server did not ask for a certificate",
 		"make the server require a certificate: anyone who reaches the port is let in"},
 	RejectedByServer: {"rejected_by_server", High, "the server ended the handshake after seeing, or missing, the client's proof",
