@@ -52,7 +52,7 @@ func (p *Policy) Judge(f *flows.Flow, v *Verdict) {
 		return
 	}
 	c, s := p.end(f.Client.Addr()), p.end(f.Server.Addr())
-	if svc := p.service(f); svc != nil && c.roles|s.roles != 0 && p.judgeEdges(f, svc, &c, &s, v) {
+	if svc := p.service(f); c.roles|s.roles != 0 && (svc != nil && p.judgeEdges(f, svc, &c, &s, v) || p.judgeAnyPort(f, svc, &c, &s, v)) {
 		p.addConcerns(f, v)
 		return
 	}

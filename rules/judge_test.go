@@ -101,6 +101,12 @@ func speaks(app string, facts ...string) func(*flows.Flow) {
 	}
 }
 
+// repliesAlone is a flow of which the server's direction was captured.
+func repliesAlone(f *flows.Flow) {
+	f.Packets[0], f.Bytes[0], f.Payload[0] = 0, 0, 0
+	f.TCP.DataFrame[0] = 0
+}
+
 func tls(facts ...string) func(*flows.Flow) {
 	return speaks("tls", append([]string{"tls.version=1.3", "tls.cipher=0x1301", "tls.handshake=complete"}, facts...)...)
 }
@@ -200,6 +206,11 @@ func TestJudge(t *testing.T) {
 		{"search", flow(tMS, tCat, 9200, speaks("http")), Documented, "catalog-search", ""},
 		{"smb", flow(tAgent1, tFS, 445, speaks("smb")), Documented, "agent-smb", ""},
 		{"nfs from a port below 1024", flow(tAgent1, tFS, 2049, from(800), speaks("nfs", "nfs.auth=sys")), Documented, "agent-nfs", ""},
+		{"mount at the port of another service", flow(tAgent1, tFS, 44445, from(801), speaks("mount", "rpc.program=100005/3")), Documented, "agent-nfs", ""},
+		{"mount, cut before the program", flow(tAgent1, tFS, 20048, from(801), lossy), Indeterminate, "agent-nfs", "bytes_missing"},
+		{"mount, replies alone", flow(tAgent1, tFS, 20048, from(801), repliesAlone), Indeterminate, "agent-nfs", "one_direction_captured"},
+		{"something cut, from a dynamic port", flow(tAgent1, tFS, 20048, lossy), Undocumented, "", "port_not_documented"},
+		{"something else from a port below 1024", flow(tAgent1, tFS, 20048, from(801)), Undocumented, "", "port_not_documented"},
 		{"mount where the port mapper placed it", flow(tAgent1, tFS, 20048, from(801), speaks("rpc", "rpc.program=100005/3")), Documented, "agent-nfs", ""},
 		{"cloud", flow(tAgent1, tCloud, 443, tls("tls.sni=cloud.acronis.com")), Documented, "agent-cloud", ""},
 		{"cloud backup", flow(tAgent1, tCloud, 44445, mutual("tls.sni=eu2-cloud.acronis.com")), Documented, "cloud-backup", ""},

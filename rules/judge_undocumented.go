@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"slices"
 
+	"wirechart/dissect"
 	"wirechart/flows"
 )
 
@@ -83,6 +84,12 @@ func (p *Policy) judgeUndocumented(f *flows.Flow, client, server *end, v *Verdic
 		v.why(OneDirectionCaptured, f.Frame, "")
 		return
 	}
+	if e := p.mayFit(f, client, server); e != nil {
+		v.Kind, v.Edge = Indeterminate, e.Edge
+		r, frame := p.missing(f)
+		v.why(r, frame, "")
+		return
+	}
 	p.judgeStrangers(f, s, client, server, cut.before, v)
 	if client.scanner {
 		v.why(PortScan, f.Frame, "")
@@ -90,6 +97,42 @@ func (p *Policy) judgeUndocumented(f *flows.Flow, client, server *end, v *Verdic
 	if cut.Reason != NoReason && v.Kind == Undocumented {
 		cut.into(v) // what is not documented did not get through either
 	}
+}
+
+// judgeAnyPort is judgeEdges for services that are known by what they speak: where
+// f is to the port of another service, whose edges do not join the two ends.
+func (p *Policy) judgeAnyPort(f *flows.Flow, other *service, client, server *end, v *Verdict) bool {
+	if other == nil || other.port == 0 || f.App == "" && len(p.mapped) == 0 {
+		return false
+	}
+	for _, s := range p.anyPort {
+		if s.proto == f.Proto && p.judgeEdges(f, s, client, server, v) {
+			return true
+		}
+	}
+	return false
+}
+
+// mayFit finds an edge between the two ends to a service that is known by what it
+// speaks, for a flow of which the capture does not show that: what there is was
+// cut, or is one direction. The client's port must be one that the edge's clients
+// have beside the dynamic ones, or everything unread could be such a service.
+func (p *Policy) mayFit(f *flows.Flow, client, server *end) *edge {
+	if f.App != "" && f.AppBasis != dissect.ByPort || f.Payload.Sum() == 0 {
+		return nil
+	}
+	if !f.OneSided() && !late(f) && !f.Dissect.Lost && f.Missed.Sum() == 0 {
+		return nil // it was read, and is something else
+	}
+	for _, s := range p.anyPort {
+		for i := range s.edges {
+			e := s.edges[i].edge
+			if s.proto == f.Proto && e.from&client.roles != 0 && e.to&server.roles != 0 && inRanges(e.SourcePorts, f.Client.Port()) {
+				return e
+			}
+		}
+	}
+	return nil
 }
 
 // mayServe finds an edge from the client to the service, for a server whose
