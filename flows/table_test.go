@@ -286,6 +286,19 @@ func TestTable(t *testing.T) {
 			0.00004 [fd00::1]:4000 > [fd00::2]:80 PA seq=101 ack=501 data=?hello
 			0.00005 [fd00::1]:4000 > [fd00::2]:80 S seq=100`,
 			`[fd00::1]:4000 > [fd00::2]:80 tcp S0 SAD syn capture_end 4/0 payload=6/0 copies=1/0`, ``},
+		{"a client's packets out of order behind its SYN, and the server's SYN-ACK behind all", `
+			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0001 10.0.0.1:4000 > 10.0.0.2:80 PA seq=106 ack=501 data=world
+			0.0002 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.0003 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 SDh syn capture_end 3/1 payload=10/0 late=1/0`, `> hello
+			> world`},
+		{"a SYN-ACK behind a part of what it opened: the first bytes were not read", `
+			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0001 10.0.0.2:80 > 10.0.0.1:4000 PA seq=506 ack=101 data=world
+			0.0002 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=101 data=hello
+			0.0003 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sdth syn capture_end 1/3 payload=0/10 again=0/1 unanswered<1 midway`, `< world`},
 		{"missing bytes are a gap", handshake + `
 			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello
 			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=116 ack=501 data=world`,

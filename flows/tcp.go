@@ -265,14 +265,19 @@ func (t *Table) start(r *record, o *origin, c *tcpTrack, s *segment, end int) {
 			d.opening[client], c.next[client], c.known[client] = s.ack-1, s.ack, true
 			c.stream[client], d.told = s.ack, true
 		}
-		if end == client && s.flags&flagSYN == 0 && uint16(s.seq-1) == o.opening {
-			d.opening[client], c.next[client], c.known[client] = s.seq-1, s.seq, true
-			c.stream[client] = s.seq
+		if ahead := uint32(uint16(s.seq-1) - o.opening); end == client && s.flags&flagSYN == 0 && ahead < aheadOfSYN {
+			d.opening[client], c.next[client], c.known[client] = s.seq-1-ahead, s.seq-ahead, true
+			c.stream[client] = s.seq - ahead
 		}
 	case s.flags&flagSYN == 0:
 		c.late = true
 	}
 }
+
+// aheadOfSYN is how far behind a SYN that was not followed the client's next packet
+// may be, where packets between them are late: little, for of the SYN's number only
+// the lower half is known.
+const aheadOfSYN = 1 << 13
 
 // shake notes that the client acknowledged the SYN-ACK, or went on as if it
 // had: of a connection captured one way nothing else is seen.
@@ -292,9 +297,8 @@ func (t *Table) open(r *record, c *tcpTrack, s *segment, end int, frame pcaps.Fr
 		}
 		r.oriented = BySYN
 	}
-	if read := c.spoke[end] && c.dataSeq[end] != s.seq+1; !read { // or its first bytes came behind others, and were not read
-		c.late = false
-	}
+	// Where its first bytes came behind others, they were not read.
+	c.late = c.spoke[end] && c.dataSeq[end] != s.seq+1 && r.flags[end]&flagSYN == 0
 	if s.flags&flagACK == 0 {
 		d.syns++
 	} else {
