@@ -299,6 +299,18 @@ func TestTable(t *testing.T) {
 			0.0002 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=101 data=hello
 			0.0003 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sdth syn capture_end 1/3 payload=0/10 again=0/1 unanswered<1 midway`, `< world`},
+		{"likewise a SYN, and then the SYN-ACK", `
+			0.0001 10.0.0.1:4000 > 10.0.0.2:80 PA seq=106 ack=501 data=world
+			0.0002 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0003 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.0004 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 DSTh syn capture_end 3/1 payload=10/0 again=1/0 stalled>1 midway`, `> world`},
+		{"an acknowledgement before what its end had sent, and the SYN-ACK", `
+			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0001 10.0.0.2:80 > 10.0.0.1:4000 A seq=506 ack=102
+			0.0002 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=101 data=hello
+			0.0003 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sadh syn capture_end 1/3 payload=0/5`, `< hello`},
 		{"missing bytes are a gap", handshake + `
 			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello
 			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=116 ack=501 data=world`,

@@ -297,8 +297,11 @@ func (t *Table) open(r *record, c *tcpTrack, s *segment, end int, frame pcaps.Fr
 		}
 		r.oriented = BySYN
 	}
-	// Where its first bytes came behind others, they were not read.
-	c.late = c.spoke[end] && c.dataSeq[end] != s.seq+1 && r.flags[end]&flagSYN == 0
+	if r.flags[end]&flagSYN == 0 {
+		// Where its first bytes came behind others, they were not read.
+		unread := c.spoke[end] && c.dataSeq[end] != s.seq+1
+		c.late = unread || c.late && r.flags[1-end]&flagSYN != 0
+	}
 	if s.flags&flagACK == 0 {
 		d.syns++
 	} else {
@@ -387,7 +390,8 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 		d := &t.extra(r).tcp
 		c.spoke[end], c.dataSeq[end] = true, seq
 		d.dataFrame[end], d.dataNth[end] = frame, c.seen
-		if c.late { // what came before is unknown anyway: this is where reading begins
+		behind := int32(seq-c.next[end]) < 0 && r.flags[end]&flagSYN == 0 && !(n == 1 && seq+1 == c.next[end])
+		if c.late || behind { // what came before is unknown anyway, or was an acknowledgement that came too soon: this is where reading begins
 			c.next[end], c.stream[end] = seq, seq
 		}
 	}
