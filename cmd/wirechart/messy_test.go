@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/gopacket"
 	links "github.com/google/gopacket/layers"
@@ -122,6 +123,84 @@ var messes = []struct {
 				f.info.Timestamp = f.info.Timestamp.Add(20_000)
 				out = append(out, f.change(routed))
 			}
+		}
+		return [][]taken{out}
+	}},
+	{"each frame twice, 50 µs later", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		out := slices.Clone(frames)
+		for _, f := range frames {
+			f.info.Timestamp = f.info.Timestamp.Add(50 * time.Microsecond)
+			out = append(out, f)
+		}
+		slices.SortStableFunc(out, func(a, b taken) int { return a.info.Timestamp.Compare(b.info.Timestamp) })
+		return [][]taken{out}
+	}},
+	{"dealt out to two files", false, func(frames []taken, random *rand.Rand) [][]taken {
+		files := make([][]taken, 2)
+		for _, f := range frames {
+			to := random.IntN(2)
+			files[to] = append(files[to], f)
+		}
+		return files
+	}},
+	{"a year later", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		out := slices.Clone(frames)
+		for i := range out {
+			out[i].info.Timestamp = out[i].info.Timestamp.AddDate(1, 0, 0)
+		}
+		return [][]taken{out}
+	}},
+	{"ICMP errors 5 ms before their time", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		out := slices.Clone(frames)
+		for i, f := range out {
+			if f.isIPv4() && f.data[atIP+9] == 1 && f.data[atIP+20] == 3 {
+				out[i].info.Timestamp = f.info.Timestamp.Add(-5 * time.Millisecond)
+			}
+		}
+		slices.SortStableFunc(out, func(a, b taken) int { return a.info.Timestamp.Compare(b.info.Timestamp) })
+		return [][]taken{out}
+	}},
+	{"data out of order within a direction", false, func(frames []taken, random *rand.Rand) [][]taken {
+		// The places of a direction's segments are dealt out anew among those
+		// that lie within a millisecond, its SYN and FIN left where they are.
+		const most = time.Millisecond
+		places := map[string][]int{}
+		for i, f := range frames {
+			if f.tcpPayload() > 0 && f.data[atIP+20+13]&3 == 0 {
+				k := string(f.data[atIP+12 : atIP+24])
+				places[k] = append(places[k], i)
+			}
+		}
+		out := slices.Clone(frames)
+		for _, k := range slices.Sorted(maps.Keys(places)) {
+			at := places[k]
+			if len(at) > 0 {
+				at = at[1:] // behind the first one, which may come before the other end's SYN-ACK otherwise
+			}
+			order := slices.Clone(at)
+			due := map[int]time.Time{}
+			for _, i := range order {
+				due[i] = frames[i].info.Timestamp.Add(time.Duration(random.Int64N(int64(most))))
+			}
+			slices.SortStableFunc(order, func(a, b int) int { return due[a].Compare(due[b]) })
+			for n, i := range at {
+				out[i] = frames[order[n]]
+				out[i].info.Timestamp = frames[i].info.Timestamp
+			}
+		}
+		return [][]taken{out}
+	}},
+	{"directions exchanged within 200 µs", false, func(frames []taken, random *rand.Rand) [][]taken {
+		out := slices.Clone(frames)
+		for i := 0; i+1 < len(out); i++ {
+			a, b := out[i], out[i+1]
+			if !a.isIPv4() || !b.isIPv4() || !bytes.Equal(a.data[atIP+12:atIP+16], b.data[atIP+16:atIP+20]) || !bytes.Equal(a.data[atIP+16:atIP+20], b.data[atIP+12:atIP+16]) ||
+				b.info.Timestamp.Sub(a.info.Timestamp) > 200*time.Microsecond || random.IntN(2) == 0 {
+				continue
+			}
+			a.info.Timestamp, b.info.Timestamp = b.info.Timestamp, a.info.Timestamp
+			out[i], out[i+1] = b, a
+			i++
 		}
 		return [][]taken{out}
 	}},
@@ -274,12 +353,13 @@ var messes = []struct {
 // the hosts.
 type answers struct {
 	flows map[string][]string // verdict and reasons
+	apps  map[string][]string // client and protocol
 	roles map[string][]string
 }
 
 func (s *answers) read(t *testing.T, captures ...string) {
 	t.Helper()
-	s.flows, s.roles = map[string][]string{}, map[string][]string{}
+	s.flows, s.apps, s.roles = map[string][]string{}, map[string][]string{}, map[string][]string{}
 	for line := range strings.Lines(written(append([]string{"flows", "-o", "jsonl"}, captures...)...)) {
 		var f struct {
 			Proto          string
@@ -289,6 +369,7 @@ func (s *answers) read(t *testing.T, captures ...string) {
 			}
 			Verdict string
 			Reasons []string
+			App     string
 		}
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
 			t.Fatalf("%v: %s", err, line)
@@ -297,6 +378,7 @@ func (s *answers) read(t *testing.T, captures ...string) {
 		slices.Sort(ends)
 		k := f.Proto + " " + strings.Join(ends, " ")
 		s.flows[k] = append(s.flows[k], f.Verdict+" "+strings.Join(f.Reasons, " "))
+		s.apps[k] = append(s.apps[k], fmt.Sprint(f.Client)+" "+f.App)
 	}
 	var hosts struct {
 		Hosts []struct {
@@ -353,6 +435,8 @@ func compare(t *testing.T, clean, got *answers, lossy bool) {
 		switch {
 		case !lossy && !slices.Equal(have, want):
 			t.Errorf("%s: %q, clean %q", k, have, want)
+		case !lossy && !slices.Equal(got.apps[k], clean.apps[k]):
+			t.Errorf("%s: clients and protocols %q, clean %q", k, got.apps[k], clean.apps[k])
 		case !lossy || !ok:
 		default:
 			for _, h := range have {
@@ -364,6 +448,11 @@ func compare(t *testing.T, clean, got *answers, lossy bool) {
 					t.Errorf("%s: %q, clean %q", k, have, want)
 				}
 			}
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(got.flows)) {
+		if _, ok := clean.flows[k]; !ok {
+			t.Errorf("%s: %q, clean nothing", k, got.flows[k])
 		}
 	}
 	for _, addr := range slices.Sorted(maps.Keys(got.roles)) {
@@ -419,5 +508,69 @@ func writeFrames(t *testing.T, path string, frames []taken) {
 	}
 	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// mapped gives every host of the site's network another address: the network is
+// another one, and of two hosts the higher becomes the lower. Addresses in messages,
+// as bytes or as text, are of the same length and change with them.
+func mapped(b []byte) []byte {
+	b = slices.Clone(b)
+	for i := 0; i+4 <= len(b); i++ {
+		if b[i] == 10 && b[i+1] == 20 && b[i+2] == 30 {
+			b[i+1], b[i+2] = 77, 33
+			if n := b[i+3]; n >= 11 && n <= 26 {
+				b[i+3] = 37 - n
+			}
+		}
+	}
+	const text = len("10.20.30.")
+	for at := 0; ; {
+		i := bytes.Index(b[at:], []byte("10.20.30."))
+		if i < 0 {
+			return b
+		}
+		at += i
+		copy(b[at:], "10.77.33.")
+		at += text
+		if at+2 <= len(b) {
+			if n := int(b[at]-'0')*10 + int(b[at+1]-'0'); n >= 11 && n <= 26 {
+				copy(b[at:], fmt.Sprint(37-n))
+			}
+		}
+	}
+}
+
+// TestAddressesMapped gives the hosts of the sample sites other addresses, one for
+// one: what is said is the same, of the other addresses.
+func TestAddressesMapped(t *testing.T) {
+	for _, sample := range []string{"site.pcapng", "site-violations.pcapng"} {
+		path := filepath.Join("..", "..", "pcaps", "samples", sample)
+		frames := readFrames(t, path)
+		for i, f := range frames {
+			frames[i].data = mapped(f.data)
+		}
+		name := filepath.Join(t.TempDir(), "mapped.pcap")
+		writeFrames(t, name, frames)
+		var clean, got, want answers
+		clean.read(t, path)
+		got.read(t, name)
+		want.flows, want.apps, want.roles = map[string][]string{}, map[string][]string{}, map[string][]string{}
+		for k := range clean.flows {
+			// The two ends of a key are in order.
+			word := strings.SplitN(string(mapped([]byte(k))), " ", 2)
+			ends := strings.SplitAfter(word[1], "} ")
+			ends[0] = strings.TrimSuffix(ends[0], " ")
+			slices.Sort(ends)
+			to := word[0] + " " + strings.Join(ends, " ")
+			want.flows[to] = append(want.flows[to], clean.flows[k]...)
+			for _, app := range clean.apps[k] {
+				want.apps[to] = append(want.apps[to], string(mapped([]byte(app))))
+			}
+		}
+		for addr, roles := range clean.roles {
+			want.roles[string(mapped([]byte(addr)))] = roles
+		}
+		t.Run(sample, func(t *testing.T) { compare(t, &want, &got, false) })
 	}
 }

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -197,5 +199,53 @@ func TestForeign(t *testing.T) {
 				t.Errorf("%s: %s: %v", capture, kind, err)
 			}
 		}
+	}
+}
+
+// TestFindingIDs reads every sample twice, under two names: no two findings or
+// concerns of an audit have one id, and those of the second are those of the first.
+func TestFindingIDs(t *testing.T) {
+	captures, err := filepath.Glob("../../pcaps/samples/*.pcap*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, capture := range captures {
+		if strings.HasSuffix(capture, ".want") {
+			continue
+		}
+		b, err := os.ReadFile(capture)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := filepath.Join(t.TempDir(), "again"+filepath.Ext(capture))
+		if err := os.WriteFile(again, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ids := func(capture string) (list []string) {
+			var audit struct {
+				Findings, Concerns []struct{ ID, Title string }
+			}
+			if err := json.Unmarshal([]byte(written("audit", "-o", "json", capture)), &audit); err != nil {
+				t.Fatalf("%s: %v", capture, err)
+			}
+			seen := map[string]string{}
+			for _, f := range slices.Concat(audit.Findings, audit.Concerns) {
+				if other, is := seen[f.ID]; is || f.ID == "" {
+					t.Errorf("%s: %q has the id %q, and so has %q", capture, f.Title, f.ID, other)
+				}
+				seen[f.ID] = f.Title
+				list = append(list, f.ID+" "+f.Title)
+			}
+			return list
+		}
+		first, second := ids(capture), ids(again)
+		if !slices.Equal(first, second) {
+			t.Errorf("%s: findings\n%s\nthe second time\n%s", capture, strings.Join(first, "\n"), strings.Join(second, "\n"))
+		}
+		total += len(first)
+	}
+	if total == 0 {
+		t.Error("no findings at all")
 	}
 }
