@@ -91,5 +91,7 @@ func (p *tlsParser) alert(dir Dir, b []byte, facts *Facts) {
 	if (p.clientHello != helloMissing || p.serverHello != helloMissing) && !p.established() {
 		p.finish(failed, facts)
 	}
-	p.settled = true
+	// What a server refuses up to TLS 1.2 may be captured behind its alert: the
+	// client's part, with the certificate that it was asked for.
+	p.settled = dir == p.client || p.tls13() || p.certKnown || !facts.knows(TLSCertRequest)
 }

@@ -265,6 +265,12 @@ func TestEmptyAccepted(t *testing.T) {
 		{"1.2, refused", opening12, []message{{ToClient, record(recordAlert, 2, 40)}}, false},
 	} {
 		_, facts := talk(t, slices.Concat(test.opening, test.behind))
+		if strings.Contains(test.name, "1.2, refused") { // the alert comes first
+			_, early := talk(t, slices.Concat(test.opening[:3], test.behind, test.opening[3:]))
+			if !strings.Contains(early, "tls.client_cert empty") || !strings.Contains(early, "tls.handshake failed") {
+				t.Errorf("%s, the alert first: facts:\n%s", test.name, early)
+			}
+		}
 		if !strings.Contains(facts, "tls.client_cert empty") || strings.Contains(facts, "tls.client_cert_accepted true") != test.accepted {
 			t.Errorf("%s: accepted %t expected, facts:\n%s", test.name, test.accepted, facts)
 		}
