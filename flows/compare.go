@@ -67,17 +67,20 @@ type Ending uint8
 
 // The endings.
 const (
-	Normal       Ending = iota
-	Refused             // by the far host, or beyond the second place
-	Unanswered          // it reached the second place and was not answered there
-	ResetByEnd          // the client or the server reset it
-	SmallerMade         // after an ICMP error the sender made its packets smaller, and they arrived
-	WithoutProof        // one direction was not recorded at one place; what it carried arrived
-	endings             // their number
+	Normal        Ending = iota
+	Refused              // by the far host, or beyond the second place
+	Unanswered           // it reached the second place and was not answered there
+	ResetByEnd           // the client or the server reset it
+	SmallerMade          // after an ICMP error the sender made its packets smaller, and they arrived
+	WithoutProof         // one direction was not recorded at one place; what it carried arrived
+	AcrossHole           // for a time one capture has nothing at all; before and after it crossed
+	OpenedBetween        // something between answered the opening in the server's place, and then opened it itself
+	endings              // their number
 )
 
 func (o Ending) String() string {
-	return [endings]string{"", "refused", "unanswered", "reset_by_end", "path_mtu", "one_direction"}[o]
+	return [endings]string{"", "refused", "unanswered", "reset_by_end", "path_mtu", "one_direction",
+		"capture_hole", "syn_proxy"}[o]
 }
 
 // Doubt says why a flow is Undecided.
@@ -91,11 +94,14 @@ const (
 	OneDirection        // the other place was recorded in one direction
 	LooksAlike          // its packets look like those of many other flows
 	SameCapture         // both captures are one, or parts of one
+	InHole              // it is not in the other capture, which has nothing at all of that time
+	MayHaveEnded        // the other capture has nothing at all since: it may have ended
 	doubts
 )
 
 func (d Doubt) String() string {
-	return [doubts]string{"", "nothing_in_common", "capture_lossy", "one_direction", "alike", "same_capture"}[d]
+	return [doubts]string{"", "nothing_in_common", "capture_lossy", "one_direction", "alike", "same_capture",
+		"capture_hole", "capture_end"}[d]
 }
 
 // Basis says how it is known that two flows are one.
@@ -141,9 +147,12 @@ type Crossing struct {
 	Delay                                         [2]Delay // by direction of the flow
 	Delayed                                       int64    // by so much longer than others, there and back; 0 when it is not
 	Hops                                          int      // by how much TTL or hop limit differ; 0 when unknown
+	Hole                                          *Hole    // InHole, AcrossHole: the first of them
+	HoleAt                                        Side     // the side of that capture
 
-	dirs [2]dirMatch
-	sure bool // Client is known by the flow itself
+	dirs   [2]dirMatch
+	sure   bool // Client is known by the flow itself
+	opened bool // something between answered the opening in the server's place
 }
 
 // Near is the passage at the client's side, or the only one.
@@ -172,8 +181,13 @@ type Place struct {
 	Left        uint64 // flows for which there was no room
 
 	Captured, Missed uint64 // packets that were recorded here, and that must have been here and were not
+	Holes            []Hole
 	Blind            [2]bool
 	Ended, Began     bool // it was not recorded to the other's end, from the other's beginning
+
+	// Flows that are said to have failed on their way here behind the last frame
+	// that the place has: that it was still recorded is not known.
+	Silent uint64
 }
 
 // LossRate is how much of what was here the capture lacks, 0 to 1.
@@ -208,6 +222,9 @@ type comparer struct {
 	joined  []*Crossing
 
 	from, until [2]int64           // of the recording, by its own clock
+	lastSeen    [2]int64           // the last frame, whatever it is
+	quiet       [2][]interval      // times without a frame
+	slack       int64              // that packets commonly take between, at most
 	far         [2]map[MAC]bool    // addresses that lead across
 	ttls        map[arrival]bool   // of packets that crossed
 	sideOf      [2]map[address]int // where an address that is seen at a place is: positive on that side
@@ -232,9 +249,10 @@ const (
 
 // CompareOptions is what a comparison is told beside the packets.
 type CompareOptions struct {
-	Ended  [2]bool // the recording of a side is known to end with its last packet (a damaged file)
-	Offset *int64  // by how much the clock outside is ahead, nanoseconds; nil where it is to be estimated
-	Slow   int64   // a flow is delayed that takes so much longer than others, nanoseconds; 0 for never
+	Ran    [2][2]int64 // times of the first and the last frame of the files, filtered out or not; 0 where not known
+	Ended  [2]bool     // the recording of a side is known to end with its last packet (a damaged file)
+	Offset *int64      // by how much the clock outside is ahead, nanoseconds; nil where it is to be estimated
+	Slow   int64       // a flow is delayed that takes so much longer than others, nanoseconds; 0 for never
 }
 
 // Compare holds the flows of two places against each other.
@@ -242,7 +260,7 @@ func Compare(inside, outside *Vantage, options CompareOptions) *Comparison {
 	c := &comparer{options: options}
 	for side, v := range [2]*Vantage{inside, outside} {
 		list, group := v.finish()
-		c.lists[side] = list
+		c.lists[side], c.quiet[side] = list, v.quiet
 		c.taken[side], c.common[side] = make([]bool, len(list)), make([]bool, len(list))
 		c.Places[side] = Place{First: v.first, Last: v.last, Frames: v.frames, Flows: uint64(len(list)), Group: group, Left: v.left}
 	}
@@ -259,7 +277,11 @@ func Compare(inside, outside *Vantage, options CompareOptions) *Comparison {
 	c.joinLate()
 	c.setClock()
 	c.learnSides()
+	for _, x := range c.joined {
+		x.opened = c.openedBetween(x)
+	}
 	c.setWindows()
+	c.findHoles()
 	for _, x := range c.joined {
 		c.compareMarks(x)
 	}
@@ -887,85 +909,6 @@ func (x *Crossing) decideClient() bool {
 	}
 	x.sure = score != 0
 	return x.sure
-}
-
-// setWindows finds from when until when each place was recorded. Of a place
-// where little passes the last packet does not say when the recording ended. It
-// ended before the other's when the other saw what must have passed here. A
-// program that is stopped may lose what it was not yet given (tcpdump: up to a
-// second): where the ends are that near to each other, the earlier one is an end.
-func (c *comparer) setWindows() {
-	for side := range 2 {
-		here, there := &c.Places[side], &c.Places[Side(side).Other()]
-		c.from[side], c.until[side] = math.MinInt64/2, math.MaxInt64/2
-		if here.Frames == 0 || there.Frames == 0 {
-			continue
-		}
-		first, last := c.passed(Side(side))
-		theirFirst, theirLast := c.convert(Side(side).Other(), there.First), c.convert(Side(side).Other(), there.Last)
-		switch {
-		case c.options.Ended[side] || last > here.Last:
-			c.until[side] = here.Last - margin/2
-			here.Ended = theirLast > here.Last+margin
-		case theirLast <= here.Last+margin:
-			c.until[side] = here.Last
-		}
-		if first < here.First {
-			c.from[side] = here.First + margin/2
-			here.Began = theirFirst < here.First-margin
-		}
-	}
-}
-
-// passed is when the first and the last packet passed a place, by its clock, of
-// which the other place knows.
-func (c *comparer) passed(here Side) (first, last int64) {
-	there := here.Other()
-	first, last = math.MaxInt64, math.MinInt64
-	note := func(from, until int64) {
-		first, last = min(first, c.convert(there, from)), max(last, c.convert(there, until))
-	}
-	// Where both ends of a flow speak, what the one says passed here, unless
-	// something between speaks in its place.
-	for i, p := range c.lists[there] {
-		if c.taken[there][i] || p.First[0].Frame == 0 || p.First[1].Frame == 0 || c.heads(there, p) == local {
-			continue
-		}
-		note(max(p.First[0].Time, p.First[1].Time)+margin, min(p.Last[0].Time, p.Last[1].Time)-margin)
-	}
-	for _, x := range c.joined {
-		d := ToServer
-		if x.Client == there {
-			d = ToClient
-		}
-		if p := x.Seen[there]; p.Last[d].Frame != 0 {
-			note(p.First[d].Time+margin, p.Last[d].Time-margin)
-		}
-		if x.Basis == ByAddressing {
-			continue
-		}
-		for _, i := range x.dirs[d].lone[there] {
-			if k := &x.dirs[d].marks[there][i]; k.flags&flagRST == 0 {
-				note(k.time, k.time)
-			}
-		}
-	}
-	return first, last
-}
-
-// convert is a time of a side by the clock of the other one.
-func (c *comparer) convert(from Side, t int64) int64 {
-	if from == Inside {
-		return t + c.Clock.at(t)
-	}
-	return t - c.Clock.at(t-c.Clock.Offset)
-}
-
-// recorded says whether the other side was recorded at a time of a side.
-func (c *comparer) recorded(side Side, t int64) bool {
-	o := side.Other()
-	t = c.convert(side, t)
-	return t >= c.from[o] && t <= c.until[o]
 }
 
 // heading is where a flow that is seen at one place only was going.

@@ -27,13 +27,64 @@ func (c *comparer) judgeJoined(x *Crossing) {
 	}
 	for _, judge := range [...]func(*comparer, *Crossing) bool{
 		(*comparer).rejected, (*comparer).unproven, (*comparer).dropped, (*comparer).tooLarge, (*comparer).cutOff, (*comparer).intercepted, (*comparer).lossy,
+		(*comparer).unseen,
 	} {
+		if x.opened && x.notOpened() {
+			break // what was sent to something between was not to go on yet
+		}
 		if judge(c, x) {
 			x.Ending = Normal
+			c.noteSilence(x)
 			return
 		}
 	}
 	c.ending(x)
+	if x.Ending != Normal {
+		return
+	}
+	switch {
+	case x.Hole != nil:
+		x.Ending = AcrossHole
+	case x.opened:
+		x.Ending = OpenedBetween
+	}
+}
+
+// openedBetween says whether something between answered the opening of x in the
+// server's place (a SYN proxy): the answer was at the client before the opening
+// came out on the other side, or the server gave none.
+func (c *comparer) openedBetween(x *Crossing) bool {
+	near, far := x.Near(), x.Far()
+	if near.Proto != ProtoTCP || !near.hasISN[ToClient] || !far.hasISN[ToServer] {
+		return false
+	}
+	if x.notOpened() {
+		return near.ackSet[ToClient] && far.TTL[ToClient] == 0
+	}
+	answer, asked := x.opening(x.Client, ToClient), x.opening(x.Client.Other(), ToServer)
+	return x.dirs[ToClient].moved != 0 && c.Clock.Known && answer != nil && asked != nil &&
+		asked.time-c.convert(x.Client, answer.time) > c.Clock.Error
+}
+
+// notOpened says whether the server's side shows openings alone, or a refusal.
+func (x *Crossing) notOpened() bool {
+	far := x.Far()
+	for i := range x.dirs[ToServer].marks[x.Client.Other()] {
+		if x.dirs[ToServer].marks[x.Client.Other()][i].flags&(flagSYN|flagRST) == 0 {
+			return false
+		}
+	}
+	return far.Packets[ToServer] > 0 && !far.hasISN[ToClient] && (far.Packets[ToClient] == 0 || far.Reset[ToClient].Frame != 0)
+}
+
+// opening is the first SYN of a direction at a side.
+func (x *Crossing) opening(side Side, d dissect.Dir) *mark {
+	for i := range x.dirs[d].marks[side] {
+		if k := &x.dirs[d].marks[side][i]; k.flags&flagSYN != 0 {
+			return k
+		}
+	}
+	return nil
 }
 
 // from and to are the sides between which a direction goes.
@@ -81,14 +132,14 @@ func (q *Quote) TooBig() bool { return q.Type == 3 && q.Code == 4 || q.Type == 2
 
 // between finds an ICMP error that takes says yes to and that only the place
 // where its receiver is has seen: it was made in between.
-func (x *Crossing) between(takes func(*Quote) bool) *Quote {
+func (c *comparer) between(x *Crossing, takes func(*Quote) bool) *Quote {
 	for side, p := range x.Seen {
 		if p == nil {
 			continue
 		}
 		for i := range p.Errors {
 			q := &p.Errors[i]
-			if x.from(q.Dir) != Side(side) || !takes(q) {
+			if x.from(q.Dir) != Side(side) || !takes(q) || !c.recorded(Side(side), q.Time) {
 				continue
 			}
 			if o := x.Seen[1-side]; o != nil {
@@ -142,7 +193,7 @@ func (c *comparer) rejected(x *Crossing) bool {
 		}
 		return true
 	}
-	q := x.between(func(q *Quote) bool { return q.refusal(x.Seen[x.from(q.Dir)].icmpProto()) })
+	q := c.between(x, func(q *Quote) bool { return q.refusal(x.Seen[x.from(q.Dir)].icmpProto()) })
 	if q == nil || c.chance(x.to(q.Dir), 1) > maxChance || c.blind(x.to(q.Dir), x, q.Dir.Other()) {
 		return false // the other capture may lack it
 	}
@@ -265,7 +316,7 @@ func (c *comparer) tooLarge(x *Crossing) bool {
 		if n < 2 || smallest <= largest || smallest < minLarge || c.chance(to, n) > maxChance {
 			continue
 		}
-		q := x.between(func(q *Quote) bool { return q.Dir == d && q.TooBig() })
+		q := c.between(x, func(q *Quote) bool { return q.Dir == d && q.TooBig() })
 		if q == nil && after < first.time {
 			continue // nothing arrived since: it need not be their size
 		}
@@ -286,14 +337,8 @@ func (x *Crossing) delivered(d dissect.Dir, to Side, k *mark) bool {
 	if x.Seen[to].Proto != ProtoTCP {
 		return false
 	}
-	var came []interval
-	for i := range x.dirs[d].marks[to] {
-		if o := &x.dirs[d].marks[to][i]; o.n > 0 {
-			low := int64(int32(o.seq - k.seq))
-			came = append(came, interval{low, low + int64(o.n)})
-		}
-	}
-	return covers(union(came), interval{0, int64(k.n)})
+	all, _ := x.dirs[d].holds(int(to), k)
+	return all
 }
 
 // How many packets in a row at the end of a direction that do not arrive make
@@ -335,10 +380,19 @@ func (c *comparer) cutOff(x *Crossing) bool {
 		if n < enough || c.chance(to, n) > maxChance {
 			continue
 		}
+		first := &m.marks[from][late[0]]
+		if x.Seen[from].Proto != ProtoTCP && x.Seen[from].Packets[d.Other()] == 0 && c.convert(from, first.time) > c.lastSeen[to] {
+			// Nobody waits for an answer that does not come, and no frame shows
+			// that the place was still recorded.
+			x.Fate, x.Doubt = Undecided, MayHaveEnded
+			x.Dirs[d] = true
+			x.At[from] = first.moment()
+			return true
+		}
 		x.Fate = CutOff
 		x.Dirs[d] = true
 		x.BySize = x.tooLargeToPass(d)
-		x.At[from] = m.marks[from][late[0]].moment()
+		x.At[from] = first.moment()
 		for _, o := range x.dirs {
 			for _, k := range o.meetings {
 				if k.in > x.Since[Inside] {
@@ -369,7 +423,7 @@ func (x *Crossing) tooLargeToPass(d dissect.Dir) bool {
 
 // learned says whether what vanished of a direction was too large for a link,
 // the sender was told so, and it made its packets smaller.
-func (x *Crossing) learned(d dissect.Dir) bool {
+func (c *comparer) learned(x *Crossing, d dissect.Dir) bool {
 	m := &x.dirs[d]
 	if len(m.vanished) == 0 || !x.tooLargeToPass(d) {
 		return false
@@ -379,7 +433,7 @@ func (x *Crossing) learned(d dissect.Dir) bool {
 			return false
 		}
 	}
-	x.Error = x.between(func(q *Quote) bool { return q.Dir == d && q.TooBig() })
+	x.Error = c.between(x, func(q *Quote) bool { return q.Dir == d && q.TooBig() })
 	return x.Error != nil
 }
 
@@ -410,7 +464,7 @@ func (c *comparer) lossy(x *Crossing) bool {
 		m := &x.dirs[d]
 		from, to := x.from(d), x.to(d)
 		n := x.Lost[d]
-		if n == uint64(len(m.vanished)) && x.learned(d) {
+		if n == uint64(len(m.vanished)) && c.learned(x, d) {
 			x.Ending = SmallerMade
 			continue
 		}
@@ -427,6 +481,35 @@ func (c *comparer) lossy(x *Crossing) bool {
 		}
 	}
 	return x.Fate == Lossy
+}
+
+// unseen finds flows of which too much to call them crossed went the way while
+// the other capture has a hole.
+func (c *comparer) unseen(x *Crossing) bool {
+	for d := range dissect.Dir(2) {
+		m := &x.dirs[d]
+		n, enough := len(m.hidden), lateDatagrams
+		if x.Near().Proto == ProtoTCP {
+			n, enough = 0, lateSegments
+			for _, i := range m.hidden {
+				if k := &m.marks[x.from(d)][i]; k.n > 0 || k.flags&(flagSYN|flagFIN) != 0 {
+					n++
+				}
+			}
+		}
+		if n == 0 || len(m.meetings) > 0 && n < enough {
+			continue
+		}
+		first := &m.marks[x.from(d)][m.hidden[0]]
+		hole := c.hole(x.from(d), first.time)
+		if len(m.meetings) > 0 && hole.Proven && x.meetsAfter(x.to(d), hole.Until) {
+			continue // the capture lacks it, and it went on crossing
+		}
+		x.Fate, x.Doubt, x.Hole, x.HoleAt = Undecided, InHole, hole, x.to(d)
+		x.Dirs[d] = true
+		x.At[x.from(d)] = first.moment()
+	}
+	return x.Fate == Undecided
 }
 
 // ending says how a flow that crossed went on.
@@ -450,7 +533,7 @@ func (c *comparer) ending(x *Crossing) {
 			continue
 		}
 		x.Ending, x.ByEnd = ResetByEnd, d
-		if d == ToClient && (far.hasISN[ToServer] || near.hasISN[ToServer]) && !far.hasISN[ToClient] && !near.established() {
+		if d == ToClient && (far.hasISN[ToServer] || near.hasISN[ToServer]) && !far.hasISN[ToClient] && (!near.established() || x.opened) {
 			x.Ending = Refused
 		}
 		for side := range x.At {
@@ -460,7 +543,7 @@ func (c *comparer) ending(x *Crossing) {
 		}
 		return
 	}
-	if far.Packets[ToClient] == 0 && (far.Proto != ProtoTCP || far.hasISN[ToServer]) && !c.blind(x.Client.Other(), x, ToClient) {
+	if far.Packets[ToClient] == 0 && (near.Packets[ToClient] == 0 || x.opened) && (far.Proto != ProtoTCP || far.hasISN[ToServer]) && !c.blind(x.Client.Other(), x, ToClient) {
 		x.Ending = Unanswered
 	}
 }
@@ -481,8 +564,13 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 	for d := range 2 {
 		list, _ := p.track[d].all()
 		for i := range list {
-			if c.recorded(side, list[i].time) && (d == int(ToServer) || answered) {
+			if d == int(ToClient) && !answered || !c.running(side, list[i].time) {
+				continue
+			}
+			if hole := c.hole(side, list[i].time); hole == nil {
 				n++
+			} else if x.Hole == nil {
+				x.Hole, x.HoleAt = hole, other
 			}
 		}
 	}
@@ -501,7 +589,9 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 		}
 	}
 	switch {
-	case n == 0 || !c.recorded(side, p.Start):
+	case n == 0 && x.Hole != nil:
+		x.Fate, x.Doubt = Undecided, InHole
+	case n == 0 || !c.running(side, p.Start):
 		x.Fate = NotCompared
 	case c.Packets == 0:
 		x.Fate, x.Doubt = Undecided, NothingCommon
@@ -538,5 +628,21 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 	if x.Dirs[way] {
 		x.Compared[way], x.Lost[way] = uint64(n), uint64(n)
 	}
+	c.noteSilence(&x)
 	c.Crossings = append(c.Crossings, x)
+}
+
+// noteSilence counts a flow that failed behind the last frame of the place where
+// it was going.
+func (c *comparer) noteSilence(x *Crossing) {
+	if x.Fate != Dropped && x.Fate != CutOff {
+		return
+	}
+	for d := range dissect.Dir(2) {
+		from, to := x.from(d), x.to(d)
+		if at := x.At[from]; x.Dirs[d] && at.Frame != 0 && c.convert(from, at.Time) > c.lastSeen[to] {
+			c.Places[to].Silent++
+			return
+		}
+	}
 }

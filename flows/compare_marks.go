@@ -15,11 +15,15 @@ type dirMatch struct {
 	meetings []meeting
 	lone     [2][]int // marks that the other place has not
 
+	moved uint32    // TCP: by how much sequence numbers outside are ahead; those of marks are not
+	reach [2]*reach // TCP: the bytes that passed, by the numbers of the place
+
 	same, altered int // meetings by payload
 	regrouped     bool
 	missed        [2]uint64 // that the capture of a side lacks
 	vanished      []int     // of lone at the side where they were sent: what did not arrive
 	late          int       // of vanished, how many come behind the last that arrived
+	hidden        []int     // of lone at that side: the other capture has nothing at all of that time
 }
 
 // meeting is one packet seen at both places.
@@ -50,6 +54,7 @@ func (x *Crossing) match() {
 		for side, p := range x.Seen {
 			m.marks[side], m.tail[side] = p.track[d].all()
 			m.shift = max(m.shift, p.track[d].shift)
+			m.reach[side] = &p.reach[d]
 		}
 		if !tcp {
 			m.match(false, 0, 0)
@@ -65,6 +70,7 @@ func (x *Crossing) match() {
 // the sequence numbers outside are ahead, and movedAck those of the other
 // direction.
 func (m *dirMatch) match(tcp bool, moved, movedAck uint32) {
+	m.moved = moved
 	if !tcp && m.anyCut() {
 		m.forgetContent()
 	}
@@ -82,6 +88,8 @@ func (m *dirMatch) match(tcp bool, moved, movedAck uint32) {
 	met := [2][]bool{make([]bool, len(m.marks[Inside])), make([]bool, len(m.marks[Outside]))}
 	meet := func(i, j int, timed bool) {
 		a, b := &m.marks[Inside][i], &m.marks[Outside][j]
+		// Where numbers are replaced, the opening may be as well (a SYN proxy).
+		timed = timed && (moved|movedAck == 0 || a.flags&flagSYN == 0)
 		met[Inside][i], met[Outside][j] = true, true
 		m.meetings = append(m.meetings, meeting{in: a.time, out: b.time, inFrame: a.frame, outFrame: b.frame, n: a.n, timed: timed})
 		if tcp && a.n > 0 && !a.cut && !b.cut {
@@ -159,38 +167,71 @@ func (m *dirMatch) forgetContent() {
 // interval is a run of sequence numbers, relative to the first one.
 type interval struct{ low, high int64 }
 
+// holds says whether all bytes of k, which is TCP with payload, passed a side in
+// whatever segments, and whether one of them did.
+func (m *dirMatch) holds(side int, k *mark) (all, any bool) {
+	seq := k.seq
+	if Side(side) == Outside {
+		seq += m.moved
+	}
+	all, any, known := m.reach[side].holds(seq, k.n)
+	if known {
+		return all, any
+	}
+	v := interval{0, int64(k.n)}
+	var came []interval
+	for i := range m.marks[side] {
+		if o := &m.marks[side][i]; o.n > 0 {
+			low := int64(int32(o.seq - k.seq))
+			came = append(came, interval{low, low + int64(o.n)})
+		}
+	}
+	came = union(came)
+	return covers(came, v), overlaps(came, v)
+}
+
 // regroup finds bytes that crossed in other segments than they were sent in: an
 // interface joins segments before the capture sees them, or splits them behind
-// it (offloading).
+// it (offloading), or a device between cuts them anew. Then bytes are compared.
 func (m *dirMatch) regroup() {
 	if len(m.lone[Inside]) == 0 || len(m.lone[Outside]) == 0 {
 		return
 	}
+	// Segments of both sides that the other has not, and their bytes it has:
+	// of what is retransmitted one side has all segments of the other.
 	base := m.marks[Inside][0].seq
-	var sent [2][]interval
+	var lone [2][]interval
+	var other [2]bool
 	for side := range 2 {
 		for _, i := range m.lone[side] {
-			if k := &m.marks[side][i]; k.n > 0 {
-				low := int64(int32(k.seq - base))
-				sent[side] = append(sent[side], interval{low, low + int64(k.n)})
+			k := &m.marks[side][i]
+			if k.n == 0 {
+				continue
 			}
+			low := int64(int32(k.seq - base))
+			lone[side] = append(lone[side], interval{low, low + int64(k.n)})
+			all, _ := m.holds(1-side, k)
+			other[side] = other[side] || all && (m.complete() || k.sampled(m.shift))
 		}
-		sent[side] = union(sent[side])
+		lone[side] = union(lone[side])
+	}
+	m.regrouped = other[Inside] && other[Outside]
+	for side := range 2 {
+		for _, v := range lone[side] {
+			m.regrouped = m.regrouped || covers(lone[1-side], v)
+		}
+	}
+	if !m.regrouped {
+		return
 	}
 	for side := range 2 {
-		opening := min(openingMarks, len(m.marks[side]))
 		m.lone[side] = slices.DeleteFunc(m.lone[side], func(i int) bool {
 			k := &m.marks[side][i]
 			if k.n == 0 {
 				return false
 			}
-			low := int64(int32(k.seq - base))
-			if covers(sent[1-side], interval{low, low + int64(k.n)}) {
-				m.regrouped = true
-				return true
-			}
-			// Of a sample the other pieces may be missing.
-			return m.regrouped && !m.complete() && i >= opening-1 && i < len(m.marks[side])-m.tail[side]
+			all, _ := m.holds(1-side, k)
+			return all
 		})
 	}
 }
@@ -255,19 +296,31 @@ func (c *comparer) compareMarks(x *Crossing) {
 		for _, i := range m.lone[from] {
 			k := &m.marks[from][i]
 			// What arrived is a part of what was sent: the first and the last
-			// packets sent would be among the first and the last that arrived.
-			if !m.complete() && i >= opening && i < len(m.marks[from])-m.tail[from] && !k.sampled(m.shift) {
+			// packets sent would be among the first and the last that arrived,
+			// unless there are more of them there.
+			edge := !m.regrouped && (i < opening || i >= len(m.marks[from])-m.tail[from])
+			if !m.complete() && !edge && !k.sampled(m.shift) || x.opened && k.n == 0 && k.flags&flagFIN == 0 || !c.running(from, k.time) {
 				continue
 			}
-			if !c.recorded(from, k.time) {
+			hole := c.hole(from, k.time)
+			if x.arrived(dissect.Dir(d), to, k) {
+				x.Uncaptured[d]++
+				if hole == nil {
+					m.missed[to]++
+					compared++
+				}
+				continue
+			}
+			if hole != nil {
+				if !x.acked(dissect.Dir(d), from, k) {
+					m.hidden = append(m.hidden, i)
+				}
+				if x.Hole == nil {
+					x.Hole, x.HoleAt = hole, to
+				}
 				continue
 			}
 			compared++
-			if x.arrived(dissect.Dir(d), to, k) {
-				m.missed[to]++
-				x.Uncaptured[d]++
-				continue
-			}
 			m.vanished = append(m.vanished, i)
 			if k.time > lastMet {
 				m.late++
@@ -277,52 +330,99 @@ func (c *comparer) compareMarks(x *Crossing) {
 			k := &m.marks[to][i]
 			inSample := i >= len(receiver.track[d].opening) && i < len(m.marks[to])-m.tail[to] && k.sampled(m.shift)
 			known := k.flags&flagRST == 0 || k.frame == receiver.Reset[d].Frame && c.owned(x, dissect.Dir(d))
-			if (m.complete() || inSample) && known && c.recorded(to, k.time) {
+			known = known && (!x.opened || k.n > 0)
+			if !m.complete() && !inSample || !known || !c.running(to, k.time) {
+				continue
+			}
+			x.Uncaptured[d]++
+			if hole := c.hole(to, k.time); hole == nil {
 				m.missed[from]++
-				x.Uncaptured[d]++
+			} else if x.Hole == nil {
+				x.Hole, x.HoleAt = hole, from
 			}
 		}
 		x.Compared[d], x.Matched[d] = uint64(compared), uint64(len(m.meetings))
 		x.Lost[d] = uint64(len(m.vanished))
-		// Where both places saw all of it, the counts are exact.
-		whole := c.recorded(from, sender.Start) && c.recorded(from, sender.End) && c.recorded(to, receiver.Start) && c.recorded(to, receiver.End)
-		if whole && !m.complete() && !m.regrouped {
-			x.Compared[d], x.Matched[d] = sender.Packets[d], receiver.Packets[d]
-			x.Lost[d] = sender.Packets[d] - min(sender.Packets[d], receiver.Packets[d]+x.Uncaptured[d])
-		}
-		if whole && x.Seen[Inside].Proto == ProtoTCP {
-			x.LostBytes[d] = sender.Payload[d] - min(sender.Payload[d], receiver.Payload[d]+receiver.missed[d])
-		}
+		c.count(x, dissect.Dir(d))
 		c.Regrouped = c.Regrouped || m.regrouped
 	}
+}
+
+// count makes the counts of a direction exact where both places saw all of it.
+func (c *comparer) count(x *Crossing, d dissect.Dir) {
+	m := &x.dirs[d]
+	from, to := x.from(d), x.to(d)
+	sender, receiver := x.Seen[from], x.Seen[to]
+	if !c.whole(from, sender) || !c.whole(to, receiver) {
+		return
+	}
+	tcp := sender.Proto == ProtoTCP
+	if tcp {
+		x.LostBytes[d] = sender.Payload[d] - min(sender.Payload[d], receiver.Payload[d]+receiver.missed[d])
+	}
+	switch {
+	case tcp && m.regrouped:
+		// The largest segment makes the least of what is lost.
+		largest := uint64(1)
+		for i := range m.marks[from] {
+			largest = max(largest, uint64(m.marks[from][i].n))
+		}
+		x.Compared[d] = sender.Packets[d]
+		x.Lost[d] += (x.LostBytes[d] + largest - 1) / largest
+	case !m.complete():
+		// What of payload the receiver's capture lacks was in so many packets.
+		if p := sender.Payload[d]; tcp && p > 0 {
+			lacks := (receiver.missed[d]*sender.Packets[d] + p - 1) / p
+			if lacks > x.Uncaptured[d] {
+				m.missed[to] += lacks - x.Uncaptured[d]
+				x.Uncaptured[d] = lacks
+			}
+		}
+		x.Compared[d], x.Matched[d] = sender.Packets[d], receiver.Packets[d]
+		x.Lost[d] = sender.Packets[d] - min(sender.Packets[d], receiver.Packets[d]+x.Uncaptured[d])
+	}
+}
+
+// whole says whether neither place lacks a time of the flow as a side shows it.
+func (c *comparer) whole(side Side, p *Passage) bool {
+	o := side.Other()
+	return c.convert(side, p.Start) >= c.from[o]-c.slack && c.convert(side, p.End) <= c.until[o]+c.slack && c.holeWithin(side, p.Start, p.End) == nil
+}
+
+// acked says whether the place of a side shows that the other end acknowledged k.
+func (x *Crossing) acked(d dissect.Dir, side Side, k *mark) bool {
+	p := x.Seen[side]
+	if p.Proto != ProtoTCP || k.n == 0 && k.flags&(flagSYN|flagFIN) == 0 || !p.ackSet[d] {
+		return false
+	}
+	end := k.seq + k.n
+	if k.flags&(flagSYN|flagFIN) != 0 {
+		end++
+	}
+	if side == Outside {
+		end += x.dirs[d].moved // the marks were moved likewise
+	}
+	return int32(p.acked[d]-end) >= 0
 }
 
 // arrived says whether k, which the capture of a side has not, must have come by
 // there: the other end acknowledged it, and no other transmission of its bytes
 // was seen.
 func (x *Crossing) arrived(d dissect.Dir, to Side, k *mark) bool {
-	p := x.Seen[to]
-	if p.Proto != ProtoTCP || k.n == 0 && k.flags&(flagSYN|flagFIN) == 0 || !p.ackSet[d] {
+	m := &x.dirs[d]
+	if !x.acked(d, to, k) {
 		return false
 	}
-	n := k.n
-	if k.flags&(flagSYN|flagFIN) != 0 {
-		n++
+	if k.n > 0 {
+		_, any := m.holds(int(to), k)
+		return !any
 	}
-	acked := p.acked[d]
-	if to == Outside && p.hasISN[d] && x.Seen[Inside].hasISN[d] {
-		acked -= p.isn[d] - x.Seen[Inside].isn[d] // the marks were moved likewise
-	}
-	if int32(acked-(k.seq+n)) < 0 {
-		return false
-	}
-	for i := range x.dirs[d].marks[to] {
-		o := &x.dirs[d].marks[to][i]
-		if int32(o.seq-(k.seq+n)) < 0 && int32(k.seq-(o.seq+max(o.n, 1))) < 0 && (o.n > 0 || o.flags&(flagSYN|flagFIN) != 0) {
+	for i := range m.marks[to] {
+		if o := &m.marks[to][i]; o.flags&(flagSYN|flagFIN) != 0 && o.seq+o.n == k.seq {
 			return false
 		}
 	}
-	return x.dirs[d].complete()
+	return m.complete()
 }
 
 // delays are what each packet of a direction took between the places, by the

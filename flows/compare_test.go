@@ -139,6 +139,317 @@ func TestCompareRegrouped(t *testing.T) {
 	}
 }
 
+// recut cuts the segments of packets anew, of size bytes at most.
+func recut(packets []pcaps.Packet, size int) (out []pcaps.Packet) {
+	for _, p := range packets {
+		data := p.Data[54:]
+		for at := 0; at == 0 || at < len(data); at += size {
+			part := data[at:min(at+size, len(data))]
+			q := p
+			q.Data = append(bytes.Clone(p.Data[:54]), part...)
+			q.WireLen = len(q.Data)
+			binary.BigEndian.PutUint16(q.Data[16:], uint16(40+len(part)))
+			binary.BigEndian.PutUint32(q.Data[38:], binary.BigEndian.Uint32(q.Data[38:])+uint32(at))
+			out = append(out, q)
+		}
+	}
+	return out
+}
+
+// transfer is a connection in which the client sends n segments of size bytes,
+// and each second one is acknowledged.
+func transfer(n, size int) []pcaps.Packet {
+	p := conversation(0, 0)
+	seq := uint32(1001)
+	for i := range n {
+		at := 0.03 + float64(i)*0.002
+		p = said(p, at, inClient, outServer, "A", seq, 5001, string(bytes.Repeat([]byte{byte(i), byte(i >> 8)}, size/2)))
+		seq += uint32(size)
+		if i%2 == 1 {
+			p = said(p, at+0.001, outServer, inClient, "A", 5001, seq, "")
+		}
+	}
+	return p
+}
+
+// TestCompareRecut has segments of 536 bytes on the one side and of 1460 on the
+// other, in flows that are kept whole and in such that are sampled: nothing is
+// lost. When segments are lost and sent again, that shows.
+func TestCompareRecut(t *testing.T) {
+	for _, segments := range []int{6, 40, 400, 4000} {
+		for cut := range Side(2) {
+			for _, lose := range []bool{false, true} {
+				in := transfer(segments, 1460)
+				lost, again := uint64(0), 0
+				if lose {
+					var with []pcaps.Packet
+					for i, p := range in {
+						with = append(with, p)
+						if len(p.Data) > 1000 && i%10 == 4 {
+							p.Time += 1e6 / 2
+							p.Data = bytes.Clone(p.Data)
+							binary.BigEndian.PutUint16(p.Data[18:], uint16(30000+i))
+							with = append(with, p)
+							again++
+						}
+					}
+					in = with
+				}
+				gone := map[uint32]bool{}
+				out := beyond(in, 1e5, func(_ int, p *pcaps.Packet) bool {
+					seq := binary.BigEndian.Uint32(p.Data[38:])
+					if id := binary.BigEndian.Uint16(p.Data[18:]); lose && len(p.Data) > 1000 && id < 30000 && (id-1)%10 == 4 && !gone[seq] {
+						gone[seq] = true
+						lost++
+						return false
+					}
+					return true
+				})
+				captures := [2][]pcaps.Packet{in, out}
+				captures[cut] = recut(captures[cut], 536)
+				c := Compare(vantage(captures[Inside]), vantage(captures[Outside]), CompareOptions{})
+				x := &c.Crossings[0]
+				want := Crossed
+				if lose {
+					want = Lossy
+				}
+				if len(c.Crossings) != 1 || x.Fate != want || !c.Regrouped || c.Places[Inside].Missed+c.Places[Outside].Missed != 0 {
+					t.Errorf("%d segments, cut %s, lossy %t: %v %v, regrouped %t, %v lost of %v, %v bytes, missed %d and %d", segments, cut, lose, x.Fate, x.Dirs, c.Regrouped,
+						x.Lost, x.Compared, x.LostBytes, c.Places[Inside].Missed, c.Places[Outside].Missed)
+				}
+				if x.LostBytes[ToServer] != lost*1460 {
+					t.Errorf("%d segments, cut %s: %d bytes lost, want %d", segments, cut, x.LostBytes[ToServer], lost*1460)
+				}
+			}
+		}
+	}
+}
+
+// several is what flows of both kinds between the same hosts send and are
+// answered, for some seconds, with ports 1 to n of the server: odd ones are
+// TCP.
+func several(n int, from, until float64) (list []pcaps.Packet) {
+	type numbers struct{ seq, ack uint32 }
+	tcp := map[int]*numbers{}
+	for at := from; at < until; at += 0.02 {
+		for port := 1; port <= n; port++ {
+			client, server := fmt.Sprintf("10.1.0.1:%d", 40000+port), fmt.Sprintf("10.9.0.2:%d", port)
+			at := at + float64(port)*0.001
+			if port%2 == 0 {
+				list = said(list, at, client, server, "udp", 0, 0, fmt.Sprintf("question %d %f", port, at))
+				list = said(list, at+0.004, server, client, "udp", 0, 0, fmt.Sprintf("answer %d %f", port, at))
+				continue
+			}
+			k := tcp[port]
+			if k == nil {
+				k = &numbers{uint32(port * 7777777), uint32(port * 3333333)}
+				tcp[port] = k
+				list = said(list, at-0.003, client, server, "S", k.seq-1, 0, "")
+				list = said(list, at-0.002, server, client, "SA", k.ack-1, k.seq, "")
+				list = said(list, at-0.001, client, server, "A", k.seq, k.ack, "")
+			}
+			list = said(list, at, client, server, "PA", k.seq, k.ack, fmt.Sprintf("%099d", port))
+			k.seq += 99
+			list = said(list, at+0.004, server, client, "PA", k.ack, k.seq, fmt.Sprintf("%049d", port))
+			k.ack += 49
+		}
+	}
+	return list
+}
+
+// TestCompareHole has a capture lack all frames of a fifth of a second: none of
+// what was sent then is held against what is between, and what was sent at
+// other times is.
+func TestCompareHole(t *testing.T) {
+	for side := range Side(2) {
+		for _, until := range []float64{3, 1.15} { // one ends in the hole
+			list := several(4, 0, until)
+			if until < 3 {
+				list = append(list, several(3, until, 3)...)
+			}
+			list = said(list, 1.1, "10.1.0.1:50000", "10.9.0.2:53", "udp", 0, 0, "asked in the hole")
+			list = said(list, 1.11, "10.9.0.2:53", "10.1.0.1:50000", "udp", 0, 0, "answered in the hole")
+			list = said(list, 2, "10.1.0.1:50001", "10.9.0.2:99", "udp", 0, 0, "dropped")
+			slices.SortStableFunc(list, func(a, b pcaps.Packet) int { return int(a.Time - b.Time) })
+			captures := [2][]pcaps.Packet{list, beyond(list, 1e6, func(_ int, p *pcaps.Packet) bool { return p.Data[37] != 99 })}
+			captures[side] = slices.DeleteFunc(captures[side], func(p pcaps.Packet) bool {
+				return p.Time > epoch+second && p.Time < epoch+second*12/10
+			})
+			c := Compare(vantage(captures[Inside]), vantage(captures[Outside]), CompareOptions{})
+			holes := c.Places[side].Holes
+			if len(holes) != 1 || !holes[0].Proven || holes[0].From < epoch+second*98/100 || holes[0].Until > epoch+second*122/100 || len(c.Places[side.Other()].Holes) != 0 {
+				t.Errorf("%s: holes %+v", side, holes)
+			}
+			if c.Places[Inside].Missed+c.Places[Outside].Missed != 0 {
+				t.Errorf("%s: what is missing in the hole counts as loss elsewhere: %+v", side, c.Places)
+			}
+			for i := range c.Crossings {
+				x := &c.Crossings[i]
+				switch port := x.Near().Server.Port(); {
+				case port == 99 && x.Fate == Dropped:
+				case port == 53 && x.Fate == Undecided && x.Doubt == InHole:
+				case port <= 3 && x.Fate == Crossed && (x.Ending == AcrossHole || until < 3):
+				case port == 4 && until == 3 && x.Fate == Crossed && x.Ending == AcrossHole:
+				case port == 4 && until < 3 && x.Fate == Undecided && x.Doubt == InHole:
+				default:
+					t.Errorf("%s until %g: port %d: %v %v %v", side, until, port, x.Fate, x.Doubt, x.Ending)
+				}
+			}
+		}
+	}
+}
+
+// TestCompareStandstill has something between stop one of several flows for a
+// while: that is no hole.
+func TestCompareStandstill(t *testing.T) {
+	list := several(4, 0, 3)
+	out := beyond(list, 1e6, func(_ int, p *pcaps.Packet) bool {
+		return p.Data[37] != 2 || p.Time < epoch+second || p.Time > epoch+second*12/10
+	})
+	c := Compare(vantage(list), vantage(out), CompareOptions{})
+	for i := range c.Crossings {
+		x := &c.Crossings[i]
+		want := Crossed
+		if x.Near().Server.Port() == 2 {
+			want = Lossy
+		}
+		if x.Fate != want {
+			t.Errorf("port %d: %v %v %v", x.Near().Server.Port(), x.Fate, x.Doubt, x.Ending)
+		}
+	}
+	if len(c.Places[Inside].Holes)+len(c.Places[Outside].Holes) > 0 {
+		t.Errorf("%+v", c.Places)
+	}
+}
+
+// TestCompareFirewallsOwn has the inside capture show a session with the firewall
+// itself, from the beginning to the end. It does not say that what the outside
+// capture has not was there while that was not running.
+func TestCompareFirewallsOwn(t *testing.T) {
+	var list []pcaps.Packet
+	for i := range 40 {
+		list = said(list, float64(i)*0.5, "10.1.0.1:50000", "10.1.0.254:22", "PA", uint32(1000+10*i), uint32(5000+10*i), "0123456789")
+		list = said(list, float64(i)*0.5+0.001, "10.1.0.254:22", "10.1.0.1:50000", "PA", uint32(5000+10*i), uint32(1010+10*i), "9876543210")
+	}
+	for i, at := range []float64{2, 15} {
+		list = said(list, at, fmt.Sprintf("10.1.0.1:%d", 51000+i), "10.9.0.2:8003", "S", uint32(70000*i+9), 0, "")
+		list = said(list, at+1, fmt.Sprintf("10.1.0.1:%d", 51000+i), "10.9.0.2:8004", "S", uint32(80000*i+8), 0, "")
+		list = said(list, at+1.001, "10.9.0.2:8004", fmt.Sprintf("10.1.0.1:%d", 51000+i), "RA", 0, uint32(80000*i+9), "")
+	}
+	list = said(list, 8, inClient, outServer, "udp", 0, 0, "question")
+	list = said(list, 8.01, outServer, inClient, "udp", 0, 0, "answer")
+	slices.SortStableFunc(list, func(a, b pcaps.Packet) int { return int(a.Time - b.Time) })
+	router := []byte{2, 0, 0, 0, 0, 99} // it is what leads across
+	for i := range list {
+		if p := list[i].Data; p[33] == 1 {
+			copy(p[6:12], router)
+		} else {
+			copy(p[:6], router)
+		}
+	}
+	out := beyond(list, 1e6, func(_ int, p *pcaps.Packet) bool { return p.Data[23] == ProtoUDP })
+	c := Compare(vantage(list), vantage(out), CompareOptions{})
+	var got [fates]int
+	for i := range c.Crossings {
+		got[c.Crossings[i].Fate]++
+	}
+	if got[Dropped] != 2 || got[Rejected] != 2 || got[Answered] != 1 || got[Crossed] != 1 {
+		t.Errorf("fates %v", got)
+	}
+}
+
+// TestCompareCutAlone has the only flow of both captures cut off: nothing else
+// shows that the place was still recorded. A connection waits for an answer in
+// vain; of datagrams that nobody answers it cannot be told.
+func TestCompareCutAlone(t *testing.T) {
+	connection := conversation(10, 200)
+	at := float64(connection[len(connection)-1].Time-epoch) / 1e9
+	for i, wait := range []float64{0.1, 0.3, 0.7, 1.5, 3.1, 6.3} {
+		connection = said(connection, at+wait, inClient, outServer, "PA", 3001, 5081, "again")
+		connection[len(connection)-1].Data[18] = byte(100 + i)
+	}
+	var datagrams []pcaps.Packet
+	for i := range 100 {
+		datagrams = said(datagrams, float64(i)*0.1, inClient, outServer, "udp", 0, 0, fmt.Sprintf("datagram %d", i))
+	}
+	for _, test := range []struct {
+		packets []pcaps.Packet
+		until   int64
+		fate    Fate
+		doubt   Doubt
+	}{
+		{connection, epoch + int64(at*1e9) + second/100, CutOff, NoDoubt},
+		{datagrams, epoch + 3*second, Undecided, MayHaveEnded},
+	} {
+		out := beyond(test.packets, 1e6, func(_ int, p *pcaps.Packet) bool { return p.Time <= test.until })
+		c := Compare(vantage(test.packets), vantage(out), CompareOptions{})
+		if x := &c.Crossings[0]; len(c.Crossings) != 1 || x.Fate != test.fate || x.Doubt != test.doubt {
+			t.Errorf("%v %v, want %v %v", x.Fate, x.Doubt, test.fate, test.doubt)
+		}
+		// Frames that a filter took away show that it was.
+		c = Compare(vantage(test.packets), vantage(out), CompareOptions{Ran: [2][2]int64{{}, {epoch, epoch + 20*second}}})
+		if x := &c.Crossings[0]; x.Fate != CutOff {
+			t.Errorf("%v %v, want cut", x.Fate, x.Doubt)
+		}
+	}
+}
+
+// TestCompareOpenedBetween has something answer the opening in the server's name
+// before it opens the connection itself, with a number of its own (a SYN proxy).
+func TestCompareOpenedBetween(t *testing.T) {
+	const own, its = 900_000, 5000
+	for _, server := range []string{"answers", "refuses", "is silent"} {
+		var in, out []pcaps.Packet
+		for _, side := range []*[]pcaps.Packet{&in, &out} { // gives the clock
+			for i := range 5 {
+				at, late := float64(i)*0.1, 0.0001
+				if side == &in {
+					late = 0
+				}
+				*side = said(*side, at+late, "10.1.0.1:7000", "10.9.0.2:7001", "udp", 0, 0, fmt.Sprintf("question %d", i))
+				*side = said(*side, at+0.01-late, "10.9.0.2:7001", "10.1.0.1:7000", "udp", 0, 0, fmt.Sprintf("answer %d", i))
+			}
+		}
+		in = said(in, 1, inClient, outServer, "S", 1000, 0, "")
+		in = said(in, 1.001, outServer, inClient, "SA", own, 1001, "")
+		in = said(in, 1.011, inClient, outServer, "A", 1001, own+1, "")
+		out = said(out, 1.012, inClient, outServer, "S", 1000, 0, "")
+		want, ending := Crossed, OpenedBetween
+		switch server {
+		case "answers":
+			out = said(out, 1.030, outServer, inClient, "SA", its, 1001, "")
+			out = said(out, 1.031, inClient, outServer, "A", 1001, its+1, "")
+			in = said(in, 1.032, outServer, inClient, "A", own+1, 1001, "") // opens the window
+			for i := range uint32(5) {
+				at := 1.1 + float64(i)*0.1
+				in = said(in, at, inClient, outServer, "PA", 1001+10*i, own+1+10*i, "0123456789")
+				out = said(out, at+0.0001, inClient, outServer, "PA", 1001+10*i, its+1+10*i, "0123456789")
+				out = said(out, at+0.02, outServer, inClient, "PA", its+1+10*i, 1011+10*i, "9876543210")
+				in = said(in, at+0.0201, outServer, inClient, "PA", own+1+10*i, 1011+10*i, "9876543210")
+			}
+		case "refuses":
+			ending = Refused
+			out = said(out, 1.030, outServer, inClient, "RA", 0, 1001, "")
+			in = said(in, 1.031, outServer, inClient, "RA", own+1, 1001, "")
+		default:
+			ending = Unanswered
+			for i := range uint32(3) {
+				in = said(in, 1.1+float64(i), inClient, outServer, "PA", 1001, own+1, "0123456789")
+				out = said(out, 2+float64(i), inClient, outServer, "S", 1000, 0, "")
+			}
+		}
+		c := Compare(vantage(in), vantage(out), CompareOptions{})
+		for i := range c.Crossings {
+			if x := &c.Crossings[i]; x.Near().Proto == ProtoTCP && (x.Fate != want || x.Ending != ending) {
+				t.Errorf("the server %s: %v %v %v, %v lost", server, x.Fate, x.Doubt, x.Ending, x.Lost)
+			}
+		}
+		if c.Clock.Unsteady || c.Places[Inside].Missed+c.Places[Outside].Missed > 0 || c.Clock.RoundTrip != 200_000 {
+			t.Errorf("the server %s: %+v, missed %d and %d", server, c.Clock, c.Places[Inside].Missed, c.Places[Outside].Missed)
+		}
+	}
+}
+
 // TestCompareLongFlow loses packets in the middle of a flow that is far longer
 // than what is kept of it.
 func TestCompareLongFlow(t *testing.T) {
@@ -175,8 +486,6 @@ func TestCompareLongFlow(t *testing.T) {
 	}
 }
 
-// TestCompareTail leaves out what a program that is stopped was not yet given: the
-// end of a capture, up to a second of it. Nothing between has done that.
 // TestCompareSnapLength gives one capture a snap length, which takes more of the
 // datagrams than what they are told apart by: those that came through are not lost,
 // and one that did not is still missed.
@@ -205,6 +514,8 @@ func TestCompareSnapLength(t *testing.T) {
 	}
 }
 
+// TestCompareTail leaves out what a program that is stopped was not yet given: the
+// end of a capture, up to a second of it. Nothing between has done that.
 func TestCompareTail(t *testing.T) {
 	datagrams := func() (list []pcaps.Packet) {
 		for i := range 100 {

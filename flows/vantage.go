@@ -31,6 +31,8 @@ type Vantage struct {
 
 	first, last int64 // times of the first and the last frame, whatever they are
 	frames      uint64
+	quiet       []interval // times without a frame, in order
+	quietFrom   int64      // so long at least
 	quoted      segment
 	digest      hash.Hash64
 }
@@ -44,6 +46,9 @@ const (
 	maxSampled   = 128 // of each direction between them
 	digestLen    = 64  // bytes of payload that tell packets apart
 	maxQuotes    = 8   // ICMP errors of one flow
+
+	maxQuiet   = 1 << 16
+	leastQuiet = 5 * second / 1000 // shorter times without a frame are not kept
 )
 
 // mark is what is noted of one packet. For TCP seq is the sequence number and
@@ -160,10 +165,11 @@ type Passage struct {
 	missed Pair
 	unseen [2]bool
 	track  [2]track
-	mac    [2]macs // of the first packet
-	icmp   uint16  // type and code of ICMP flows; of the request, for echoes
-	group  bool    // to a multicast or broadcast address: not for a router
-	whole  bool    // taken over from the Table
+	reach  [2]reach // TCP: the payload that passed
+	mac    [2]macs  // of the first packet
+	icmp   uint16   // type and code of ICMP flows; of the request, for echoes
+	group  bool     // to a multicast or broadcast address: not for a router
+	whole  bool     // taken over from the Table
 }
 
 // Moment is a frame and its time; the zero value is none.
@@ -190,7 +196,7 @@ type macs struct{ src, dst MAC }
 
 // NewVantage makes an empty one.
 func NewVantage() *Vantage {
-	return &Vantage{byFrame: map[pcaps.FrameID]*Passage{}, digest: fnv.New64a()}
+	return &Vantage{byFrame: map[pcaps.FrameID]*Passage{}, digest: fnv.New64a(), quietFrom: leastQuiet}
 }
 
 // Add hands the packets of a batch to the table, one by one, and notes what the
@@ -202,12 +208,26 @@ func (v *Vantage) Add(t *Table, batch []pcaps.Packet) {
 			v.first, v.last = p.Time, p.Time
 		}
 		v.frames++
+		v.hush(p.Time)
 		v.first, v.last = min(v.first, p.Time), max(v.last, p.Time)
 		copies := t.stats.Copies
 		t.Add(batch[i : i+1])
 		if s := &t.segments[0]; s.outcome == Decoded && t.stats.Copies == copies {
 			v.note(t, p, s)
 		}
+	}
+}
+
+// hush notes how long there was no frame before one at a time. Where there are
+// too many such times the shorter ones are forgotten.
+func (v *Vantage) hush(t int64) {
+	if t-v.last < v.quietFrom {
+		return
+	}
+	v.quiet = append(v.quiet, interval{v.last, t})
+	for len(v.quiet) > maxQuiet {
+		v.quietFrom *= 2
+		v.quiet = slices.DeleteFunc(v.quiet, func(q interval) bool { return q.high-q.low < v.quietFrom })
 	}
 }
 
@@ -308,6 +328,7 @@ func (v *Vantage) noteTCP(f *Passage, s *segment, end int, at Moment, m *mark) {
 		v.digest.Write(part)
 		m.sum = uint32(v.digest.Sum64())
 		m.cut = len(part) < min(int(s.payloadLen), digestLen)
+		f.reach[end].add(s.seq, s.payloadLen)
 	case m.flags == 0:
 		m.sum = s.ack
 	}
@@ -429,6 +450,7 @@ func (p *Passage) swap() {
 	swap(&p.acked)
 	swap(&p.ackSet)
 	swap(&p.track)
+	swap(&p.reach)
 	swap(&p.mac)
 	for i := range p.Errors {
 		p.Errors[i].Dir = p.Errors[i].Dir.Other()

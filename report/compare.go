@@ -64,6 +64,17 @@ type placeDoc struct {
 	Last     string   `json:"last,omitempty" format:"date-time"`
 	LossRate float64  `json:"loss_rate" doc:"share of the packets that must have been here and are not in the capture"`
 	Blind    []string `json:"blind,omitempty" doc:"directions that were not recorded: leaving, arriving"`
+
+	Holes     []holeDoc `json:"holes,omitempty" doc:"times of which the capture has not one frame, while packets that were on their way past it are missing; the first few"`
+	MoreHoles uint64    `json:"more_holes,omitempty" doc:"holes that are not listed"`
+}
+
+type holeDoc struct {
+	From    string `json:"from" format:"date-time" doc:"the frame before, by the clock of the capture"`
+	Until   string `json:"until" format:"date-time" doc:"the frame after"`
+	Packets uint64 `json:"packets" doc:"known to be missing, at least"`
+	Flows   uint64 `json:"flows" doc:"of which they are"`
+	Proven  bool   `json:"proven" doc:"some of them must have passed: the capture lost them, not the path"`
 }
 
 type clockDoc struct {
@@ -126,6 +137,7 @@ type crossDoc struct {
 	Rewritten  []string `json:"rewritten,omitempty" doc:"client, server, sequence"`
 
 	ICMP     *crossICMP `json:"icmp,omitempty" doc:"error that answered it"`
+	Hole     *holeDoc   `json:"hole,omitempty" doc:"time of which the other capture has nothing, which hides what became of it"`
 	Crossed  string     `json:"crossed_until,omitempty" format:"date-time" doc:"of a flow that was cut off: time of the last packet that crossed, by the clock inside"`
 	Delayed  float64    `json:"delayed_ms,omitempty" doc:"by how much longer than others it took, there and back"`
 	ToServer *delayDoc  `json:"delay_to_server,omitempty"`
@@ -171,11 +183,17 @@ const (
 	maxCrossFlows    = 5000
 	maxCrossFindings = 500
 	maxRewrites      = 300
+	maxHoles         = 100
 )
 
 // NewCompareDoc makes the document of a comparison.
 func NewCompareDoc(c *flows.Comparison, sides [2]CompareSide) *CompareDoc {
-	x := &compareWriter{c: c, sides: sides}
+	x := &compareWriter{c: c, sides: sides, crossed: map[netip.Addr]bool{}}
+	for i := range c.Crossings {
+		if k := &c.Crossings[i]; k.Seen[flows.Inside] != nil && k.Seen[flows.Outside] != nil {
+			x.crossed[k.Near().Server.Addr()] = true
+		}
+	}
 	d := &CompareDoc{Schema: CompareSchema, Joined: c.Joined, Matched: c.Packets, Hops: c.Hops, Fates: map[string]uint64{},
 		Flows: []crossDoc{}}
 	d.Inside, d.Outside = x.place(flows.Inside), x.place(flows.Outside)
@@ -205,8 +223,9 @@ func NewCompareDoc(c *flows.Comparison, sides [2]CompareSide) *CompareDoc {
 
 // compareWriter makes parts of the document.
 type compareWriter struct {
-	c     *flows.Comparison
-	sides [2]CompareSide
+	c       *flows.Comparison
+	sides   [2]CompareSide
+	crossed map[netip.Addr]bool // servers, as clients address them, that flows crossed to
 }
 
 func (x *compareWriter) place(side flows.Side) placeDoc {
@@ -221,7 +240,15 @@ func (x *compareWriter) place(side flows.Side) placeDoc {
 			d.Blind = append(d.Blind, name)
 		}
 	}
+	for i := range p.Holes[:min(len(p.Holes), maxHoles)] {
+		d.Holes = append(d.Holes, *newHoleDoc(&p.Holes[i]))
+	}
+	d.MoreHoles = uint64(len(p.Holes) - len(d.Holes))
 	return d
+}
+
+func newHoleDoc(h *flows.Hole) *holeDoc {
+	return &holeDoc{timestamp(h.From), timestamp(h.Until), h.Packets, h.Flows, h.Proven}
 }
 
 func newDelayDoc(d flows.Delay) *delayDoc {
@@ -289,6 +316,9 @@ func (x *compareWriter) flow(k *flows.Crossing) crossDoc {
 	}
 	if e := k.Error; e != nil {
 		d.ICMP = &crossICMP{e.Type, e.Code, e.From.String(), icmpName(e.Type, e.Code, e.From.Is6())}
+	}
+	if k.Hole != nil && (k.Doubt == flows.InHole || k.Ending == flows.AcrossHole) {
+		d.Hole = newHoleDoc(k.Hole)
 	}
 	if k.Fate == flows.CutOff {
 		d.Crossed = optionalTime(k.Since[flows.Inside])

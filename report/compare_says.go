@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
 	"wirechart/flows"
 )
@@ -51,7 +52,7 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 			}
 		}
 		return fmt.Sprintf("%s to %s %s answered %s: something between refused.", what, service, was(n), who),
-			rule(near, far) + ", if it is meant to pass: a rule of the firewall rejects it."
+			x.whyRejected(k, rule(near, far))
 	case flows.ResetMidway:
 		to := near
 		if toClient && !toServer {
@@ -97,6 +98,12 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 		case flows.LooksAlike:
 			return fmt.Sprintf("%s cannot be told from many others whose packets look the same.", what),
 				"capture fewer of them at a time, or where addresses are not translated."
+		case flows.InHole:
+			return fmt.Sprintf("%s not to be seen %s for a time %s: whether they crossed then cannot be told.", partsOf(n), k.HoleAt, holeText(k.Hole)),
+				"capture again without loss: to a file on a fast disk, with a filter, a larger buffer (tcpdump -B)."
+		case flows.MayHaveEnded:
+			return fmt.Sprintf("%s no longer seen %s from some time on, and that capture has no frame at all since: it may have ended, and nobody waited for an answer that would be missing.",
+				what+" "+was(n), k.Client.Other()), "let the capture run on, and let something else pass meanwhile (ping), so that it shows that it does."
 		case flows.SameCapture:
 			return fmt.Sprintf("%s %s in both captures with the same times.", what, was(n)), "name two captures that were made on both sides of the firewall."
 		}
@@ -113,16 +120,20 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 			if k.Error != nil {
 				who = fmt.Sprintf("with ICMP %s from %s", icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From)
 			}
-			return fmt.Sprintf("%s to %s came out %s and was refused there %s: not by what is between.", what, service, far, who),
+			return fmt.Sprintf("%s to %s came out %s and %s refused there %s: not by what is between.", what, service, far, was(n), who),
 				"see whether the service runs and listens on that port, and the far host's own firewall."
 		case flows.Unanswered:
-			return fmt.Sprintf("%s to %s came out %s and was not answered there: not by what is between.", what, service, far),
+			return fmt.Sprintf("%s to %s came out %s and %s not answered there: not by what is between.", what, service, far, was(n)),
 				"look at the far host: whether it is up, whether its own firewall drops, whether its answer takes another path."
 		case flows.ResetByEnd:
 			return fmt.Sprintf("%s with %s crossed and ended by a reset of the %s itself.", what, service, by(k)), ""
 		case flows.SmallerMade:
 			return fmt.Sprintf("%s with %s crossed after ICMP %s from %s, on which the sender made its packets smaller.", what, service,
 				icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From), ""
+		case flows.AcrossHole:
+			return fmt.Sprintf("%s with %s crossed before and after a time %s.", what, service, holeText(k.Hole)), ""
+		case flows.OpenedBetween:
+			return fmt.Sprintf("%s with %s crossed; something between had answered the opening in the server's name before it asked the server (SYN proxy).", what, service), ""
 		case flows.WithoutProof:
 			return fmt.Sprintf("%s with %s crossed as far as was recorded: one direction was not recorded at one place.", what, service), ""
 		}
@@ -133,6 +144,51 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 		return fmt.Sprintf("%s with %s crossed.", what, service), ""
 	}
 	return what + ".", ""
+}
+
+// whyRejected is what to do about a refusal from between. An ICMP error tells
+// whether a rule refused (prohibited), or whether there was no way to the host
+// (RFC 792, RFC 1812 section 5.2.7.1, RFC 4443 section 3.1).
+func (x *compareWriter) whyRejected(k *flows.Crossing, rule string) string {
+	e := k.Error
+	if e == nil && !x.crossed[k.Near().Server.Addr()] {
+		return rule + ", if it is meant to pass: a rule of the firewall rejects it, or the address is the firewall's own and nothing listens there."
+	}
+	if e == nil {
+		return rule + ", if it is meant to pass: a rule of the firewall rejects it."
+	}
+	if e.From == k.Near().Server.Addr() && k.Dirs[flows.ToServer] {
+		return "it is the address itself that refused, from between: it is the firewall's own, where nothing listens or is forwarded on that port; or the firewall refuses in the host's name."
+	}
+	type code struct{ icmp, code uint8 }
+	at, v6 := code{e.Type, e.Code}, e.From.Is6()
+	switch {
+	case at.icmp == 11 && !v6 || at.icmp == 3 && v6:
+		return "packets go round in a loop, or started with too small a TTL: follow the route (traceroute)."
+	case at == code{3, 0} && !v6, at == code{3, 6} && !v6, at == code{1, 0} && v6:
+		return "see whether what is between has a route to it; some firewalls answer so by a rule."
+	case at == code{3, 1} && !v6, at == code{3, 7} && !v6, at == code{1, 3} && v6:
+		return "see whether the host is up and answers ARP (IPv6: neighbour solicitations) on its link; some firewalls answer so by a rule."
+	}
+	return rule + ", if it is meant to pass: a rule of the firewall rejects it."
+}
+
+// holeText is a time of which a capture has nothing.
+func holeText(h *flows.Hole) string {
+	return "of which the capture has not one frame (" + instant(h.From) + " to " + instant(h.Until) + ")"
+}
+
+// instant is a moment for people, in milliseconds.
+func instant(ns int64) string {
+	return strings.Replace(timestamp(ns)[:23], "T", " ", 1)
+}
+
+// partsOf says of n flows that a part of them was or all was.
+func partsOf(n uint64) string {
+	if n == 1 {
+		return "1 flow, or a part of it, is"
+	}
+	return count(n, "flow") + ", or parts of them, are"
 }
 
 // was agrees with n.
@@ -176,6 +232,22 @@ func (x *compareWriter) notes() []string {
 		name := side.String()
 		if s.Lossy {
 			add("The capture %s is damaged or lost frames: what is missing in it may have passed there.", name)
+		}
+		const told = 3
+		for i := range p.Holes[:min(len(p.Holes), told)] {
+			h := &p.Holes[i]
+			why := "it lost them, or the path stood still"
+			if h.Proven {
+				why = "it lost them, as some must have passed there"
+			}
+			add("The capture %s has not one frame from %s to %s, and lacks %s of %s that were on their way then: %s. What falls into that time is not compared.",
+				name, instant(h.From), instant(h.Until), count(h.Packets, "packet"), count(h.Flows, "flow"), why)
+		}
+		if n := len(p.Holes) - told; n > 0 {
+			add("The capture %s has %s like that.", name, count(uint64(n), "more hole"))
+		}
+		if p.Silent > 0 {
+			add("The capture %s has no frame after %s, and %s failed later: that it was still recorded then is taken for granted.", name, instant(p.Last), count(p.Silent, "flow"))
 		}
 		if r := p.LossRate(); r > 0 {
 			add("The capture %s lacks at least %s that must have passed there (%.2g %%).", name, count(p.Missed, "packet"), r*100)

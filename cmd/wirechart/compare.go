@@ -108,6 +108,7 @@ func runCompare(cmd *cobra.Command, o *options, args []string, offset, delay tim
 		if j.policy != nil {
 			sides[side].Parts = j.policy
 		}
+		options.Ran[side] = ran(&cov.Captures)
 		options.Ended[side] = o.count > 0 || damaged(&cov.Captures)
 	}
 	doc := report.NewCompareDoc(flows.Compare(places[0], places[1], options), sides)
@@ -122,6 +123,22 @@ func runCompare(cmd *cobra.Command, o *options, args []string, offset, delay tim
 		*status = exitUndecided
 	}
 	return nil
+}
+
+// ran is when the captures have their first and their last frame, whatever was
+// filtered; 0 where there is none.
+func ran(s *pcaps.Stats) (span [2]int64) {
+	for i := range s.Files {
+		f := &s.Files[i]
+		if f.Frames == 0 {
+			continue
+		}
+		if span == [2]int64{} {
+			span = [2]int64{f.First, f.Last}
+		}
+		span = [2]int64{min(span[0], f.First), max(span[1], f.Last)}
+	}
+	return span
 }
 
 // lossy says whether a capture says itself that it lacks frames.
