@@ -95,13 +95,14 @@ const (
 	LooksAlike          // its packets look like those of many other flows
 	SameCapture         // both captures are one, or parts of one
 	InHole              // it is not in the other capture, which has nothing at all of that time
+	CutShort            // the other capture's snap length leaves too little to find it there
 	MayHaveEnded        // the other capture has nothing at all since: it may have ended
 	doubts
 )
 
 func (d Doubt) String() string {
 	return [doubts]string{"", "nothing_in_common", "capture_lossy", "one_direction", "alike", "same_capture",
-		"capture_hole", "capture_end"}[d]
+		"capture_hole", "snap_length", "capture_end"}[d]
 }
 
 // Basis says how it is known that two flows are one.
@@ -176,9 +177,10 @@ type Place struct {
 	First, Last int64
 	Frames      uint64
 	Flows       uint64
-	Group       uint64 // flows to groups, which routers do not pass on
-	Local       uint64 // flows between hosts of this side, which were not on their way across
-	Left        uint64 // flows for which there was no room
+	Group       uint64    // flows to groups, which routers do not pass on
+	Local       uint64    // flows between hosts of this side, which were not on their way across
+	Left        uint64    // flows for which there was no room
+	Short       [2]uint64 // IPv4, IPv6: frames of which the snap length left too little to tell what they are of
 
 	Captured, Missed uint64 // packets that were recorded here, and that must have been here and were not
 	Holes            []Hole
@@ -258,11 +260,15 @@ type CompareOptions struct {
 // Compare holds the flows of two places against each other.
 func Compare(inside, outside *Vantage, options CompareOptions) *Comparison {
 	c := &comparer{options: options}
+	if inside.cut || outside.cut {
+		inside.behead()
+		outside.behead()
+	}
 	for side, v := range [2]*Vantage{inside, outside} {
 		list, group := v.finish()
 		c.lists[side], c.quiet[side] = list, v.quiet
 		c.taken[side], c.common[side] = make([]bool, len(list)), make([]bool, len(list))
-		c.Places[side] = Place{First: v.first, Last: v.last, Frames: v.frames, Flows: uint64(len(list)), Group: group, Left: v.left}
+		c.Places[side] = Place{First: v.first, Last: v.last, Frames: v.frames, Flows: uint64(len(list)), Group: group, Left: v.left, Short: v.short}
 	}
 	c.joinBySequence()
 	c.joinByAddresses()
@@ -699,7 +705,7 @@ func (c *comparer) joinByPayload() {
 			n := 0
 			for i := range list {
 				m := &list[i]
-				if m.cut || p.Proto == ProtoTCP && m.n == 0 {
+				if m.short || p.Proto == ProtoTCP && (m.cut || m.n == 0) {
 					continue
 				}
 				if n++; n > perFlow {

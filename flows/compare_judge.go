@@ -2,6 +2,7 @@ package flows
 
 import (
 	"math"
+	"slices"
 
 	"wirechart/dissect"
 )
@@ -468,10 +469,14 @@ func (c *comparer) lossy(x *Crossing) bool {
 			x.Ending = SmallerMade
 			continue
 		}
-		all := float64(max(x.Compared[d], n))
+		lost, all := float64(n), float64(max(x.Compared[d], n))
+		if m.regrouped && x.LostBytes[d] > 0 { // segments of many sizes
+			share := float64(x.LostBytes[d]) / float64(x.Seen[from].Payload[d])
+			lost = max(lost, share*all)
+		}
 		// As much as the capture lacks elsewhere is not held against the path.
 		expected := c.Places[to].LossRate() * all
-		if n == 0 || float64(n) < lossyShare*all || expected > 0 && float64(n) < expected+3*math.Sqrt(expected)+1 {
+		if n == 0 || lost < lossyShare*all || expected > 0 && lost < expected+3*math.Sqrt(expected)+1 {
 			continue
 		}
 		x.Fate = Lossy
@@ -595,6 +600,8 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 		x.Fate = NotCompared
 	case c.Packets == 0:
 		x.Fate, x.Doubt = Undecided, NothingCommon
+	case c.Places[other].Short[ipVersion(p.Client.Addr().Is6())] > 0 || p.short():
+		x.Fate, x.Doubt = Undecided, CutShort
 	case x.Fate == Elsewhere && c.Places[other].Blind[0]:
 		x.Fate, x.Doubt = Undecided, OneDirection
 	case x.Fate == Elsewhere:
@@ -630,6 +637,19 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 	}
 	c.noteSilence(&x)
 	c.Crossings = append(c.Crossings, x)
+}
+
+// short says whether a snap length took of a packet of p what would find it at the
+// other place.
+func (p *Passage) short() bool {
+	for d := range p.track {
+		for _, part := range p.track[d].parts() {
+			if slices.ContainsFunc(part, func(m mark) bool { return m.short }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // noteSilence counts a flow that failed behind the last frame of the place where

@@ -148,9 +148,10 @@ func (m *dirMatch) match(tcp bool, moved, movedAck uint32) {
 	slices.SortFunc(m.meetings, func(a, b meeting) int { return int(min(max(a.in-b.in, -1), 1)) })
 }
 
-// anyCut says whether a snap length took part of what a packet is told by.
+// anyCut says whether a snap length took part of what a packet is told by where
+// snap lengths differ, its beginning.
 func (m *dirMatch) anyCut() bool {
-	isCut := func(o mark) bool { return o.cut }
+	isCut := func(o mark) bool { return o.short }
 	return slices.ContainsFunc(m.marks[Inside], isCut) || slices.ContainsFunc(m.marks[Outside], isCut)
 }
 

@@ -514,6 +514,52 @@ func TestCompareSnapLength(t *testing.T) {
 	}
 }
 
+// TestCompareSnapLengthTranslated has datagrams through address translation and one
+// capture with a snap length: their beginnings find them again, and where too
+// little of them is left it is not known what became of them.
+func TestCompareSnapLengthTranslated(t *testing.T) {
+	for _, snap := range []int{64, 50} {
+		for cut := range Side(2) {
+			var captures [2][]pcaps.Packet
+			for side := range captures {
+				late := 0.001 * float64(side)
+				list := said(nil, late, "10.1.0.5:7000", "10.9.0.2:7001", "S", 1000, 0, "") // gives the clock
+				list = said(list, 0.01-late, "10.9.0.2:7001", "10.1.0.5:7000", "RA", 0, 1001, "")
+				for n := range 20 {
+					client := []string{fmt.Sprintf("10.1.0.1:%d", 5000+n), fmt.Sprintf("198.51.100.1:%d", 61000+7*n)}[side]
+					for i := range 30 {
+						at := 1 + float64(n)*0.01 + float64(i)*0.2
+						list = said(list, at+late, client, "10.9.0.2:53", "udp", 0, 0, fmt.Sprintf("question %d of %d %080d", i, n, i))
+						list = said(list, at+0.05-late, "10.9.0.2:53", client, "udp", 0, 0, fmt.Sprintf("answer %d of %d %080d", i, n, i))
+					}
+				}
+				slices.SortStableFunc(list, func(a, b pcaps.Packet) int { return int(a.Time - b.Time) })
+				captures[side] = list
+			}
+			for i := range captures[cut] {
+				if p := &captures[cut][i]; p.Data[23] == ProtoUDP {
+					p.Data = p.Data[:min(len(p.Data), snap)]
+				}
+			}
+			c := Compare(vantage(captures[Inside]), vantage(captures[Outside]), CompareOptions{})
+			var got [fates]int
+			for i := range c.Crossings {
+				x := &c.Crossings[i]
+				got[x.Fate]++
+				if x.Fate == Undecided && x.Doubt != CutShort {
+					t.Errorf("%v", x.Doubt)
+				}
+				if x.Fate == Crossed && x.Near().Client.Port() != 7000 && x.Far().Client.Port() != 61000+7*(x.Near().Client.Port()-5000) {
+					t.Errorf("%s is taken to be %s", x.Near().Client, x.Far().Client)
+				}
+			}
+			if snap == 64 && got[Crossed] != 21 || snap == 50 && (got[Crossed] != 1 || got[Undecided] < 20 || got[Undecided]+1 != len(c.Crossings)) {
+				t.Errorf("snap length %d %s: fates %v", snap, cut, got)
+			}
+		}
+	}
+}
+
 // TestCompareTail leaves out what a program that is stopped was not yet given: the
 // end of a capture, up to a second of it. Nothing between has done that.
 func TestCompareTail(t *testing.T) {

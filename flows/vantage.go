@@ -33,6 +33,8 @@ type Vantage struct {
 	frames      uint64
 	quiet       []interval // times without a frame, in order
 	quietFrom   int64      // so long at least
+	cut         bool       // a snap length took part of what tells datagrams apart
+	short       [2]uint64  // IPv4, IPv6: frames of which it left too little to tell them
 	quoted      segment
 	digest      hash.Hash64
 }
@@ -45,6 +47,7 @@ const (
 	tailMarks    = 16
 	maxSampled   = 128 // of each direction between them
 	digestLen    = 64  // bytes of payload that tell packets apart
+	headLen      = 16  // so many of them where a snap length took the others
 	maxQuotes    = 8   // ICMP errors of one flow
 
 	maxQuiet   = 1 << 16
@@ -53,16 +56,19 @@ const (
 
 // mark is what is noted of one packet. For TCP seq is the sequence number and
 // sum a digest of the payload, or the acknowledgement where there is no
-// payload; for everything else both are halves of a digest.
+// payload; for everything else both are halves of a digest, and head is one of
+// the first bytes, which a snap length leaves.
 type mark struct {
 	time  int64
 	frame pcaps.FrameID
 	seq   uint32
 	n     uint32 // payload, as the headers claim
 	sum   uint32
+	head  uint32
 	id    uint16 // IP identification; 0 where there is none
 	flags uint8  // TCP: FIN, SYN, RST
 	cut   bool   // the snap length took part of what sum is over
+	short bool   // and part of what head is over
 }
 
 // print is a mark without what differs between places and transmissions.
@@ -81,8 +87,11 @@ func (m *mark) sampled(shift uint8) bool {
 	const m1, m2 = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93
 	x := (uint64(m.seq)<<32 | uint64(m.n)) * m1
 	x = (x ^ x>>29 ^ uint64(m.flags)<<32) * m2
-	return x>>32&(1<<shift-1) == 0
+	return shift < noSample && x>>32&(1<<shift-1) == 0
 }
+
+// noSample is a sample that keeps nothing.
+const noSample = 32
 
 // track is the marks of one direction: the first ones, a sample of those
 // behind, the last ones.
@@ -212,8 +221,11 @@ func (v *Vantage) Add(t *Table, batch []pcaps.Packet) {
 		v.first, v.last = min(v.first, p.Time), max(v.last, p.Time)
 		copies := t.stats.Copies
 		t.Add(batch[i : i+1])
-		if s := &t.segments[0]; s.outcome == Decoded && t.stats.Copies == copies {
+		switch s := &t.segments[0]; {
+		case s.outcome == Decoded && t.stats.Copies == copies:
 			v.note(t, p, s)
+		case s.outcome == Truncated:
+			v.short[ipVersion(s.v6)]++
 		}
 	}
 }
@@ -357,10 +369,48 @@ func (v *Vantage) digestOf(s *segment, m *mark) {
 		b = b[min(4, len(b)):]
 	}
 	part := b[:min(len(b), digestLen)]
-	v.digest.Write(part)
+	head := part[:min(len(part), headLen)]
+	v.digest.Write(head)
+	m.head = uint32(v.digest.Sum64())
+	v.digest.Write(part[len(head):])
 	sum := v.digest.Sum64()
 	m.seq, m.sum = uint32(sum>>32), uint32(sum)
-	m.cut = len(part) < digestLen && len(s.payload) < int(s.payloadLen)
+	if len(s.payload) < int(s.payloadLen) {
+		m.cut, m.short = len(part) < digestLen, len(head) < headLen
+		v.cut = v.cut || m.cut
+		if m.short {
+			v.short[ipVersion(s.v6)]++
+		}
+	}
+}
+
+// ipVersion is where in a pair of counts IPv4 and IPv6 are.
+func ipVersion(v6 bool) int {
+	if v6 {
+		return 1
+	}
+	return 0
+}
+
+// behead leaves of what tells datagrams apart the beginning alone, as a snap
+// length did at the other place. Samples were chosen by all of it.
+func (v *Vantage) behead() {
+	for _, p := range v.passages {
+		if p.Proto == ProtoTCP {
+			continue
+		}
+		for d := range p.track {
+			k := &p.track[d]
+			if len(k.sample) > 0 || k.shift > 0 {
+				k.sample, k.shift = nil, noSample
+			}
+			for _, part := range k.parts() {
+				for i := range part {
+					part[i].seq, part[i].sum = part[i].head, 0
+				}
+			}
+		}
+	}
 }
 
 // quote writes an ICMP error down where the packet that it quotes belongs.

@@ -424,7 +424,7 @@ func (x *compareWriter) finding(group []*flows.Crossing) crossFindingDoc {
 	}
 	f.Service = x.service(k)
 	if keyOf(k).proto == 0 {
-		f.Service = "several"
+		f.Service = several
 		if len(group) == 1 {
 			f.Service = x.service(k)
 		}
@@ -444,6 +444,9 @@ func serviceID(k *flows.Crossing) string {
 	near := k.Near()
 	return flows.ProtoName(near.Proto) + "/" + end(near.Server)
 }
+
+// several is the service of a finding whose flows have more than one.
+const several = "several"
 
 // service is the same for people, with the server's name.
 func (x *compareWriter) service(k *flows.Crossing) string {

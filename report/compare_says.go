@@ -14,8 +14,9 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 	n := uint64(len(group))
 	what := count(n, "flow")
 	service := x.service(k)
-	var lost, compared uint64
+	var lost, compared, lostBytes uint64
 	for _, g := range group {
+		lostBytes += g.LostBytes.Sum()
 		lost += g.Lost.Sum()
 		compared += g.Compared.Sum()
 	}
@@ -82,7 +83,11 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 		return fmt.Sprintf("%s with %s: each place shows another connection; something between ends the client's and makes its own to the server.", what, service),
 			"it is a proxy or TLS inspection; exempt the service from it, as certificates of clients do not survive it."
 	case flows.Lossy:
-		return fmt.Sprintf("of %s with %s %s of %s vanished %s.", what, service, count(lost, "packet"), number(compared), way()),
+		least := ""
+		if lostBytes > 0 && x.c.Regrouped {
+			least = fmt.Sprintf(" (at least; %s of payload)", count(lostBytes, "byte"))
+		}
+		return fmt.Sprintf("of %s with %s %s of %s%s vanished %s.", what, service, count(lost, "packet"), number(compared), least, way()),
 			"look for overload, shaping or errors of interfaces on the path between; compare other times of day."
 	case flows.Undecided:
 		switch k.Doubt {
@@ -101,6 +106,9 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 		case flows.InHole:
 			return fmt.Sprintf("%s not to be seen %s for a time %s: whether they crossed then cannot be told.", partsOf(n), k.HoleAt, holeText(k.Hole)),
 				"capture again without loss: to a file on a fast disk, with a filter, a larger buffer (tcpdump -B)."
+		case flows.CutShort:
+			return fmt.Sprintf("%s seen %s alone; a snap length cut frames so short that it cannot be told whether they are of it.", what+" "+was(n), seenAt(k)),
+				"capture again with whole frames (tcpdump -s 0), or with 128 bytes of each at least."
 		case flows.MayHaveEnded:
 			return fmt.Sprintf("%s no longer seen %s from some time on, and that capture has no frame at all since: it may have ended, and nobody waited for an answer that would be missing.",
 				what+" "+was(n), k.Client.Other()), "let the capture run on, and let something else pass meanwhile (ping), so that it shows that it does."
@@ -112,7 +120,7 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 	case flows.Elsewhere:
 		return fmt.Sprintf("%s seen coming from between %s, and not going in: sent by the firewall itself, by a third network, or missing in the other capture.", what+" "+was(n), seenAt(k)), ""
 	case flows.NotCompared:
-		return fmt.Sprintf("%s seen %s while the other capture was not running.", what+" "+was(n), seenAt(k)), ""
+		return fmt.Sprintf("%s seen %s while nothing shows that the other capture was running.", what+" "+was(n), seenAt(k)), ""
 	case flows.Crossed:
 		switch k.Ending {
 		case flows.Refused:
@@ -263,6 +271,9 @@ func (x *compareWriter) notes() []string {
 		}
 		if p.Began {
 			add("The capture %s began after the other; what came before is not compared.", name)
+		}
+		if n := p.Short[0] + p.Short[1]; n > 0 {
+			add("The snap length of the capture %s left too little of %s to tell what they are of.", name, count(n, "frame"))
 		}
 		if p.Left > 0 {
 			add("%s of %s were not kept for comparison: too many flows.", count(p.Left, "packet"), name)

@@ -66,27 +66,18 @@ func compareTable(w io.Writer, d *CompareDoc, o *Options) error {
 		sign, st = "✓", green
 	}
 	p.mark(0, sign, st, d.Summary)
-	for _, s := range []struct {
-		name  string
-		place *placeDoc
-	}{{"inside ", &d.Inside}, {"outside", &d.Outside}} {
-		p.para(2, dim, s.name+"  "+tail(s.place.Capture, 40)+", "+count(s.place.Frames, "frame")+", "+count(s.place.Flows, "flow")+recorded(s.place.First, s.place.Last))
-	}
+	p.para(2, dim, "inside   "+d.Inside.text())
+	p.para(2, dim, "outside  "+d.Outside.text())
 	p.para(2, dim, "clocks   "+d.clockText())
-	for _, t := range []struct {
-		name  string
-		delay *delayDoc
-	}{{"inside → outside", d.Delay.Out}, {"outside → inside", d.Delay.In}} {
-		if t.delay != nil {
-			p.para(2, dim, "delay    "+t.name+": "+t.delay.text())
-		}
+	for _, t := range d.travels() {
+		p.para(2, dim, "delay    "+t.name+": "+t.delay.text())
 	}
 	rows := [][]cell{}
 	for i := range d.Findings {
 		f := &d.Findings[i]
 		sign, st := signOfFate(f)
 		what := f.ends()
-		if f.Service == "several" {
+		if f.Service == several {
 			what += " …"
 		}
 		if f.Edge != "" {
@@ -138,6 +129,32 @@ func compareTable(w io.Writer, d *CompareDoc, o *Options) error {
 		}
 	}
 	return p.err
+}
+
+// answer is the result in a word.
+func (d *CompareDoc) answer() string {
+	return map[Result]string{Between: "Yes", AllCrossed: "No", Undecided: "Undecided"}[d.Result]
+}
+
+// text is a place for people.
+func (p *placeDoc) text() string {
+	return tail(p.Capture, 40) + ", " + count(p.Frames, "frame") + ", " + count(p.Flows, "flow") + recorded(p.First, p.Last)
+}
+
+// travel is what packets took one way between the places.
+type travel struct {
+	name  string
+	delay *delayDoc
+}
+
+// travels are those ways of which it is known.
+func (d *CompareDoc) travels() (list []travel) {
+	for _, t := range []travel{{"inside → outside", d.Delay.Out}, {"outside → inside", d.Delay.In}} {
+		if t.delay != nil {
+			list = append(list, t)
+		}
+	}
+	return list
 }
 
 // moreFindings tells how many findings the list has no room for.
@@ -219,7 +236,7 @@ func recorded(first, last string) string {
 
 func compareMarkdown(w io.Writer, d *CompareDoc, o *Options) error {
 	m := &markdownPage{page{w: w, o: o}}
-	m.print("# Is it between? " + map[Result]string{Between: "Yes", AllCrossed: "No", Undecided: "Undecided"}[d.Result] + "\n\n" + text(d.Summary) + "\n\n")
+	m.print("# Is it between? " + d.answer() + "\n\n" + text(d.Summary) + "\n\n")
 	m.head("place", "capture", "frames", "flows", "first", "last")
 	for _, s := range []struct {
 		name  string
@@ -228,13 +245,8 @@ func compareMarkdown(w io.Writer, d *CompareDoc, o *Options) error {
 		m.row(s.name, code(s.place.Capture), number(s.place.Frames), number(s.place.Flows), text(s.place.First), text(s.place.Last))
 	}
 	m.print("\n- Clocks: " + text(d.clockText()) + "\n")
-	for _, t := range []struct {
-		name  string
-		delay *delayDoc
-	}{{"Delay, inside to outside", d.Delay.Out}, {"Delay, outside to inside", d.Delay.In}} {
-		if t.delay != nil {
-			m.print("- " + t.name + ": " + text(t.delay.text()) + "\n")
-		}
+	for _, t := range d.travels() {
+		m.print("- Delay, " + t.name + ": " + text(t.delay.text()) + "\n")
 	}
 	m.print("\n## Flows\n\n")
 	m.head("fate", "first flow", "flows", "inside frame", "outside frame", "what was seen", "do")

@@ -2,7 +2,11 @@ package report
 
 import (
 	"encoding/json"
+	"encoding/xml"
+	"errors"
 	"fmt"
+	"html"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -35,6 +39,7 @@ func TestCompareFormats(t *testing.T) {
 	if want := "of 3 flows, 2 dropped, 1 rejected; 0 crossed."; !strings.HasSuffix(d.Summary, want) {
 		t.Errorf("%q, not %q", d.Summary, want)
 	}
+	n := 0
 	schema, ok := Schema("compare")
 	if !ok {
 		t.Fatal("no schema")
@@ -43,6 +48,7 @@ func TestCompareFormats(t *testing.T) {
 		if f.Compare == nil {
 			continue
 		}
+		n++
 		text := written(t, func(b *strings.Builder) error { return f.Compare(b, d, &Options{}) })
 		for _, r := range text {
 			if r != '\n' && hostile(r) {
@@ -55,6 +61,70 @@ func TestCompareFormats(t *testing.T) {
 			if !json.Valid([]byte(text)) {
 				t.Error("not JSON")
 			}
+		}
+	}
+	if n < 5 {
+		t.Errorf("%d formats", n)
+	}
+}
+
+// TestCompareHTML has a page for each result: names are text on it, nothing is
+// fetched, and it is well-formed.
+func TestCompareHTML(t *testing.T) {
+	sides := [2]CompareSide{{Name: hostileText, Files: []string{hostileText, hostileText}, Lossy: true}, {Name: hostileText, Files: []string{hostileText}}}
+	far := *crossing(flows.Crossed, "10.2.0.3:445").Seen[flows.Inside]
+	far.Server = netip.MustParseAddrPort("192.0.2.3:445")
+	crossed := crossing(flows.Crossed, "10.2.0.3:445")
+	crossed.Dirs, crossed.Lost = [2]bool{}, flows.Pair{}
+	crossed.Seen[flows.Outside], crossed.ServerChanged, crossed.At[flows.Outside] = &far, true, flows.Moment{Frame: 9}
+	for _, c := range []struct {
+		list []flows.Crossing
+		says []string
+	}{
+		{[]flows.Crossing{crossing(flows.Dropped, "10.2.0.3:443"), crossed}, []string{`class="top findings"`, "Yes", `href="#finding-1"`, `id="finding-1"`, "✗ dropped →",
+			"192.0.2.3:445", "damaged or lost frames"}},
+		{[]flows.Crossing{crossed}, []string{`class="top conforms"`, "No", "✓ crossed"}},
+		{[]flows.Crossing{crossing(flows.Undecided, "10.2.0.3:443")}, []string{`class="top undecided"`, "Undecided", "? undecided"}},
+		{nil, []string{`class="top undecided"`, "None."}},
+	} {
+		d := NewCompareDoc(&flows.Comparison{Packets: 1, Crossings: c.list}, sides)
+		page := written(t, func(b *strings.Builder) error { return compareHTML(b, d, &Options{}) })
+		for _, s := range c.says {
+			if !strings.Contains(html.UnescapeString(page), s) {
+				t.Errorf("%q is not on the page", s)
+			}
+		}
+		if len(c.list) > 0 && c.list[0].Fate != flows.Undecided && !strings.Contains(page, "&lt;script&gt;") {
+			t.Error("the page does not show names as text")
+		}
+		harmless(t, page)
+		balanced(t, page)
+	}
+}
+
+// balanced holds each tag of a page against its end.
+func balanced(t *testing.T, page string) {
+	t.Helper()
+	var open []string
+	z := xml.NewDecoder(strings.NewReader(page))
+	z.Strict, z.AutoClose, z.Entity = false, []string{"meta"}, xml.HTMLEntity
+	for {
+		switch token, err := z.Token(); e := token.(type) {
+		case xml.StartElement:
+			open = append(open, e.Name.Local)
+		case xml.EndElement:
+			if n := len(open); n == 0 || open[n-1] != e.Name.Local {
+				t.Fatalf("</%s> ends %v", e.Name.Local, open)
+			}
+			open = open[:len(open)-1]
+		default:
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, io.EOF) || len(open) > 0 {
+				t.Errorf("%v is open at the end: %v", open, err)
+			}
+			return
 		}
 	}
 }

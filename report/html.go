@@ -34,6 +34,7 @@ var htmlFormat = Format{
 	Doc:      "one self-contained page to hand in: pictures, proofs, appendix",
 	Audit:    auditHTML,
 	Diff:     diffHTML,
+	Compare:  compareHTML,
 	Detailed: true,
 }
 
@@ -166,13 +167,18 @@ type htmlCapture struct {
 
 type htmlSource struct{ ID, Title, Product, URL, Read string }
 
+// stylePolicy is the policy of a page that has a style of its own and nothing else.
+func stylePolicy(style string) string {
+	sum := sha256.Sum256([]byte(style))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'"
+}
+
 func newHTMLPage(a *rules.Audit, o *Options) *htmlPage {
 	style := reportStyle + drawingStyle
-	sum := sha256.Sum256([]byte(style))
 	headline, sentence := answer(a)
 	p := &htmlPage{
 		Style:    template.CSS(style), // our own text, from the program
-		CSP:      "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'",
+		CSP:      stylePolicy(style),
 		Sign:     resultSign(ResultOf(a)),
 		Class:    string(ResultOf(a)),
 		Headline: map[Result]string{Conforms: "Conforms", Findings: "Does not conform", Undecided: "Undecided"}[ResultOf(a)],
