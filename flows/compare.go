@@ -150,6 +150,7 @@ type Crossing struct {
 	Hops                                          int      // by how much TTL or hop limit differ; 0 when unknown
 	Hole                                          *Hole    // InHole, AcrossHole: the first of them
 	HoleAt                                        Side     // the side of that capture
+	Quiet                                         bool     // Answered: the other capture has no frame meanwhile
 
 	dirs   [2]dirMatch
 	sure   bool // Client is known by the flow itself

@@ -364,7 +364,7 @@ func (c *comparer) cutOff(x *Crossing) bool {
 	}
 	for d := range dissect.Dir(2) {
 		m := &x.dirs[d]
-		if m.late == 0 || len(m.meetings) == 0 {
+		if m.late == 0 || len(m.meetings) == 0 && (x.Hole == nil || x.Seen[x.to(d)].Packets[d] == 0) {
 			continue
 		}
 		from, to := x.from(d), x.to(d)
@@ -594,7 +594,7 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 		}
 	}
 	switch {
-	case n == 0 && x.Hole != nil:
+	case x.Hole != nil && (n == 0 || answered):
 		x.Fate, x.Doubt = Undecided, InHole
 	case n == 0 || !c.running(side, p.Start):
 		x.Fate = NotCompared
@@ -608,7 +608,7 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 	case c.Places[other].Blind[1] && c.Places[other].Blind[0]:
 		x.Fate, x.Doubt = Undecided, OneDirection
 	case answered:
-		x.Fate = Answered
+		x.Fate, x.Quiet = Answered, c.silent(side, p)
 	case c.chance(other, n) > maxChance:
 		x.Fate, x.Doubt = Undecided, OtherLossy
 	case alike:
@@ -655,7 +655,7 @@ func (p *Passage) short() bool {
 // noteSilence counts a flow that failed behind the last frame of the place where
 // it was going.
 func (c *comparer) noteSilence(x *Crossing) {
-	if x.Fate != Dropped && x.Fate != CutOff {
+	if x.Fate != Dropped && x.Fate != CutOff && x.Fate != Rejected {
 		return
 	}
 	for d := range dissect.Dir(2) {

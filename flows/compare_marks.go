@@ -293,6 +293,11 @@ func (c *comparer) compareMarks(x *Crossing) {
 			}
 			lastMet = max(lastMet, t)
 		}
+		for _, i := range m.lone[to] { // what came out has crossed
+			if k := &m.marks[to][i]; k.n > 0 && c.hole(to, k.time) != nil {
+				lastMet = max(lastMet, c.convert(to, k.time))
+			}
+		}
 		compared := len(m.meetings)
 		for _, i := range m.lone[from] {
 			k := &m.marks[from][i]

@@ -63,22 +63,38 @@ func (c *comparer) setWindows() {
 	}
 }
 
-// service is a server's end of a flow, as a place shows it.
-type service struct {
-	proto  uint8
-	server netip.AddrPort
-}
+// crossers are the servers whose flows are seen to cross, as a side shows them:
+// those ports, and where the address is not translated, the address.
+type crossers map[netip.AddrPort]bool
 
-// crossers are the services whose flows are seen to cross, as a side shows them.
-func (c *comparer) crossers(side Side) map[service]bool {
-	list := map[service]bool{}
+func (c *comparer) crossers(side Side) crossers {
+	list := crossers{}
 	for _, x := range c.joined {
-		if p := x.Seen[side]; x.Basis != ByAddressing {
-			list[service{p.Proto, p.Server}] = true
+		if x.Basis == ByAddressing || x.opened {
+			continue
+		}
+		server := x.Seen[side].Server
+		list[server] = true
+		if server.Addr() == x.Seen[side.Other()].Server.Addr() {
+			list[netip.AddrPortFrom(server.Addr(), 0)] = true
 		}
 	}
 	return list
 }
+
+// spoken are the flows of a side alone in which both ends speak, other than by a
+// reset, and which were on their way across.
+func (c *comparer) spoken(side Side) (list []int) {
+	for i, p := range c.lists[side] {
+		if !c.taken[side][i] && p.Last[0].Frame != 0 && p.Last[1].Frame != 0 && c.heads(side, p) != local {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// manyServers is so many that hardly all of them are between.
+const manyServers = 3
 
 // passed is when the first and the last packet passed a place, by its clock, of
 // which the other place knows.
@@ -89,14 +105,19 @@ func (c *comparer) passed(here Side) (first, last int64) {
 		first, last = min(first, c.convert(there, from)), max(last, c.convert(there, until))
 	}
 	// Where both ends of a flow speak, what the one says passed here, unless
-	// something between speaks in its place: it does not where other flows of
-	// the same service cross.
+	// something between speaks in its place: hardly where other flows to its
+	// address cross, or for many servers.
 	cross := c.crossers(there)
-	for i, p := range c.lists[there] {
-		if c.taken[there][i] || p.Last[0].Frame == 0 || p.Last[1].Frame == 0 || c.heads(there, p) == local || !cross[service{p.Proto, p.Server}] {
-			continue
+	spoken := c.spoken(there)
+	servers := map[netip.Addr]bool{}
+	for _, i := range spoken {
+		servers[c.lists[there][i].Server.Addr()] = true
+	}
+	for _, i := range spoken {
+		p := c.lists[there][i]
+		if cross[p.Server] || cross[netip.AddrPortFrom(p.Server.Addr(), 0)] || len(servers) >= manyServers {
+			note(max(p.First[0].Time, p.First[1].Time)+margin, min(p.Last[0].Time, p.Last[1].Time)-margin)
 		}
-		note(max(p.First[0].Time, p.First[1].Time)+margin, min(p.Last[0].Time, p.Last[1].Time)-margin)
 	}
 	for _, x := range c.joined {
 		if x.Basis == ByAddressing || x.opened {
@@ -163,6 +184,15 @@ func (c *comparer) holeWithin(side Side, from, until int64) *Hole {
 	return nil
 }
 
+// silent says whether the other side has no frame from the beginning of a flow to
+// the end of its answers.
+func (c *comparer) silent(side Side, p *Passage) bool {
+	from, until := c.convert(side, p.Start), c.convert(side, p.Last[ToClient].Time)
+	list := c.quiet[side.Other()]
+	i, _ := slices.BinarySearchFunc(list, from, func(q interval, t int64) int { return cmp.Compare(q.high, t) })
+	return i < len(list) && list[i].low < from && until < list[i].high
+}
+
 // quietEvent is a packet that is seen at one place alone, by the clock of the other.
 type quietEvent struct {
 	at     int64
@@ -189,23 +219,38 @@ func (c *comparer) findHoles() {
 func (c *comparer) holesOf(here Side) (holes []Hole) {
 	there := here.Other()
 	var events []quietEvent
+	note := func(t int64, flow int, proven bool) {
+		if c.running(there, t) {
+			events = append(events, quietEvent{c.convert(there, t), flow, proven})
+		}
+	}
 	for n, x := range c.joined {
-		if x.Basis == ByAddressing || x.opened {
+		if x.opened {
 			continue
 		}
 		for d := range dissect.Dir(2) {
 			m := &x.dirs[d]
-			if len(m.meetings) == 0 {
-				continue
-			}
+			comes := x.to(d) == there // from here
 			for _, i := range m.lone[there] {
 				k := &m.marks[there][i]
-				comes := x.to(d) == there // from here
-				if !m.complete() && !k.sampled(m.shift) && (comes || i >= len(x.Seen[there].track[d].opening) && i < len(m.marks[there])-m.tail[there]) {
-					continue
+				edge := !comes && (i < len(x.Seen[there].track[d].opening) || i >= len(m.marks[there])-m.tail[there])
+				if k.flags&flagRST == 0 && (m.complete() || edge || k.sampled(m.shift)) {
+					note(k.time, n, comes || x.arrived(d, here, k))
 				}
-				if k.flags&flagRST == 0 && c.running(there, k.time) {
-					events = append(events, quietEvent{c.convert(there, k.time), n, comes || x.arrived(d, here, k)})
+			}
+		}
+	}
+	// Flows that the place has not at all, of services that cross.
+	cross := c.crossers(there)
+	for _, i := range c.spoken(there) {
+		p := c.lists[there][i]
+		if !cross[p.Server] {
+			continue
+		}
+		for d := range p.track {
+			for _, part := range p.track[d].parts() {
+				for _, k := range part {
+					note(k.time, -1-i, k.flags&flagRST == 0)
 				}
 			}
 		}
@@ -234,7 +279,7 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 				}
 			}
 			for n := range losers {
-				resumes = resumes || c.joined[n].meetsAfter(here, q.high)
+				resumes = resumes || n >= 0 && c.joined[n].meetsAfter(here, q.high)
 			}
 			if h.Flows < quietFlows || h.Packets < quietPackets || float64(h.Packets) < quietShare*float64(about) || !resumes {
 				continue

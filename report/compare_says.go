@@ -116,7 +116,14 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 			return fmt.Sprintf("%s %s in both captures with the same times.", what, was(n)), "name two captures that were made on both sides of the firewall."
 		}
 	case flows.Answered:
-		return fmt.Sprintf("%s with %s %s seen %s alone, and answered: by the firewall itself or a proxy on it, or along another path.", what, service, was(n), seenAt(k)), ""
+		quiet := ""
+		for _, g := range group {
+			if g.Quiet {
+				quiet = "; or the other capture lacks it, which has no frame meanwhile"
+				break
+			}
+		}
+		return fmt.Sprintf("%s with %s %s seen %s alone, and answered: by the firewall itself or a proxy on it, or along another path%s.", what, service, was(n), seenAt(k), quiet), ""
 	case flows.Elsewhere:
 		return fmt.Sprintf("%s seen coming from between %s, and not going in: sent by the firewall itself, by a third network, or missing in the other capture.", what+" "+was(n), seenAt(k)), ""
 	case flows.NotCompared:
