@@ -283,16 +283,20 @@ func Compare(inside, outside *Vantage, options CompareOptions) *Comparison {
 	c.joinByPayload() // with the clock known there are more candidates
 	c.joinLate()
 	c.setClock()
+	if c.rematch() {
+		c.setClock()
+	}
 	c.learnSides()
 	for _, x := range c.joined {
 		x.opened = c.openedBetween(x)
 	}
 	c.setWindows()
+	c.setBlind()
 	c.findHoles()
 	for _, x := range c.joined {
 		c.compareMarks(x)
 	}
-	c.setBlind()
+	c.countMissed()
 	for _, x := range c.joined {
 		c.judgeJoined(x)
 		c.Crossings = append(c.Crossings, *x)
@@ -323,7 +327,7 @@ func (c *comparer) join(i, j int, flip bool, basis Basis) {
 			x.Seen[Inside] = x.Seen[Inside].turned()
 		}
 	}
-	x.match()
+	x.match(nil)
 	c.joined = append(c.joined, x)
 }
 
@@ -971,8 +975,7 @@ func (c *comparer) heads(side Side, p *Passage) heading {
 	return unknown
 }
 
-// setBlind finds out which directions a place was not recorded in, and how lossy
-// the captures are.
+// setBlind finds out which directions a place was not recorded in.
 func (c *comparer) setBlind() {
 	var sent, came [2]uint64 // by side: of what the other has going out from here, coming in here
 	var out, in [2]uint64    // what is here of it
@@ -994,6 +997,10 @@ func (c *comparer) setBlind() {
 		p.Blind[0] = sent[side] > 0 && out[side] == 0                // going across
 		p.Blind[1] = came[side] > 0 && in[side] == 0 && proven[side] // coming from across
 	}
+}
+
+// countMissed finds out how lossy the captures are.
+func (c *comparer) countMissed() {
 	for _, x := range c.joined {
 		for d := range 2 {
 			for side := range 2 {

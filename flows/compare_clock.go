@@ -13,6 +13,7 @@ import "slices"
 type Clock struct {
 	Known     bool  // packets went both ways
 	Given     bool  // Offset was told: the delay of each way is known
+	Guessed   bool  // the packets in common look all alike: Offset is what makes the most of them fit, and delays are not known
 	OneWay    bool  // only one way: Offset still has the least delay in it
 	Unsteady  bool  // the clocks do not keep to one offset and one drift: Error holds what they differ by
 	Offset    int64 // nanoseconds, in the middle of the time compared
@@ -43,7 +44,8 @@ func delayOf(list []int64) Delay {
 		return Delay{}
 	}
 	slices.Sort(list)
-	return Delay{uint64(len(list)), list[0], list[len(list)/2], list[min(len(list)*95/100, len(list)-1)]}
+	// Of two packets the faster one: one that is late makes no flow slow.
+	return Delay{uint64(len(list)), list[0], list[(len(list)-1)/2], list[min(len(list)*95/100, len(list)-1)]}
 }
 
 // clockSample is one packet: when it was inside, and by how much the clock
@@ -52,18 +54,42 @@ type clockSample struct{ t, d int64 }
 
 // setClock estimates the clock from the flows that are joined.
 func (c *comparer) setClock() {
-	var samples [2][]clockSample
-	var all []int64
 	c.Packets = 0
+	for _, x := range c.joined {
+		for d := range x.dirs {
+			c.Packets += uint64(len(x.dirs[d].meetings))
+		}
+	}
+	samples := c.clockSamples(func(k *meeting) bool { return k.timed })
+	guessed := len(samples[0])+len(samples[1]) == 0
+	if guessed {
+		samples = c.clockSamples(func(*meeting) bool { return true })
+	}
+	if len(samples[0])+len(samples[1]) == 0 {
+		return
+	}
+	c.Clock = clockOf(samples)
+	if guessed {
+		c.Clock.Guessed, c.Clock.Known, c.Clock.OneWay = true, false, false
+	}
+	if o := c.options.Offset; o != nil {
+		c.Clock.Known, c.Clock.OneWay, c.Clock.Given, c.Clock.Guessed = true, false, true, false
+		c.Clock.Offset, c.Clock.Error, c.Clock.Drift = *o, 0, 0
+	}
+}
+
+// clockSamples are those of the packets in common that takes says yes to.
+func (c *comparer) clockSamples(takes func(k *meeting) bool) (samples [2][]clockSample) {
+	var all []int64
 	sure := slices.ContainsFunc(c.joined, (*Crossing).decideClient)
 	for _, x := range c.joined {
-		known := x.decideClient() || !sure
+		if !x.decideClient() && sure {
+			continue
+		}
 		for d := range 2 {
 			travel := int(x.Client) ^ d
-			m := &x.dirs[d]
-			c.Packets += uint64(len(m.meetings))
-			for _, k := range m.meetings {
-				if k.timed && known {
+			for i := range x.dirs[d].meetings {
+				if k := &x.dirs[d].meetings[i]; takes(k) {
 					samples[travel] = append(samples[travel], clockSample{k.in, k.out - k.in})
 					all = append(all, k.out-k.in)
 				}
@@ -71,7 +97,7 @@ func (c *comparer) setClock() {
 		}
 	}
 	if len(all) == 0 {
-		return
+		return samples
 	}
 	slices.Sort(all)
 	middle := all[len(all)/2]
@@ -80,11 +106,57 @@ func (c *comparer) setClock() {
 			return s.d-middle > maxOutlier || middle-s.d > maxOutlier
 		})
 	}
-	c.Clock = clockOf(samples)
-	if o := c.options.Offset; o != nil {
-		c.Clock.Known, c.Clock.OneWay, c.Clock.Given = true, false, true
-		c.Clock.Offset, c.Clock.Error, c.Clock.Drift = *o, 0, 0
+	return samples
+}
+
+// rematch pairs the packets that look alike by time, now that the clocks are known, or
+// by the offset that makes the most of them fit. It says whether there are any.
+func (c *comparer) rematch() bool {
+	again := slices.DeleteFunc(slices.Clone(c.joined), func(x *Crossing) bool { return !x.dirs[0].alike && !x.dirs[1].alike })
+	if len(again) == 0 {
+		return false
 	}
+	ahead := c.Clock.at
+	if c.Clock.Guessed {
+		offset := fit(again)
+		ahead = func(int64) int64 { return offset }
+	}
+	for _, x := range again {
+		x.match(ahead)
+	}
+	return true
+}
+
+// fit is by how much the clock outside may be ahead: the clocks may agree, or both
+// captures hold the first of what looks alike, or both the last.
+func fit(list []*Crossing) int64 {
+	var in, out []int64
+	for _, x := range list {
+		for d := range x.dirs {
+			for i := range x.dirs[d].marks[Inside] {
+				in = append(in, x.dirs[d].marks[Inside][i].time)
+			}
+			for i := range x.dirs[d].marks[Outside] {
+				out = append(out, x.dirs[d].marks[Outside][i].time)
+			}
+		}
+	}
+	slices.Sort(in)
+	slices.Sort(out)
+	best, most := int64(0), -1
+	for _, offset := range [...]int64{0, out[0] - in[0], out[len(out)-1] - in[len(in)-1]} {
+		n := 0
+		for _, t := range in {
+			const near = second / 10
+			if k, _ := slices.BinarySearch(out, t+offset-near); k < len(out) && out[k] <= t+offset+near {
+				n++
+			}
+		}
+		if n > most {
+			best, most = offset, n
+		}
+	}
+	return best
 }
 
 // clockOf estimates offset and drift: samples[0] went from inside to outside.

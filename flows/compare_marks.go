@@ -20,6 +20,7 @@ type dirMatch struct {
 
 	same, altered int // meetings by payload
 	regrouped     bool
+	alike         bool      // packets that nothing but their order tells apart
 	missed        [2]uint64 // that the capture of a side lacks
 	vanished      []int     // of lone at the side where they were sent: what did not arrive
 	late          int       // of vanished, how many come behind the last that arrived
@@ -37,8 +38,9 @@ type meeting struct {
 // complete says that every packet has its mark, at both places.
 func (m *dirMatch) complete() bool { return m.shift == 0 }
 
-// match finds the packets that both places have.
-func (x *Crossing) match() {
+// match finds the packets that both places have. ahead is by how much the clock
+// outside is, nil where that is not known yet.
+func (x *Crossing) match(ahead func(t int64) int64) {
 	in, out := x.Seen[Inside], x.Seen[Outside]
 	tcp := in.Proto == ProtoTCP
 	var moved [2]uint32 // by how much sequence numbers differ
@@ -57,19 +59,19 @@ func (x *Crossing) match() {
 			m.reach[side] = &p.reach[d]
 		}
 		if !tcp {
-			m.match(false, 0, 0)
+			m.match(false, 0, 0, ahead)
 			continue
 		}
-		m.match(true, moved[d], moved[1-d])
+		m.match(true, moved[d], moved[1-d], ahead)
 		m.regroup()
 	}
 }
 
 // match pairs the marks: those of one print and one IP identification first,
-// and where identifications do not tell, in their order. moved is by how much
-// the sequence numbers outside are ahead, and movedAck those of the other
-// direction.
-func (m *dirMatch) match(tcp bool, moved, movedAck uint32) {
+// and where identifications do not tell, in their order, or by their times. moved
+// is by how much the sequence numbers outside are ahead, and movedAck those of the
+// other direction.
+func (m *dirMatch) match(tcp bool, moved, movedAck uint32, ahead func(t int64) int64) {
 	m.moved = moved
 	if !tcp && m.anyCut() {
 		m.forgetContent()
@@ -134,8 +136,18 @@ func (m *dirMatch) match(tcp bool, moved, movedAck uint32) {
 	}
 	for _, k := range order {
 		l := left[k]
-		for n := range min(len(l[Inside]), len(l[Outside])) {
-			meet(l[Inside][n], l[Outside][n], len(l[Inside]) == len(l[Outside]))
+		in, out := l[Inside], l[Outside]
+		if len(in) == 0 || len(out) == 0 {
+			continue
+		}
+		same := len(in) > 1 || len(out) > 1
+		m.alike = m.alike || same
+		if same && ahead != nil {
+			m.pairByTime(in, out, ahead, func(i, j int) { meet(i, j, false) })
+			continue
+		}
+		for n := range min(len(in), len(out)) {
+			meet(in[n], out[n], !same)
 		}
 	}
 	for side := range 2 {
@@ -146,6 +158,32 @@ func (m *dirMatch) match(tcp bool, moved, movedAck uint32) {
 		}
 	}
 	slices.SortFunc(m.meetings, func(a, b meeting) int { return int(min(max(a.in-b.in, -1), 1)) })
+}
+
+// pairByTime pairs packets that look the same, in order, each with the one that is
+// nearest in time.
+func (m *dirMatch) pairByTime(in, out []int, ahead func(t int64) int64, meet func(i, j int)) {
+	apart := func(i, j int) int64 {
+		t := m.marks[Inside][in[i]].time
+		return m.marks[Outside][out[j]].time - t - ahead(t)
+	}
+	distance := func(i, j int) int64 { return max(apart(i, j), -apart(i, j)) }
+	i, j := 0, 0
+	for i < len(in) && j < len(out) {
+		switch d := distance(i, j); {
+		case j+1 < len(out) && distance(i, j+1) < d && (i+1 == len(in) || distance(i, j+1) <= distance(i+1, j+1)):
+			j++
+		case i+1 < len(in) && distance(i+1, j) < d && (j+1 == len(out) || distance(i+1, j) <= distance(i+1, j+1)):
+			i++
+		case d < maxApart:
+			meet(in[i], out[j])
+			i, j = i+1, j+1
+		case apart(i, j) > 0:
+			i++
+		default:
+			j++
+		}
+	}
 }
 
 // anyCut says whether a snap length took part of what a packet is told by where

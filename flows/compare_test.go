@@ -613,6 +613,44 @@ func TestCompareSameBothWays(t *testing.T) {
 	}
 }
 
+// TestCompareAlike has a flow whose packets are all the same, and one capture that
+// began later. Which packet is which is told by time where other packets give the
+// clock; otherwise the clock is a guess, and no delay is claimed.
+func TestCompareAlike(t *testing.T) {
+	for _, known := range []bool{true, false} {
+		for late := range Side(2) {
+			for _, ends := range []int64{30, 27} {
+				var captures [2][]pcaps.Packet
+				for side := range captures {
+					way := 0.002 * float64(side)
+					for i := range 30 {
+						captures[side] = said(captures[side], float64(i)+way, inClient, outServer, "udp", 0, 0, "heartbeat")
+						captures[side] = said(captures[side], float64(i)+0.01-way, outServer, inClient, "udp", 0, 0, "alive")
+					}
+					for i := range captures[side] {
+						clear(captures[side][i].Data[18:20]) // no identification
+					}
+					for i := range 3 {
+						if !known {
+							break
+						}
+						captures[side] = said(captures[side], 10.5+float64(i)+way, inClient, outServer, "udp", 0, 0, fmt.Sprintf("question %d", i))
+						captures[side] = said(captures[side], 10.51+float64(i)-way, outServer, inClient, "udp", 0, 0, fmt.Sprintf("answer %d", i))
+					}
+					slices.SortStableFunc(captures[side], func(a, b pcaps.Packet) int { return int(a.Time - b.Time) })
+				}
+				captures[late] = slices.DeleteFunc(captures[late], func(p pcaps.Packet) bool { return p.Time < epoch+3*second-second/2 })
+				captures[late.Other()] = slices.DeleteFunc(captures[late.Other()], func(p pcaps.Packet) bool { return p.Time > epoch+ends*second-second/2 })
+				c := Compare(vantage(captures[Inside]), vantage(captures[Outside]), CompareOptions{Slow: 1e6})
+				x := &c.Crossings[0]
+				if len(c.Crossings) != 1 || x.Fate != Crossed || x.Delayed != 0 || c.Clock.Guessed == known || c.Clock.Known != known || (x.Delay[0].Packets > 0) != known || known && (c.Clock.Offset < -5e6 || c.Clock.Offset > 5e6) {
+					t.Errorf("clock known %t, %s late, until %d: %v %v, delay %v, delayed %d, %+v", known, late, ends, x.Fate, x.Lost, x.Delay, x.Delayed, c.Clock)
+				}
+			}
+		}
+	}
+}
+
 // TestCompareCrowded has 20,000 flows of one pair of addresses and ports, all of
 // the same packet: a heartbeat every four minutes. Only time tells them apart, and
 // not every pair of them can be tried.

@@ -230,6 +230,9 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 		}
 		for d := range dissect.Dir(2) {
 			m := &x.dirs[d]
+			if c.blind(here, x, d) {
+				continue
+			}
 			comes := x.to(d) == there // from here
 			for _, i := range m.lone[there] {
 				k := &m.marks[there][i]
@@ -241,10 +244,10 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 		}
 	}
 	// Flows that the place has not at all, of services that cross.
-	cross := c.crossers(there)
+	cross, blind := c.crossers(there), c.Places[here].Blind != [2]bool{}
 	for _, i := range c.spoken(there) {
 		p := c.lists[there][i]
-		if !cross[p.Server] {
+		if !cross[p.Server] || blind {
 			continue
 		}
 		for d := range p.track {
@@ -255,6 +258,17 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 			}
 		}
 	}
+	// As much in a row as the capture lacks by chance is no hole.
+	met, lacks := 0.0, 0.0
+	for _, x := range c.joined {
+		met += float64(len(x.dirs[0].meetings) + len(x.dirs[1].meetings))
+	}
+	for _, e := range events {
+		if e.proven {
+			lacks++
+		}
+	}
+	rate := lacks / max(met+lacks, 1)
 	slices.SortFunc(events, func(a, b quietEvent) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.flow, b.flow)) })
 	for _, q := range c.quiet[here] {
 		h := Hole{From: q.low, Until: q.high}
@@ -268,7 +282,7 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 			}
 		}
 		h.Flows, h.Proven = uint64(len(losers)), proven > 0
-		if h.Packets < provenPackets {
+		if h.Packets < provenPackets || math.Pow(rate, float64(h.Packets)) > maxChance {
 			continue
 		}
 		if !h.Proven {

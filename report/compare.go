@@ -83,6 +83,7 @@ type clockDoc struct {
 	Error     float64 `json:"error_s" doc:"the offset lies within this of offset_s; where known is false, the least delay is in the offset"`
 	Drift     float64 `json:"drift_ppm,omitempty" doc:"by how much the outside clock runs faster, parts per million"`
 	Given     bool    `json:"given,omitempty" doc:"the offset was told (--clock-offset)"`
+	Guessed   bool    `json:"guessed,omitempty" doc:"the packets in common look all alike: the offset is what makes the most of them fit, and delays are not known"`
 	Unsteady  bool    `json:"unsteady,omitempty" doc:"no offset and drift fit all packets: a clock was set during the capture"`
 	RoundTrip float64 `json:"round_trip_ms" doc:"the least time from inside to outside and back, milliseconds"`
 	Samples   []int   `json:"samples" doc:"packets compared: [inside to outside, outside to inside]"`
@@ -199,7 +200,7 @@ func NewCompareDoc(c *flows.Comparison, sides [2]CompareSide) *CompareDoc {
 	d.Inside, d.Outside = x.place(flows.Inside), x.place(flows.Outside)
 	d.Clock = clockDoc{
 		Known: c.Clock.Known, Offset: float64(c.Clock.Offset) / 1e9, Error: float64(c.Clock.Error) / 1e9, Drift: c.Clock.Drift,
-		Given: c.Clock.Given, Unsteady: c.Clock.Unsteady, RoundTrip: float64(c.Clock.RoundTrip) / 1e6, Samples: []int{int(c.Clock.Samples[0]), int(c.Clock.Samples[1])},
+		Given: c.Clock.Given, Guessed: c.Clock.Guessed, Unsteady: c.Clock.Unsteady, RoundTrip: float64(c.Clock.RoundTrip) / 1e6, Samples: []int{int(c.Clock.Samples[0]), int(c.Clock.Samples[1])},
 	}
 	d.Delay = travelDoc{newDelayDoc(c.Delay[0]), newDelayDoc(c.Delay[1])}
 	for _, f := range flows.Fates() {

@@ -49,7 +49,7 @@ func compareHTML(w io.Writer, d *CompareDoc, _ *Options) error {
 	}
 	p.Headline = d.answer()
 	for _, t := range d.travels() {
-		p.Facts = append(p.Facts, fact{Name: "Delay, " + t.name, Value: t.delay.text()})
+		p.Facts = append(p.Facts, fact{Name: "Delay, " + t.name, Value: t.text})
 	}
 	for i := range d.Findings {
 		f := &d.Findings[i]

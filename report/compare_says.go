@@ -290,6 +290,8 @@ func (x *compareWriter) notes() []string {
 		add("Segments were joined or split between the captures (offloading of a network card): bytes are compared, and fewer packets.")
 	}
 	switch k := &c.Clock; {
+	case k.Guessed:
+		add("The packets in common look all alike, so that nothing but their times says which is which: the difference of the clocks is a guess, delays are not known, and with another difference other packets would be missing. Let something else pass (ping), or say the difference (--clock-offset).")
 	case k.OneWay:
 		add("Packets in common went one way only: the difference of the clocks cannot be told from the delay, and delays are counted from the fastest packet.")
 	case k.Unsteady:

@@ -70,7 +70,7 @@ func compareTable(w io.Writer, d *CompareDoc, o *Options) error {
 	p.para(2, dim, "outside  "+d.Outside.text())
 	p.para(2, dim, "clocks   "+d.clockText())
 	for _, t := range d.travels() {
-		p.para(2, dim, "delay    "+t.name+": "+t.delay.text())
+		p.para(2, dim, "delay    "+t.name+": "+t.text)
 	}
 	rows := [][]cell{}
 	for i := range d.Findings {
@@ -145,12 +145,17 @@ func (p *placeDoc) text() string {
 type travel struct {
 	name  string
 	delay *delayDoc
+	text  string // with what the clocks leave open
 }
 
 // travels are those ways of which it is known.
 func (d *CompareDoc) travels() (list []travel) {
-	for _, t := range []travel{{"inside → outside", d.Delay.Out}, {"outside → inside", d.Delay.In}} {
+	for _, t := range []travel{{"inside → outside", d.Delay.Out, ""}, {"outside → inside", d.Delay.In, ""}} {
 		if t.delay != nil {
+			t.text = t.delay.text()
+			if c := &d.Clock; c.Known && !c.Given {
+				t.text += ", each ± " + fraction(int64(c.Error*1e9))
+			}
 			list = append(list, t)
 		}
 	}
@@ -213,6 +218,9 @@ func (d *CompareDoc) clockText() string {
 	default:
 		s += fraction(-int64(offset)) + " behind"
 	}
+	if c.Guessed {
+		return s + ", as far as can be guessed (the packets in common look all alike)"
+	}
 	if !c.Known {
 		return s + ", the least delay included (packets in common went one way only)"
 	}
@@ -246,7 +254,7 @@ func compareMarkdown(w io.Writer, d *CompareDoc, o *Options) error {
 	}
 	m.print("\n- Clocks: " + text(d.clockText()) + "\n")
 	for _, t := range d.travels() {
-		m.print("- Delay, " + t.name + ": " + text(t.delay.text()) + "\n")
+		m.print("- Delay, " + t.name + ": " + text(t.text) + "\n")
 	}
 	m.print("\n## Flows\n\n")
 	m.head("fate", "first flow", "flows", "inside frame", "outside frame", "what was seen", "do")
