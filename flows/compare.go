@@ -96,13 +96,14 @@ const (
 	SameCapture         // both captures are one, or parts of one
 	InHole              // it is not in the other capture, which has nothing at all of that time
 	CutShort            // the other capture's snap length leaves too little to find it there
+	FromBeyond          // an ICMP error of a host beyond the other place answered it, and that capture has neither
 	MayHaveEnded        // the other capture has nothing at all since: it may have ended
 	doubts
 )
 
 func (d Doubt) String() string {
 	return [doubts]string{"", "nothing_in_common", "capture_lossy", "one_direction", "alike", "same_capture",
-		"capture_hole", "snap_length", "capture_end"}[d]
+		"capture_hole", "snap_length", "from_beyond", "capture_end"}[d]
 }
 
 // Basis says how it is known that two flows are one.
@@ -227,6 +228,7 @@ type comparer struct {
 	from, until [2]int64           // of the recording, by its own clock
 	lastSeen    [2]int64           // the last frame, whatever it is
 	quiet       [2][]interval      // times without a frame
+	crossing    [2]crossers        // by side, the servers whose flows cross
 	slack       int64              // that packets commonly take between, at most
 	far         [2]map[MAC]bool    // addresses that lead across
 	ttls        map[arrival]bool   // of packets that crossed
@@ -290,6 +292,7 @@ func Compare(inside, outside *Vantage, options CompareOptions) *Comparison {
 	for _, x := range c.joined {
 		x.opened = c.openedBetween(x)
 	}
+	c.crossing = [2]crossers{c.crossers(Inside), c.crossers(Outside)}
 	c.setWindows()
 	c.setBlind()
 	c.findHoles()

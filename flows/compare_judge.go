@@ -627,6 +627,9 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 			if q := &p.Errors[i]; q.Dir == ToServer && q.refusal(p.icmpProto()) {
 				x.Fate, x.Error = Rejected, q
 				x.At[side] = Moment{q.Frame, q.Time}
+				if c.crossing[side].address(q.From) && !c.SameWire { // a bridge may answer in the host's name
+					x.Fate, x.Doubt = Undecided, FromBeyond
+				}
 				break
 			}
 		}

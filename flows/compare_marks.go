@@ -9,6 +9,7 @@ import (
 
 // dirMatch is one direction of a flow at both places, mark by mark.
 type dirMatch struct {
+	dir      dissect.Dir
 	marks    [2][]mark
 	tail     [2]int // how many at the end of marks are the last packets of the flow
 	shift    uint8  // of the thinner sample
@@ -52,7 +53,7 @@ func (x *Crossing) match(ahead func(t int64) int64) {
 	x.SequenceChanged = moved != [2]uint32{}
 	for d := range 2 {
 		m := &x.dirs[d]
-		*m = dirMatch{}
+		*m = dirMatch{dir: dissect.Dir(d)}
 		for side, p := range x.Seen {
 			m.marks[side], m.tail[side] = p.track[d].all()
 			m.shift = max(m.shift, p.track[d].shift)
@@ -339,10 +340,9 @@ func (c *comparer) compareMarks(x *Crossing) {
 		compared := len(m.meetings)
 		for _, i := range m.lone[from] {
 			k := &m.marks[from][i]
-			// What arrived is a part of what was sent: the first and the last
-			// packets sent would be among the first and the last that arrived,
-			// unless there are more of them there.
-			edge := !m.regrouped && (i < opening || i >= len(m.marks[from])-m.tail[from])
+			// The first and the last packets are kept, of those that arrived as of
+			// those that were sent.
+			edge := !m.regrouped && (i < opening || i >= len(m.marks[from])-m.tail[from]) && c.kept(x, m, to, c.convert(from, k.time))
 			if !m.complete() && !edge && !k.sampled(m.shift) || x.opened && k.n == 0 && k.flags&flagFIN == 0 || !c.running(from, k.time) {
 				continue
 			}
@@ -390,6 +390,14 @@ func (c *comparer) compareMarks(x *Crossing) {
 		c.count(x, dissect.Dir(d))
 		c.Regrouped = c.Regrouped || m.regrouped
 	}
+}
+
+// kept says whether a packet that passed a side at a time would be among the first
+// or the last of its direction there, whatever it is.
+func (c *comparer) kept(x *Crossing, m *dirMatch, side Side, t int64) bool {
+	marks, opening := m.marks[side], len(x.Seen[side].track[m.dir].opening)
+	tail := len(marks) - m.tail[side]
+	return opening < openingMarks || t+c.slack < marks[opening-1].time || tail == len(marks) || t-c.slack > marks[tail].time
 }
 
 // count makes the counts of a direction exact where both places saw all of it.

@@ -76,11 +76,13 @@ func (c *comparer) crossers(side Side) crossers {
 		server := x.Seen[side].Server
 		list[server] = true
 		if server.Addr() == x.Seen[side.Other()].Server.Addr() {
-			list[netip.AddrPortFrom(server.Addr(), 0)] = true
+			list[netip.AddrPortFrom(server.Addr(), 0)] = true // for address
 		}
 	}
 	return list
 }
+
+func (l crossers) address(a netip.Addr) bool { return l[netip.AddrPortFrom(a, 0)] }
 
 // spoken are the flows of a side alone in which both ends speak, other than by a
 // reset, and which were on their way across.
@@ -107,7 +109,7 @@ func (c *comparer) passed(here Side) (first, last int64) {
 	// Where both ends of a flow speak, what the one says passed here, unless
 	// something between speaks in its place: hardly where other flows to its
 	// address cross, or for many servers.
-	cross := c.crossers(there)
+	cross := c.crossing[there]
 	spoken := c.spoken(there)
 	servers := map[netip.Addr]bool{}
 	for _, i := range spoken {
@@ -115,7 +117,7 @@ func (c *comparer) passed(here Side) (first, last int64) {
 	}
 	for _, i := range spoken {
 		p := c.lists[there][i]
-		if cross[p.Server] || cross[netip.AddrPortFrom(p.Server.Addr(), 0)] || len(servers) >= manyServers {
+		if cross[p.Server] || cross.address(p.Server.Addr()) || len(servers) >= manyServers {
 			note(max(p.First[0].Time, p.First[1].Time)+margin, min(p.Last[0].Time, p.Last[1].Time)-margin)
 		}
 	}
@@ -236,7 +238,7 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 			comes := x.to(d) == there // from here
 			for _, i := range m.lone[there] {
 				k := &m.marks[there][i]
-				edge := !comes && (i < len(x.Seen[there].track[d].opening) || i >= len(m.marks[there])-m.tail[there])
+				edge := !comes && (i < len(x.Seen[there].track[d].opening) || i >= len(m.marks[there])-m.tail[there]) && c.kept(x, m, here, c.convert(there, k.time))
 				if k.flags&flagRST == 0 && (m.complete() || edge || k.sampled(m.shift)) {
 					note(k.time, n, comes || x.arrived(d, here, k))
 				}
@@ -244,7 +246,7 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 		}
 	}
 	// Flows that the place has not at all, of services that cross.
-	cross, blind := c.crossers(there), c.Places[here].Blind != [2]bool{}
+	cross, blind := c.crossing[there], c.Places[here].Blind != [2]bool{}
 	for _, i := range c.spoken(there) {
 		p := c.lists[there][i]
 		if !cross[p.Server] || blind {

@@ -109,6 +109,9 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 		case flows.CutShort:
 			return fmt.Sprintf("%s seen %s alone; a snap length cut frames so short that it cannot be told whether they are of it.", what+" "+was(n), seenAt(k)),
 				"capture again with whole frames (tcpdump -s 0), or with 128 bytes of each at least."
+		case flows.FromBeyond:
+			return fmt.Sprintf("%s answered with ICMP %s from %s, which is beyond the other place: that capture has neither the request nor the error, so it lacks them, or something between answered in the host's name.",
+				what+" "+was(n), icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From), "capture again without loss, and see whether the service listens on the host."
 		case flows.MayHaveEnded:
 			return fmt.Sprintf("%s no longer seen %s from some time on, and that capture has no frame at all since: it may have ended, and nobody waited for an answer that would be missing.",
 				what+" "+was(n), k.Client.Other()), "let the capture run on, and let something else pass meanwhile (ping), so that it shows that it does."
