@@ -96,7 +96,7 @@ const (
 	SameCapture         // both captures are one, or parts of one
 	InHole              // it is not in the other capture, which has nothing at all of that time
 	CutShort            // the other capture's snap length leaves too little to find it there
-	FromBeyond          // an ICMP error of a host beyond the other place answered it, and that capture has neither
+	FromBeyond          // a host beyond the other place seems to have refused it, and that capture has neither
 	MayHaveEnded        // the other capture has nothing at all since: it may have ended
 	doubts
 )
@@ -184,7 +184,7 @@ type Place struct {
 	Left        uint64    // flows for which there was no room
 	Short       [2]uint64 // IPv4, IPv6: frames of which the snap length left too little to tell what they are of
 
-	Captured, Missed uint64 // packets that were recorded here, and that must have been here and were not
+	Captured, Missed uint64 // packets that were recorded here, and that must have been here and were not, where that shows
 	Holes            []Hole
 	Blind            [2]bool
 	Ended, Began     bool // it was not recorded to the other's end, from the other's beginning
@@ -1006,11 +1006,15 @@ func (c *comparer) setBlind() {
 func (c *comparer) countMissed() {
 	for _, x := range c.joined {
 		for d := range 2 {
-			for side := range 2 {
-				if !c.blind(Side(side), x, dissect.Dir(d)) {
+			for side := range Side(2) {
+				from := x.Seen[x.from(dissect.Dir(d))]
+				if side == x.to(dissect.Dir(d)) && (from.Proto != ProtoTCP || from.Payload[d] == 0) {
+					continue // nothing would show that it lacks some
+				}
+				if !c.blind(side, x, dissect.Dir(d)) {
 					c.Places[side].Missed += x.dirs[d].missed[side]
 				}
-				c.Places[side].Captured += uint64(len(x.dirs[d].meetings))
+				c.Places[side].Captured += x.dirs[d].met
 			}
 		}
 	}

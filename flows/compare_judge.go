@@ -338,8 +338,7 @@ func (x *Crossing) delivered(d dissect.Dir, to Side, k *mark) bool {
 	if x.Seen[to].Proto != ProtoTCP {
 		return false
 	}
-	all, _ := x.dirs[d].holds(int(to), k)
-	return all
+	return x.dirs[d].holds(int(to), k)
 }
 
 // How many packets in a row at the end of a direction that do not arrive make
@@ -619,8 +618,13 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 		if r := p.Reset[ToClient]; p.Proto == ProtoTCP && r.Frame != 0 {
 			x.Fate = Rejected
 			x.At[side] = r.Moment
-			if c.Places[other].Missed > 0 && c.ttls[arrival{side, p.sender(ToClient), r.TTL}] {
-				x.Fate, x.Doubt = Undecided, OtherLossy // it may be the server's own
+			// With its TTL it may be the server's own, unless what is between leaves
+			// TTLs alone.
+			switch own := c.ttls[arrival{side, p.sender(ToClient), r.TTL}]; {
+			case own && c.Places[other].Missed > 0:
+				x.Fate, x.Doubt = Undecided, OtherLossy
+			case own && !c.SameWire:
+				x.Fate, x.Doubt = Undecided, FromBeyond
 			}
 		}
 		for i := range p.Errors {

@@ -22,6 +22,7 @@ type dirMatch struct {
 	same, altered int // meetings by payload
 	regrouped     bool
 	alike         bool      // packets that nothing but their order tells apart
+	met           uint64    // packets that both places have
 	missed        [2]uint64 // that the capture of a side lacks
 	vanished      []int     // of lone at the side where they were sent: what did not arrive
 	late          int       // of vanished, how many come behind the last that arrived
@@ -208,17 +209,15 @@ func (m *dirMatch) forgetContent() {
 type interval struct{ low, high int64 }
 
 // holds says whether all bytes of k, which is TCP with payload, passed a side in
-// whatever segments, and whether one of them did.
-func (m *dirMatch) holds(side int, k *mark) (all, any bool) {
+// whatever segments.
+func (m *dirMatch) holds(side int, k *mark) bool {
 	seq := k.seq
 	if Side(side) == Outside {
 		seq += m.moved
 	}
-	all, any, known := m.reach[side].holds(seq, k.n)
-	if known {
-		return all, any
+	if all, known := m.reach[side].holds(seq, k.n); known {
+		return all
 	}
-	v := interval{0, int64(k.n)}
 	var came []interval
 	for i := range m.marks[side] {
 		if o := &m.marks[side][i]; o.n > 0 {
@@ -226,8 +225,7 @@ func (m *dirMatch) holds(side int, k *mark) (all, any bool) {
 			came = append(came, interval{low, low + int64(o.n)})
 		}
 	}
-	came = union(came)
-	return covers(came, v), overlaps(came, v)
+	return covers(union(came), interval{0, int64(k.n)})
 }
 
 // regroup finds bytes that crossed in other segments than they were sent in: an
@@ -250,7 +248,7 @@ func (m *dirMatch) regroup() {
 			}
 			low := int64(int32(k.seq - base))
 			lone[side] = append(lone[side], interval{low, low + int64(k.n)})
-			all, _ := m.holds(1-side, k)
+			all := m.holds(1-side, k)
 			other[side] = other[side] || all && (m.complete() || k.sampled(m.shift))
 		}
 		lone[side] = union(lone[side])
@@ -270,7 +268,7 @@ func (m *dirMatch) regroup() {
 			if k.n == 0 {
 				return false
 			}
-			all, _ := m.holds(1-side, k)
+			all := m.holds(1-side, k)
 			return all
 		})
 	}
@@ -386,7 +384,7 @@ func (c *comparer) compareMarks(x *Crossing) {
 			}
 		}
 		x.Compared[d], x.Matched[d] = uint64(compared), uint64(len(m.meetings))
-		x.Lost[d] = uint64(len(m.vanished))
+		x.Lost[d], m.met = uint64(len(m.vanished)), uint64(len(m.meetings))
 		c.count(x, dissect.Dir(d))
 		c.Regrouped = c.Regrouped || m.regrouped
 	}
@@ -422,17 +420,29 @@ func (c *comparer) count(x *Crossing, d dissect.Dir) {
 		x.Compared[d] = sender.Packets[d]
 		x.Lost[d] += (x.LostBytes[d] + largest - 1) / largest
 	case !m.complete():
-		// What of payload the receiver's capture lacks was in so many packets.
-		if p := sender.Payload[d]; tcp && p > 0 {
-			lacks := (receiver.missed[d]*sender.Packets[d] + p - 1) / p
-			if lacks > x.Uncaptured[d] {
-				m.missed[to] += lacks - x.Uncaptured[d]
-				x.Uncaptured[d] = lacks
-			}
-		}
+		x.Uncaptured[d] = max(x.Uncaptured[d], lacks(receiver, d))
 		x.Compared[d], x.Matched[d] = sender.Packets[d], receiver.Packets[d]
 		x.Lost[d] = sender.Packets[d] - min(sender.Packets[d], receiver.Packets[d]+x.Uncaptured[d])
 	}
+	if m.complete() {
+		return
+	}
+	m.met = min(sender.Packets[d], receiver.Packets[d])
+	for side, p := range map[Side]*Passage{from: sender, to: receiver} {
+		if tcp {
+			m.missed[side] = lacks(p, d)
+		} else {
+			m.missed[side] <<= m.shift & (noSample - 1) // of a sample
+		}
+	}
+}
+
+// lacks is in about how many packets the payload was that a capture of TCP lacks.
+func lacks(p *Passage, d dissect.Dir) uint64 {
+	if p.Payload[d] == 0 {
+		return 0
+	}
+	return (p.missed[d]*p.Packets[d] + p.Payload[d] - 1) / p.Payload[d]
 }
 
 // whole says whether neither place lacks a time of the flow as a side shows it.
@@ -458,16 +468,15 @@ func (x *Crossing) acked(d dissect.Dir, side Side, k *mark) bool {
 }
 
 // arrived says whether k, which the capture of a side has not, must have come by
-// there: the other end acknowledged it, and no other transmission of its bytes
-// was seen.
+// there: the other end acknowledged it, and of some of its bytes no other
+// transmission was seen.
 func (x *Crossing) arrived(d dissect.Dir, to Side, k *mark) bool {
 	m := &x.dirs[d]
 	if !x.acked(d, to, k) {
 		return false
 	}
-	if k.n > 0 {
-		_, any := m.holds(int(to), k)
-		return !any
+	if k.n > 0 { // bytes that no transmission shows
+		return !m.holds(int(to), k)
 	}
 	for i := range m.marks[to] {
 		if o := &m.marks[to][i]; o.flags&(flagSYN|flagFIN) != 0 && o.seq+o.n == k.seq {

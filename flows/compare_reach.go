@@ -54,27 +54,15 @@ func (r *reach) add(seq, n uint32) {
 	}
 }
 
-// holds says whether all of n bytes from seq on passed, and any whether one of
-// them did; known is false where that has been forgotten.
-func (r *reach) holds(seq, n uint32) (all, any, known bool) {
+// holds says whether all of n bytes from seq on passed; known is false where that
+// has been forgotten.
+func (r *reach) holds(seq, n uint32) (all, known bool) {
 	if len(r.list) == 0 {
-		return false, false, true
+		return false, true
 	}
 	low := r.position(seq)
-	v := interval{low, low + int64(n)}
 	if low < r.since {
-		return false, false, false
+		return false, false
 	}
-	return covers(r.list, v), overlaps(r.list, v), true
-}
-
-// overlaps says whether one of the list, which is a union, has a byte of v.
-func overlaps(list []interval, v interval) bool {
-	i, _ := slices.BinarySearchFunc(list, v.low, func(e interval, low int64) int {
-		if e.high <= low {
-			return -1
-		}
-		return 1
-	})
-	return i < len(list) && list[i].low < v.high
+	return covers(r.list, interval{low, low + int64(n)}), true
 }

@@ -299,6 +299,86 @@ func TestCompareHole(t *testing.T) {
 	}
 }
 
+// TestCompareHoleInTransfer has a hole in one capture of a long transfer, of which
+// marks are a sample: the first and the last packets of the two captures are not
+// the same ones.
+func TestCompareHoleInTransfer(t *testing.T) {
+	in := transfer(3000, 1000)
+	for side := range Side(2) {
+		for _, from := range []int64{1, 200, 5600} { // milliseconds; the transfer takes six seconds
+			captures := [2][]pcaps.Packet{slices.Clone(in), beyond(in, 1e5, nil)}
+			low := epoch + 40e6 + from*1e6
+			captures[side] = slices.DeleteFunc(captures[side], func(p pcaps.Packet) bool { return p.Time > low && p.Time < low+190e6 })
+			c := Compare(vantage(captures[Inside]), vantage(captures[Outside]), CompareOptions{})
+			if x := &c.Crossings[0]; len(c.Crossings) != 1 || x.Fate.Between() || x.Lost != (Pair{}) || len(c.Places[side].Holes) != 1 {
+				t.Errorf("%s from %d ms: %v %v %v, %v lost of %v, holes %+v", side, from, x.Fate, x.Doubt, x.Dirs, x.Lost, x.Compared, c.Places[side].Holes)
+			}
+		}
+	}
+}
+
+// TestCompareEndedEarly has the outside capture end long before the inside one: what
+// came later and was not answered is not held against what is between, as flows to
+// the same server were.
+func TestCompareEndedEarly(t *testing.T) {
+	for _, answered := range []bool{true, false} {
+		list := said(nil, 0, inClient, outServer, "udp", 0, 0, "question")
+		list = said(list, 0.01, outServer, inClient, "udp", 0, 0, "answer")
+		for i := range 20 {
+			at := 5 + float64(i)*3
+			if !answered {
+				list = said(list, at, "10.1.0.1:50001", "10.9.0.2:8001", "S", 1000, 0, "")
+			} else {
+				list = said(list, at, "10.1.0.1:50001", "10.9.0.2:8001", "PA", uint32(1000+10*i), 5000, "0123456789")
+				list = said(list, at+0.01, "10.9.0.2:8001", "10.1.0.1:50001", "A", 5000, uint32(1010+10*i), "")
+			}
+		}
+		list = said(list, 30, "10.1.0.1:50002", "10.9.0.2:8002", "S", 77, 0, "")
+		slices.SortStableFunc(list, func(a, b pcaps.Packet) int { return int(a.Time - b.Time) })
+		out := beyond(list, 1e6, func(_ int, p *pcaps.Packet) bool { return p.Time < epoch+second })
+		c := Compare(vantage(list), vantage(out), CompareOptions{})
+		var got [fates]int
+		for i := range c.Crossings {
+			got[c.Crossings[i].Fate]++
+		}
+		// Without an answer it is taken for granted that the capture ran, and counted.
+		if answered && (got[NotCompared] != 2 || got[Crossed] != 1) || !answered && (got[Dropped] != 2 || c.Places[Outside].Silent != 2) {
+			t.Errorf("answered %t: fates %v, %d behind the end", answered, got, c.Places[Outside].Silent)
+		}
+	}
+}
+
+// TestCompareRefusedBeyond has one capture lack a request and the host's own ICMP
+// error: that it was something between that refused is not known.
+func TestCompareRefusedBeyond(t *testing.T) {
+	list := said(nil, 0, inClient, outServer, "udp", 0, 0, "question")
+	list = said(list, 0.01, outServer, inClient, "udp", 0, 0, "answer")
+	for i, from := range []string{"10.9.0.2:0", "10.1.0.254:0"} {
+		client := fmt.Sprintf("10.1.0.1:%d", 50001+i)
+		list = said(list, 1+float64(i), client, "10.9.0.2:53", "udp", 0, 0, "asked")
+		asked := list[len(list)-1].Data[14:]
+		list = said(list, 1.01+float64(i), from, "10.1.0.1:0", "icmp:3/3", 0, 0, string(asked))
+	}
+	out := beyond(list[:2], 1e6, nil)
+	c := Compare(vantage(list), vantage(out), CompareOptions{})
+	for i := range c.Crossings {
+		x := &c.Crossings[i]
+		want, doubt := Undecided, FromBeyond
+		switch x.Near().Client.Port() {
+		case 40000:
+			want, doubt = Crossed, NoDoubt
+		case 50002:
+			want, doubt = Rejected, NoDoubt
+		}
+		if x.Fate != want || x.Doubt != doubt {
+			t.Errorf("%s: %v %v, want %v %v", x.Near().Client, x.Fate, x.Doubt, want, doubt)
+		}
+	}
+	if len(c.Crossings) != 3 {
+		t.Errorf("%d flows", len(c.Crossings))
+	}
+}
+
 // TestCompareStandstill has something between stop one of several flows for a
 // while: that is no hole.
 func TestCompareStandstill(t *testing.T) {
@@ -335,6 +415,7 @@ func TestCompareFirewallsOwn(t *testing.T) {
 		list = said(list, at, fmt.Sprintf("10.1.0.1:%d", 51000+i), "10.9.0.2:8003", "S", uint32(70000*i+9), 0, "")
 		list = said(list, at+1, fmt.Sprintf("10.1.0.1:%d", 51000+i), "10.9.0.2:8004", "S", uint32(80000*i+8), 0, "")
 		list = said(list, at+1.001, "10.9.0.2:8004", fmt.Sprintf("10.1.0.1:%d", 51000+i), "RA", 0, uint32(80000*i+9), "")
+		list[len(list)-1].Data[22] = 255 // not the server's
 	}
 	list = said(list, 8, inClient, outServer, "udp", 0, 0, "question")
 	list = said(list, 8.01, outServer, inClient, "udp", 0, 0, "answer")

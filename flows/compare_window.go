@@ -16,7 +16,7 @@ import (
 // packets that were on their way past it.
 type Hole struct {
 	From, Until int64  // the frames before and after, by the clock of the place
-	Packets     uint64 // of those packets, as far as they are marked
+	Packets     uint64 // so many of those packets, about
 	Flows       uint64
 	Proven      bool // some of them must have passed: it is the capture that lacks them
 }
@@ -200,6 +200,7 @@ type quietEvent struct {
 	at     int64
 	flow   int
 	proven bool
+	weight uint64 // packets for which it stands, as one of a sample
 }
 
 // findHoles finds the times at which a capture lacks whatever passed.
@@ -221,9 +222,9 @@ func (c *comparer) findHoles() {
 func (c *comparer) holesOf(here Side) (holes []Hole) {
 	there := here.Other()
 	var events []quietEvent
-	note := func(t int64, flow int, proven bool) {
+	note := func(t int64, flow int, proven bool, weight uint64) {
 		if c.running(there, t) {
-			events = append(events, quietEvent{c.convert(there, t), flow, proven})
+			events = append(events, quietEvent{c.convert(there, t), flow, proven, weight})
 		}
 	}
 	for n, x := range c.joined {
@@ -238,10 +239,18 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 			comes := x.to(d) == there // from here
 			for _, i := range m.lone[there] {
 				k := &m.marks[there][i]
-				edge := !comes && (i < len(x.Seen[there].track[d].opening) || i >= len(m.marks[there])-m.tail[there]) && c.kept(x, m, here, c.convert(there, k.time))
-				if k.flags&flagRST == 0 && (m.complete() || edge || k.sampled(m.shift)) {
-					note(k.time, n, comes || x.arrived(d, here, k))
+				edge := i < len(x.Seen[there].track[d].opening) || i >= len(m.marks[there])-m.tail[there]
+				weight := uint64(1)
+				switch {
+				case k.flags&flagRST != 0:
+					continue
+				case m.complete(), edge && c.kept(x, m, here, c.convert(there, k.time)):
+				case k.sampled(m.shift) && !edge:
+					weight = 1 << m.shift
+				case !k.sampled(m.shift):
+					continue
 				}
+				note(k.time, n, comes || x.arrived(d, here, k), weight)
 			}
 		}
 	}
@@ -255,7 +264,7 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 		for d := range p.track {
 			for _, part := range p.track[d].parts() {
 				for _, k := range part {
-					note(k.time, -1-i, k.flags&flagRST == 0)
+					note(k.time, -1-i, k.flags&flagRST == 0, 1)
 				}
 			}
 		}
@@ -277,7 +286,7 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 		proven := 0
 		losers := map[int]bool{}
 		for _, e := range within(events, q.low, q.high) {
-			h.Packets++
+			h.Packets += e.weight
 			losers[e.flow] = true
 			if e.proven {
 				proven++
@@ -291,7 +300,7 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 			about, resumes := uint64(0), false
 			for _, e := range within(events, q.low-second, q.high+second) {
 				if losers[e.flow] {
-					about++
+					about += e.weight
 				}
 			}
 			for n := range losers {

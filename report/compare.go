@@ -72,7 +72,7 @@ type placeDoc struct {
 type holeDoc struct {
 	From    string `json:"from" format:"date-time" doc:"the frame before, by the clock of the capture"`
 	Until   string `json:"until" format:"date-time" doc:"the frame after"`
-	Packets uint64 `json:"packets" doc:"known to be missing, at least"`
+	Packets uint64 `json:"packets" doc:"missing then, about"`
 	Flows   uint64 `json:"flows" doc:"of which they are"`
 	Proven  bool   `json:"proven" doc:"some of them must have passed: the capture lost them, not the path"`
 }

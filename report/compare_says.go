@@ -110,8 +110,12 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 			return fmt.Sprintf("%s seen %s alone; a snap length cut frames so short that it cannot be told whether they are of it.", what+" "+was(n), seenAt(k)),
 				"capture again with whole frames (tcpdump -s 0), or with 128 bytes of each at least."
 		case flows.FromBeyond:
-			return fmt.Sprintf("%s answered with ICMP %s from %s, which is beyond the other place: that capture has neither the request nor the error, so it lacks them, or something between answered in the host's name.",
-				what+" "+was(n), icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From), "capture again without loss, and see whether the service listens on the host."
+			with := "a TCP reset that has the TTL of the host's packets, and the host"
+			if k.Error != nil {
+				with = fmt.Sprintf("ICMP %s from %s, which", icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From)
+			}
+			return fmt.Sprintf("%s answered with %s is beyond the other place: that capture has neither the request nor the answer, so it lacks them or was not running, or something between answered in the host's name.", what+" "+was(n), with),
+				"capture again without loss, and see whether the service listens on the host."
 		case flows.MayHaveEnded:
 			return fmt.Sprintf("%s no longer seen %s from some time on, and that capture has no frame at all since: it may have ended, and nobody waited for an answer that would be missing.",
 				what+" "+was(n), k.Client.Other()), "let the capture run on, and let something else pass meanwhile (ping), so that it shows that it does."
@@ -258,7 +262,7 @@ func (x *compareWriter) notes() []string {
 			if h.Proven {
 				why = "it lost them, as some must have passed there"
 			}
-			add("The capture %s has not one frame from %s to %s, and lacks %s of %s that were on their way then: %s. What falls into that time is not compared.",
+			add("The capture %s has not one frame from %s to %s, and lacks about %s of %s that were on their way then: %s. What falls into that time is not compared.",
 				name, instant(h.From), instant(h.Until), count(h.Packets, "packet"), count(h.Flows, "flow"), why)
 		}
 		if n := len(p.Holes) - told; n > 0 {
