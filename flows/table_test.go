@@ -631,7 +631,6 @@ func check(t *testing.T, what string, got []string, want string) {
 	}
 }
 
-// A fragment may come in a tunnel's packet that is fragmented itself.
 // TestHoles sends segments of a stream in orders that leave many of them out for a
 // while: all that came is counted as late, nothing as sent again, and nothing as
 // missing but what never came.
@@ -686,6 +685,7 @@ func TestHoles(t *testing.T) {
 	}
 }
 
+// A fragment may come in a tunnel's packet that is fragmented itself.
 func TestFragmentsNested(t *testing.T) {
 	inner := frames(t, `
 		0.0 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=0+24 more
