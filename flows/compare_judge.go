@@ -474,8 +474,10 @@ func (c *comparer) lossy(x *Crossing) bool {
 			lost = max(lost, share*all)
 		}
 		// As much as the capture lacks elsewhere is not held against the path.
-		expected := c.Places[to].LossRate() * all
-		if n == 0 || lost < lossyShare*all || expected > 0 && lost < expected+3*math.Sqrt(expected)+1 {
+		// Both what is expected and the rate are known as well as so many packets tell.
+		p := &c.Places[to]
+		expected, rate := p.LossRate()*all, math.Sqrt(float64(p.Missed))/max(float64(p.Missed+p.Captured), 1)
+		if n == 0 || lost < lossyShare*all || expected > 0 && lost < expected+3*(math.Sqrt(expected)+rate*all)+1 {
 			continue
 		}
 		x.Fate = Lossy
