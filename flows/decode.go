@@ -82,10 +82,11 @@ const (
 	tagTeredo
 	tagMACsec
 	tagL2TP
+	tagCAPWAP
 	tagKinds
 )
 
-var tagNames = [tagKinds]string{"", "vlan", "mpls", "pppoe", "cmd", "vntag", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "nsh", "ah", "teredo", "macsec", "l2tp"}
+var tagNames = [tagKinds]string{"", "vlan", "mpls", "pppoe", "cmd", "vntag", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "nsh", "ah", "teredo", "macsec", "l2tp", "capwap"}
 
 func (t tag) String() string { return tagNames[t.kind] + ":" + strconv.FormatUint(uint64(t.id), 10) }
 
@@ -194,6 +195,7 @@ const (
 	portTeredo     = 3544
 	portMPLS       = 6635 // RFC 7510
 	portL2TP       = 1701
+	portCAPWAP     = 5247 // its data
 
 	maxDepth = 10 // headers of encapsulation read of one frame: nesting bombs end here
 )
@@ -350,7 +352,7 @@ func (s *segment) link(t pcaps.LinkType, b []byte) Outcome {
 		}
 		n := int(binary.LittleEndian.Uint16(b[2:]))
 		inner := pcaps.LinkType(binary.LittleEndian.Uint32(b[4:]))
-		if n < 8 || inner == pcaps.LinkPPI {
+		if n < 8 || inner == pcaps.LinkPPI || inner == pcaps.LinkPKTAP {
 			return Malformed
 		}
 		if n > len(b) {
@@ -359,6 +361,19 @@ func (s *segment) link(t pcaps.LinkType, b []byte) Outcome {
 		return s.link(inner, b[n:])
 	case pcaps.LinkNFLOG:
 		return s.nflog(b)
+	case pcaps.LinkPKTAP:
+		if len(b) < 12 {
+			return Truncated
+		}
+		n := binary.LittleEndian.Uint32(b)
+		inner := binary.LittleEndian.Uint32(b[8:])
+		if n < 12 || inner == uint32(pcaps.LinkPKTAP) || inner == uint32(pcaps.LinkPPI) || inner > 0xffff {
+			return Malformed
+		}
+		if int64(n) > int64(len(b)) {
+			return Truncated
+		}
+		return s.link(pcaps.LinkType(inner), b[n:])
 	case pcaps.LinkIPNET:
 		if len(b) < 24 {
 			return Truncated
@@ -450,10 +465,17 @@ func (s *segment) tokenRing(b []byte) Outcome {
 
 // wlan reads an 802.11 data frame that is not encrypted.
 func (s *segment) wlan(b []byte) Outcome {
+	if len(b) < 2 {
+		return NotIP
+	}
+	return s.wlanFrame(b[0], b[1], b)
+}
+
+// wlanFrame reads an 802.11 frame with the two bytes of its frame control.
+func (s *segment) wlanFrame(fc0, fc1 byte, b []byte) Outcome {
 	if len(b) < 24 {
 		return NotIP
 	}
-	fc0, fc1 := b[0], b[1]
 	if fc0&0x0c != 0x08 || fc0&0x40 != 0 || fc1&0x40 != 0 {
 		return NotIP // no data frame, no data in it, or protected
 	}
@@ -870,6 +892,8 @@ func (s *segment) udp(b []byte, n int) Outcome {
 		return s.tunnel(ProtoUDP, b, n, (*segment).teredo)
 	case s.dstPort == portL2TP || s.srcPort == portL2TP:
 		return s.tunnel(ProtoUDP, b, n, (*segment).l2tp)
+	case s.dstPort == portCAPWAP || s.srcPort == portCAPWAP:
+		return s.tunnel(ProtoUDP, b, n, (*segment).capwap)
 	}
 	s.rest(b, n)
 	if s.ipID == 0 { // and the checksum may not be computed yet: datagrams of one size would look the same

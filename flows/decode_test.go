@@ -212,6 +212,12 @@ var decodeCases = []decodeCase{
 	{"raw", pcaps.LinkRaw, tcp4, plain4},
 	{"raw, IPv6", pcaps.LinkRawBSD12, tcp6, plain6},
 	{"raw, neither", pcaps.LinkRaw, []byte{0x50, 0, 0, 0}, "not IP"},
+	{"Apple's PKTAP", pcaps.LinkPKTAP, join([]byte{
+		108, 0, 0, 0, // length of all of this
+		1, 0, 0, 0, // a packet
+		12, 0, 0, 0, // raw IP
+	}, make([]byte, 96), tcp4), plain4},
+	{"PKTAP in PKTAP", pcaps.LinkPKTAP, []byte{12, 0, 0, 0, 1, 0, 0, 0, 2, 1, 0, 0, 0}, "malformed"},
 	{"Solaris IPNET", pcaps.LinkIPNET, join([]byte{
 		1, 2, 0, 0, // version, AF_INET, type of hook
 		0, 0, 0, 44, // length
@@ -456,6 +462,20 @@ var decodeCases = []decodeCase{
 	}, tcp6)), plain6 + " l2tp:7"},
 	{"L2TP control", pcaps.LinkRaw, ipv4(17, udp(1701, 1701, []byte{0xc8, 2, 0, 12, 0, 1, 0, 0, 0, 1, 0, 2})),
 		"decoded 10.0.0.1:1701 > 10.0.0.2:1701 proto=17 payload=12/12"},
+	{"CAPWAP, Ethernet inside", pcaps.LinkRaw, ipv4(17, udp(50000, 5247, []byte{
+		0, 0x10, 0x42, 0x00, // two words, radio 1, binding 1
+		0, 0, 0, 0,
+	}, ether, []byte{0x08, 0x00}, tcp4)), plain4 + " capwap:1"},
+	{"CAPWAP, 802.11 inside, frame control turned round", pcaps.LinkRaw, ipv4(17, udp(5247, 50000, []byte{
+		0, 0x20, 0x03, 0x20, // four words, binding 1, native, with something about the radio
+		0, 0, 0, 0,
+		4, 0xbf, 0x23, 0, 0, 0, 0, 0, // signal and rate
+		0x01, 0x08, 0, 0, // flags before the type: data, to the distribution system
+		2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 3, 0, 0, // addresses, sequence
+		0xaa, 0xaa, 0x03, 0, 0, 0, 0x86, 0xdd, // SNAP
+	}, tcp6)), plain6 + " capwap:0"},
+	{"CAPWAP, sealed", pcaps.LinkRaw, ipv4(17, udp(50000, 5247, []byte{1, 0, 0, 0, 22, 254, 255, 0, 0, 0, 0, 0})),
+		"decoded 10.0.0.1:50000 > 10.0.0.2:5247 proto=17 payload=12/12"},
 	{"GTP-U", pcaps.LinkRaw, ipv4(17, udp(2152, 2152, []byte{
 		0x34, 255, // version 1, extension headers; a packet
 		0, 52, // length

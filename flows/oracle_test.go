@@ -165,7 +165,7 @@ func compare(p *pcaps.Packet, s *segment) (what string, ok bool) {
 		// It reads an IP header of version 5 as one of version 4.
 		return "gopacket: any IP version", true
 	case slices.ContainsFunc(s.tags[:], func(t tag) bool {
-		return t.kind == tagTeredo || t.kind == tagGTP || t.kind == tagL2TP || t.kind == tagMPLS
+		return t.kind == tagTeredo || t.kind == tagGTP || t.kind == tagL2TP || t.kind == tagCAPWAP || t.kind == tagMPLS
 	}) && r.proto == ProtoUDP:
 		return "gopacket: a tunnel that it does not follow", true
 	case s.outcome == Decoded && s.v6 && r == longer && r.payload > own.payload && r.payload-own.payload == len(p.Data)-90:

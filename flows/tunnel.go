@@ -179,6 +179,45 @@ func (s *segment) l2tp(b []byte) Outcome {
 	return s.ppp(b[n:])
 }
 
+// capwap reads the header of data between an access point and its controller
+// (RFC 5415 section 4.3), in clear:
+//
+//	version and type (1)  length in words (5 bits)  radio (5 bits)
+//	binding (5 bits)  flags (9 bits)  fragment (4)  what the flags announce
+//
+// Inside is an Ethernet frame or, with the flag T, one as the binding has it,
+// which is 802.11. Of that some send the two bytes of the frame control in the
+// other order.
+func (s *segment) capwap(b []byte) Outcome {
+	const native, fragment, keepAlive, ieee80211 = 1 << 8, 1 << 7, 1 << 3, 1
+	if len(b) < 8 {
+		return Truncated
+	}
+	bits := binary.BigEndian.Uint32(b) & 0xffffff
+	n := int(bits>>19) * 4
+	if b[0] != 0 || n < 8 || bits&(fragment|keepAlive) != 0 {
+		return NotIP // sealed by DTLS, a part of a frame, or none
+	}
+	if !s.push(tagCAPWAP, bits>>14&0x1f) {
+		return Malformed
+	}
+	if len(b) < n+2 {
+		return Truncated
+	}
+	b = b[n:]
+	switch {
+	case bits&native == 0:
+		return s.ethernet(b)
+	case bits>>9&0x1f != ieee80211:
+		return NotIP
+	}
+	const data = 0x08 // version and type, in the low half of the first byte
+	if b[0]&0x0f != data && b[1]&0x0f == data {
+		return s.wlanFrame(b[1], b[0], b)
+	}
+	return s.wlanFrame(b[0], b[1], b)
+}
+
 // ah passes over an authentication header (RFC 4302 section 2).
 func (s *segment) ah(b []byte, n int) Outcome {
 	if len(b) < 12 {

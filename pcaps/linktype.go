@@ -31,6 +31,7 @@ const (
 	LinkIPv6       LinkType = 229 //
 	LinkNFLOG      LinkType = 239 // Linux netfilter log
 	LinkIPoIB      LinkType = 242 // IP over InfiniBand
+	LinkPKTAP      LinkType = 258 // Apple's tap on all interfaces, then the link type it names
 	LinkLinuxSLL2  LinkType = 276 // Linux cooked, version 2: what tcpdump writes for -i any
 
 	LinkUnknown LinkType = 65535 // of a format with other numbers, one that has none here
@@ -41,7 +42,7 @@ var linkNames = map[LinkType]string{
 	LinkPPPHDLC: "PPP_HDLC", LinkPPPoE: "PPP_ETHER", LinkRaw: "RAW", LinkCHDLC: "C_HDLC",
 	LinkIEEE80211: "IEEE802_11", LinkFrameRelay: "FRELAY", LinkLoop: "LOOP", LinkLinuxSLL: "LINUX_SLL",
 	LinkPrism: "PRISM", LinkRadiotap: "IEEE802_11_RADIO", LinkPPI: "PPI", LinkIPNET: "IPNET", LinkIPv4: "IPV4",
-	LinkIPv6: "IPV6", LinkNFLOG: "NFLOG", LinkIPoIB: "IPOIB", LinkLinuxSLL2: "LINUX_SLL2", LinkTokenRing: "IEEE802",
+	LinkIPv6: "IPV6", LinkNFLOG: "NFLOG", LinkIPoIB: "IPOIB", LinkPKTAP: "PKTAP", LinkLinuxSLL2: "LINUX_SLL2", LinkTokenRing: "IEEE802",
 	LinkFDDI: "FDDI", LinkUnknown: "unknown",
 }
 
