@@ -315,6 +315,10 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 	if frame == 0 {
 		frame = f.TCP.DataFrame[0]
 	}
+	// An end says its mechanism in the first 64 bytes (ZMTP 3.1, greeting). Where
+	// it sent more and said none, it is the reading that missed something.
+	const greeting = 64
+	unread := saw == "" && (client == "" && f.Payload[0] > greeting || server == "" && f.Payload[1] > greeting)
 	odd := ""
 	if client != "" && !r.Accepts(client) {
 		odd = client
@@ -325,7 +329,7 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 	case odd != "":
 		v.why(ZMTPMechanismNotCurve, frame, odd)
 		return contradicted
-	case !over:
+	case !over, unread:
 		return unseen
 	}
 	v.why(ZMTPCurveHandshakeFailed, frame, "")

@@ -101,6 +101,11 @@ func speaks(app string, facts ...string) func(*flows.Flow) {
 	}
 }
 
+// said has both ends send so many bytes.
+func said(client, server uint64) func(*flows.Flow) {
+	return func(f *flows.Flow) { f.Payload = flows.Pair{client, server} }
+}
+
 // repliesAlone is a flow of which the server's direction was captured.
 func repliesAlone(f *flows.Flow) {
 	f.Packets[0], f.Bytes[0], f.Payload[0] = 0, 0, 0
@@ -229,6 +234,8 @@ func TestJudge(t *testing.T) {
 		{"2.0", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=2.0")), Violation, "", "zmtp_version_2"},
 		{"curve refused", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=CURVE", "zmtp.handshake=rejected", "zmtp.rejected_by=server")), Violation, "", "zmtp_curve_handshake_failed rejected_by_server"},
 		{"curve dropped", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=CURVE", "zmtp.handshake=incomplete")), Violation, "", "zmtp_curve_handshake_failed"},
+		{"zmtp, neither mechanism read", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.handshake=incomplete")), Indeterminate, "agent-messages", "requirement_not_observed"},
+		{"ended inside the greeting", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.handshake=incomplete"), said(11, 10)), Violation, "", "zmtp_curve_handshake_failed"},
 		{"mechanisms differ", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.client_mechanism=NULL", "zmtp.server_mechanism=CURVE", "zmtp.handshake=incomplete")), Violation, "", "zmtp_mechanism_not_curve"},
 		{"http on 7780", flow(tAgent1, tMS, 7780, speaks("http")), Violation, "", "http_on_7780 not_zmtp"},
 		{"tls on 7780", flow(tAgent1, tMS, 7780, tls()), Violation, "", "tls_on_7780 not_zmtp"},
