@@ -24,6 +24,9 @@ const (
 	maxKeyLogLine        = 1 << 10 // bytes of a line; those that are used have at most 200
 	maxKeyLogConnections = 1 << 18 // connections whose secrets are kept
 	maxResumable         = 1 << 16 // sessions remembered that may be resumed
+	leastKeyLogName      = 16      // hex digits that what a secret is of has at least: those of RSA's
+
+	hexOfEitherCase = "0123456789abcdefABCDEF"
 )
 
 // secretKind says what a secret is for.
@@ -141,6 +144,11 @@ func (k *KeyLog) add(line []byte) error {
 	}
 	kind, known := secretKindOf(label)
 	if !known {
+		// Whatever it is of, RSA's part of a message or a random, it is in hex:
+		// other text, and a capture, has lines that begin like a label, too.
+		if len(name) < leastKeyLogName || len(bytes.TrimLeft(name, hexOfEitherCase)) > 0 || len(value) == len(bytes.TrimLeft(value, hexOfEitherCase)) {
+			return errKeyLogFields
+		}
 		k.stats.Lines++
 		return nil
 	}
@@ -150,7 +158,7 @@ func (k *KeyLog) add(line []byte) error {
 	}
 	// What is behind the digits is nothing of the secret: some lines were pasted
 	// with the backslash that carried a command on.
-	value = value[:len(value)-len(bytes.TrimLeft(value, "0123456789abcdefABCDEF"))]
+	value = value[:len(value)-len(bytes.TrimLeft(value, hexOfEitherCase))]
 	secret := make([]byte, len(value)/2)
 	if _, err := hex.Decode(secret, value); err != nil {
 		return errKeyLogSecret

@@ -751,6 +751,7 @@ func TestKeyLog(t *testing.T) {
 		{"CLIENT_RANDOM " + random + " xx" + secret48[2:] + "\n", 0, "1"},
 		{"CLIENT_RANDOM " + random + "\n", 0, "1"},
 		{"#\nhello\nclient_random " + random + " " + secret48 + "\nCLIENT_RANDOM " + random + " " + secret48 + "\nCLIENT_RAN", 1, "2 3 5"},
+		{"X \x91\xff3 \x07\nA 0123456789abcdef !\nA 0123456789abcdeg 00\nA 01 00\n", 0, "1 2 3 4"}, // of something else
 		{strings.Repeat("A", 5000) + "\nCLIENT_RANDOM " + random + " " + secret48, 1, "1"},
 	} {
 		var bad []string
