@@ -316,11 +316,13 @@ func (p *quicParser) long(dir Dir, b []byte, at int, facts *Facts) (n int) {
 	}
 	version := binary.BigEndian.Uint32(b[1:])
 	reserved := isReserved(version)
-	if isGQUIC(version) || reserved {
-		p.speaks(version, facts)
-	}
-	if !quicKnown(version) && !reserved {
-		return 0
+	if !quicKnown(version) {
+		if isGQUIC(version) || reserved {
+			p.speaks(version, facts)
+		}
+		if !reserved {
+			return 0
+		}
 	}
 	r := newReader(b)
 	h := readQUICHeader(r)

@@ -42,7 +42,7 @@ type Vantage struct {
 // How much a Vantage keeps.
 const (
 	maxPassages  = 1 << 20
-	maxMarks     = 4 << 20 // of all flows, 32 bytes each
+	maxMarks     = 4 << 20 // of all flows, 40 bytes each
 	openingMarks = 16      // of each direction, kept whatever they are
 	tailMarks    = 16
 	maxSampled   = 128 // of each direction between them

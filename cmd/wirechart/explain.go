@@ -193,8 +193,10 @@ func (x *explainer) each(f *flows.Flow, v *rules.Verdict) error {
 			x.chosen.add(f, v, len(x.chosen.shown) == 0)
 		}
 	case x.packet != nil:
-		const late = int64(30e9)                                                    // an ICMP error may come behind the last packet that it is about
-		quoted := func(e flows.ICMPError) bool { return e.Frame == x.packet.Frame } // perhaps before it began
+		// An ICMP error may come behind the last packet that it is about, and
+		// before the first.
+		const late = int64(30e9)
+		quoted := func(e flows.ICMPError) bool { return e.Frame == x.packet.Frame }
 		if f.Touches(x.packet) && x.packet.Time <= f.End+late && (f.Start <= x.packet.Time || slices.ContainsFunc(f.ICMP, quoted)) {
 			if x.packet.Time <= f.End {
 				x.chosen.shown = nil // the ports' last use before it
