@@ -218,34 +218,59 @@ func (t *Table) conclude(r *record, x *extra) {
 	}
 }
 
-// ended is a connection that was closed or reset, in the record r while its
-// origin o is still the frame.
-type ended struct {
+// queue is flows whose dissection goes on, and is to end when they have been
+// silent for a time that is the same for all of them: what it took to read them
+// serves the next ones while it is still in the cache.
+type queue struct {
+	list []queued
+	at   int // of those before, the turn has come
+}
+
+// queued is a flow in the record r while its origin o is still the frame.
+type queued struct {
 	r     *record
 	o     *origin
 	frame pcaps.FrameID
-	at    int64 // packet time
+	since int64 // packet time from which on it was silent, as far as the queue knows
 }
 
-// retireEnded ends the dissection of connections that have been over for a
-// while, unless they go on or wait for a segment: what they took to read serves
-// the next ones while it is still in the cache.
-func (t *Table) retireEnded() {
-	for t.over < len(t.ended) && t.now-t.ended[t.over].at > grace {
-		e := &t.ended[t.over]
-		t.over++
+// wait puts a flow into q that was silent from a packet time on. Time may stand
+// still, in captures that somebody made: those for whom there is no room are
+// concluded when they make room for others.
+func (t *Table) wait(q *queue, r *record, o *origin, since int64) {
+	if len(q.list) < 2*t.config.MaxFlows {
+		q.list = append(q.list, queued{r, o, o.frame, since})
+	}
+}
+
+// due says that the turn of some has come: silent for that long, nanoseconds.
+func (q *queue) due(now, silence int64) bool {
+	return q.at < len(q.list) && now-q.list[q.at].since > silence
+}
+
+// retireSilent ends the dissection of the flows of q that have been silent for
+// that long, unless they wait for a segment. Those that went on meanwhile wait
+// again.
+func (t *Table) retireSilent(q *queue, silence int64) {
+	for q.due(t.now, silence) {
+		e := q.list[q.at]
+		q.at++
 		r := e.r
-		if e.o.frame != e.frame || r.extra == 0 || t.now-r.last <= grace {
+		if e.o.frame != e.frame || r.extra == 0 {
 			continue
 		}
 		x := t.extra(r)
-		if held := &x.rareOrNone().held; x.state != nil && len(held[0])+len(held[1]) == 0 {
+		switch held := &x.rareOrNone().held; {
+		case x.state == nil || len(held[0])+len(held[1]) > 0:
+		case t.now-r.last <= silence:
+			t.wait(q, r, e.o, r.last)
+		default:
 			t.conclude(r, x)
 		}
 	}
-	if t.over > len(t.ended)/2 { // not for each few of them
-		t.ended = append(t.ended[:0], t.ended[t.over:]...)
-		t.over = 0
+	if q.at > len(q.list)/2 { // not for each few of them
+		q.list = append(q.list[:0], q.list[q.at:]...)
+		q.at = 0
 	}
 }
 

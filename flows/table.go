@@ -232,8 +232,8 @@ type Table struct {
 	tagAt   map[tags]uint16
 
 	states []*dissect.State // of dissections that are over: used again
-	ended  []ended          // connections that were closed or reset, whose dissection goes on, the first to end first
-	over   int              // of ended, those that were dealt with
+	ended  queue            // connections that were closed or reset
+	talks  queue            // flows of datagrams
 
 	shortest int64 // of the timeouts, nanoseconds
 	now      int64 // latest packet time
@@ -358,8 +358,11 @@ func (t *Table) add(batch []pcaps.Packet) {
 		t.now = max(t.now, p.Time)
 		t.count(p.Frame, p.Time, s, t.guess[i])
 	}
-	if t.over < len(t.ended) && t.now-t.ended[t.over].at > grace {
-		t.retireEnded()
+	if t.ended.due(t.now, grace) {
+		t.retireSilent(&t.ended, grace)
+	}
+	if silence := int64(t.config.Datagram); t.talks.due(t.now, silence) {
+		t.retireSilent(&t.talks, silence)
 	}
 	if t.buffered+t.set.Held() > t.config.MaxBuffered/2 && t.stats.Packets >= t.reclaimAt {
 		t.reclaim()
@@ -443,9 +446,9 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment, guess uint32) 
 	case ProtoTCP:
 		t.tcp(r, t.origin(n-1), s, end, frame, now)
 	case ProtoUDP:
-		t.datagram(dissect.UDP, r, s, end, frame, now)
+		t.datagram(dissect.UDP, r, t.origin(n-1), s, end, frame, now)
 	case ProtoICMP, ProtoICMPv6:
-		t.datagram(dissect.ICMP, r, s, end, frame, now)
+		t.datagram(dissect.ICMP, r, t.origin(n-1), s, end, frame, now)
 		if s.isError {
 			t.blame(s, frame, now)
 		}
@@ -764,7 +767,7 @@ func (r *record) swap(because Orientation) {
 
 // datagram delivers a UDP datagram or an ICMP message. As long as no protocol
 // has claimed the flow, nothing is kept of it.
-func (t *Table) datagram(over dissect.Transport, r *record, s *segment, end int, frame pcaps.FrameID, now int64) {
+func (t *Table) datagram(over dissect.Transport, r *record, o *origin, s *segment, end int, frame pcaps.FrameID, now int64) {
 	if r.extra == 0 || t.extra(r).state == nil {
 		if len(s.payload) == 0 || r.packets[0]+r.packets[1] > 4 || r.quiet != 0 {
 			return
@@ -784,7 +787,9 @@ func (t *Table) datagram(over dissect.Transport, r *record, s *segment, end int,
 		x.state, t.probe = t.probe, t.newState()
 		x.mac[end] = s.srcMAC
 		t.turn(r, x.state, flip)
-		t.hush(r, x)
+		if t.hush(r, x); x.state != nil {
+			t.wait(&t.talks, r, o, now)
+		}
 		return
 	}
 	x := t.extra(r)

@@ -1052,7 +1052,7 @@ func TestEndedIsBounded(t *testing.T) {
 	small.MaxFlows, small.MaxTracked = 40, 40
 	ends("1.000", 4000, 1000)
 	r := play(t, frames(t, script.String()), small)
-	if n := len(r.table.ended); n == 0 || n > 2*small.MaxFlows {
+	if n := len(r.table.ended.list); n == 0 || n > 2*small.MaxFlows {
 		t.Errorf("%d connections wait for the end of their dissection", n)
 	}
 	for second := range 20 {
@@ -1060,11 +1060,49 @@ func TestEndedIsBounded(t *testing.T) {
 	}
 	ends("60.000", 5000, 1)
 	r = play(t, frames(t, script.String()), small)
-	if n := len(r.table.ended) - r.table.over; n > 1 {
+	if n := len(r.table.ended.list) - r.table.ended.at; n > 1 {
 		t.Errorf("%d connections wait for the end of their dissection, when only one ended of late", n)
 	}
 	if len(r.flows) != 1000+200+1 {
 		t.Errorf("%d flows", len(r.flows))
+	}
+}
+
+// What reading a flow took is given back once it is silent: a second after its
+// connection ended, however late its last packet came; a flow of datagrams when
+// its next packet would begin another.
+func TestSilentIsRetired(t *testing.T) {
+	script := handshake + `
+		2.00 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=10
+		2.10 10.0.0.2:80 > 10.0.0.1:4000 FA seq=501 ack=111
+		2.20 10.0.0.1:4000 > 10.0.0.2:80 FA seq=111 ack=502
+		3.00 10.0.0.2:80 > 10.0.0.1:4000 A seq=502 ack=112
+		3.50 10.0.0.1:5000 > 10.0.0.2:9 udp len=10
+		4.10 10.0.0.3:5000 > 10.0.0.2:9 udp len=10
+		4.20 10.0.0.3:5000 > 10.0.0.2:9 udp len=10
+		182.0 10.0.0.1:5000 > 10.0.0.2:9 udp len=10
+		185.0 10.0.0.4:5000 > 10.0.0.2:9 udp len=10
+		185.1 10.0.0.4:5000 > 10.0.0.2:9 udp len=10
+`
+	packets := frames(t, script)
+	rec := &recorder{}
+	set := dissect.NewSet([]dissect.Dissector{rec.dissector()}, &dissect.Context{}, 1<<20)
+	table := NewTable(Config{Limits: limits()}, set, func(iter.Seq[*Flow]) {})
+	read := func() (n int) {
+		for i := range uint32(table.used) {
+			if r := table.record(i); r.extra != 0 && table.extra(r).state != nil {
+				n++
+			}
+		}
+		return n
+	}
+	// Behind each packet: how many flows are being read.
+	want := []int{0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2}
+	for i := range packets {
+		table.Add(packets[i : i+1])
+		if got := read(); got != want[i] {
+			t.Errorf("packet %d at %d ms: %d flows are being read, want %d", i+1, packets[i].Time/1e6, got, want[i])
+		}
 	}
 }
 

@@ -355,10 +355,8 @@ func (t *Table) ending(r *record, o *origin, end int, flags uint8) {
 	case flags&flagRST != 0:
 		r.ended = Reset
 	}
-	// Time may stand still, in captures that somebody made: the others are
-	// concluded when they make room.
-	if before == CaptureEnd && r.ended != CaptureEnd && r.extra != 0 && r.quiet != 3 && len(t.ended) < 2*t.config.MaxFlows {
-		t.ended = append(t.ended, ended{r, o, o.frame, t.now})
+	if before == CaptureEnd && r.ended != CaptureEnd && r.extra != 0 && r.quiet != 3 {
+		t.wait(&t.ended, r, o, t.now)
 	}
 }
 

@@ -288,5 +288,18 @@ func canonical(name string) string {
 	return name
 }
 
-// sameName compares names without regard to case; b may end in a dot.
-func sameName(a, b string) bool { return a == b || a == canonical(b) }
+// sameName says whether a is the canonical form of b, without making that.
+func sameName(a, b string) bool {
+	if n := len(b); n > 0 && b[n-1] == '.' {
+		b = b[:n-1]
+	}
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if a[i] != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
