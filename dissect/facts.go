@@ -339,7 +339,7 @@ func (x *Fact) Pair() [2]int64 {
 }
 
 const (
-	usualFacts  = 16  // that most flows have at most; some grow beyond, and their space is used again
+	usualFacts  = 8   // that most flows have at most; some grow beyond, and their space is used again
 	maxListed   = 256 // distinct values kept of one List or Ints
 	maxTextSize = 512 // bytes kept of one value from the wire
 )

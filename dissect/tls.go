@@ -352,23 +352,19 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 		}
 		switch {
 		case p.opener != nil && p.opener.wants(p, dir, typ):
-			body := newReader(b[n+recordHeader:])
-			fragment := body.bytes("fragment", length)
-			if body.err() != nil {
+			if len(b)-n < recordHeader+length {
 				return n, ErrShort
 			}
+			fragment := b[n+recordHeader:][:length]
 			if facts.traced() {
 				p.traceSealed(dir, n, typ, length, facts)
 			}
 			err = p.sealedRecord(dir, typ, version, fragment, facts)
 		case p.readable(s, dir, typ, length):
-			// A reader of its own: what is kept of a fragment would take the
-			// header's to the heap, also for the records that are passed over.
-			body := newReader(b[n+recordHeader:])
-			fragment := body.bytes("fragment", length)
-			if body.err() != nil {
+			if len(b)-n < recordHeader+length {
 				return n, ErrShort
 			}
+			fragment := b[n+recordHeader:][:length]
 			if facts.traced() {
 				p.traceRecord(dir, n, typ, version, length, facts)
 			}

@@ -518,6 +518,9 @@ func (h *ssl2Hello) read(r *reader) {
 
 // probeSSL2 asks for the fixed fields, whose lengths have to add up.
 func probeSSL2(b []byte) Match {
+	if len(b) > 2 && b[2] != ssl2ClientHello && b[2] != ssl2ServerHello {
+		return No
+	}
 	r := newReader(b)
 	var h ssl2Hello
 	h.read(r)

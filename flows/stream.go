@@ -39,7 +39,7 @@ const (
 func (t *Table) deliver(r *record, c *tcpTrack, s *segment, seq uint32, end int, frame pcaps.FrameID, now int64) {
 	x := t.extra(r)
 	if x.state == nil {
-		x.state = t.newState()
+		x.state = t.newState(r.proto)
 	}
 	if int32(seq-c.stream[end]) > 0 {
 		t.hold(r, x, s, seq, end, frame, now)
@@ -89,27 +89,39 @@ func (t *Table) hush(r *record, x *extra) {
 		}
 	}
 	if r.quiet == 3 {
-		t.retire(x)
+		t.retire(r, x)
 	}
 }
 
-// retire ends the dissection of x and keeps what it came to.
-func (t *Table) retire(x *extra) {
+// retire ends the dissection of r and keeps what it came to.
+func (t *Table) retire(r *record, x *extra) {
 	x.result = x.state.Conclude(t.set)
 	x.state.Reset()
-	t.states = append(t.states, x.state)
+	spare := t.spare(r.proto)
+	*spare = append(*spare, x.state)
 	x.state = nil
 }
 
-// newState returns an empty State, one that was used before when there is one.
-func (t *Table) newState() *dissect.State {
-	l := len(t.states)
+// newState returns an empty State for a flow of proto, one that was used before
+// when there is one.
+func (t *Table) newState(proto uint8) *dissect.State {
+	spare := t.spare(proto)
+	l := len(*spare)
 	if l == 0 {
 		return new(dissect.State)
 	}
-	s := t.states[l-1]
-	t.states = t.states[:l-1]
+	s := (*spare)[l-1]
+	*spare = (*spare)[:l-1]
 	return s
+}
+
+// spare is the States that flows of proto use again. Connections have theirs: they
+// have many facts, and datagrams, which have few, would keep that space for long.
+func (t *Table) spare(proto uint8) *[]*dissect.State {
+	if proto == ProtoTCP {
+		return &t.states[0]
+	}
+	return &t.states[1]
 }
 
 // hold keeps s until what is before it arrives, those of its bytes that are not
@@ -214,7 +226,7 @@ func (t *Table) conclude(r *record, x *extra) {
 	t.release(r, x, 1-first, true)
 	if x.state != nil {
 		r.quiet = 3
-		t.retire(x)
+		t.retire(r, x)
 	}
 }
 
@@ -226,20 +238,19 @@ type queue struct {
 	at   int // of those before, the turn has come
 }
 
-// queued is a flow in the record r while its origin o is still the frame.
+// queued is the flow of record n, as long as that is the one that began in frame.
 type queued struct {
-	r     *record
-	o     *origin
-	frame pcaps.FrameID
-	since int64 // packet time from which on it was silent, as far as the queue knows
+	n     uint32
+	frame uint32 // its lower half
+	since int64  // packet time from which on the flow was silent, as far as the queue knows
 }
 
-// wait puts a flow into q that was silent from a packet time on. Time may stand
-// still, in captures that somebody made: those for whom there is no room are
+// wait puts the flow of record n into q, silent from a packet time on. Time may
+// stand still, in captures that somebody made: those for whom there is no room are
 // concluded when they make room for others.
-func (t *Table) wait(q *queue, r *record, o *origin, since int64) {
+func (t *Table) wait(q *queue, n uint32, since int64) {
 	if len(q.list) < 2*t.config.MaxFlows {
-		q.list = append(q.list, queued{r, o, o.frame, since})
+		q.list = append(q.list, queued{n, uint32(t.origin(n).frame), since})
 	}
 }
 
@@ -255,15 +266,15 @@ func (t *Table) retireSilent(q *queue, silence int64) {
 	for q.due(t.now, silence) {
 		e := q.list[q.at]
 		q.at++
-		r := e.r
-		if e.o.frame != e.frame || r.extra == 0 {
+		r := t.record(e.n)
+		if uint32(t.origin(e.n).frame) != e.frame || r.extra == 0 {
 			continue
 		}
 		x := t.extra(r)
 		switch held := &x.rareOrNone().held; {
 		case x.state == nil || len(held[0])+len(held[1]) > 0:
 		case t.now-r.last <= silence:
-			t.wait(q, r, e.o, r.last)
+			t.wait(q, e.n, r.last)
 		default:
 			t.conclude(r, x)
 		}

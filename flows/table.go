@@ -231,9 +231,9 @@ type Table struct {
 	tagSets []tags
 	tagAt   map[tags]uint16
 
-	states []*dissect.State // of dissections that are over: used again
-	ended  queue            // connections that were closed or reset
-	talks  queue            // flows of datagrams
+	states [2][]*dissect.State // of dissections that are over: see spare
+	ended  queue               // connections that were closed or reset
+	talks  queue               // flows of datagrams
 
 	shortest int64 // of the timeouts, nanoseconds
 	now      int64 // latest packet time
@@ -444,11 +444,11 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment, guess uint32) 
 	t.tally(r, s, end)
 	switch s.proto {
 	case ProtoTCP:
-		t.tcp(r, t.origin(n-1), s, end, frame, now)
+		t.tcp(r, n-1, s, end, frame, now)
 	case ProtoUDP:
-		t.datagram(dissect.UDP, r, t.origin(n-1), s, end, frame, now)
+		t.datagram(dissect.UDP, r, n-1, s, end, frame, now)
 	case ProtoICMP, ProtoICMPv6:
-		t.datagram(dissect.ICMP, r, t.origin(n-1), s, end, frame, now)
+		t.datagram(dissect.ICMP, r, n-1, s, end, frame, now)
 		if s.isError {
 			t.blame(s, frame, now)
 		}
@@ -767,7 +767,7 @@ func (r *record) swap(because Orientation) {
 
 // datagram delivers a UDP datagram or an ICMP message. As long as no protocol
 // has claimed the flow, nothing is kept of it.
-func (t *Table) datagram(over dissect.Transport, r *record, o *origin, s *segment, end int, frame pcaps.FrameID, now int64) {
+func (t *Table) datagram(over dissect.Transport, r *record, n uint32, s *segment, end int, frame pcaps.FrameID, now int64) {
 	if r.extra == 0 || t.extra(r).state == nil {
 		if len(s.payload) == 0 || r.packets[0]+r.packets[1] > 4 || r.quiet != 0 {
 			return
@@ -784,11 +784,11 @@ func (t *Table) datagram(over dissect.Transport, r *record, o *origin, s *segmen
 			return
 		}
 		x := t.extra(r)
-		x.state, t.probe = t.probe, t.newState()
+		x.state, t.probe = t.probe, t.newState(r.proto)
 		x.mac[end] = s.srcMAC
 		t.turn(r, x.state, flip)
 		if t.hush(r, x); x.state != nil {
-			t.wait(&t.talks, r, o, now)
+			t.wait(&t.talks, n, now)
 		}
 		return
 	}

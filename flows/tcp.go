@@ -91,13 +91,14 @@ func (t *Table) write(r *record, c *tcpTrack, end, letter int) {
 	}
 }
 
-// tcp follows the connection of r through s, sent by end.
+// tcp follows the connection of r, which is record n, through s, sent by end.
 //
 // A flow of a SYN, of SYNs repeated, or of a SYN and the RST that refused it is
 // not followed: a flood of them costs a record each and nothing more.
-func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.FrameID, now int64) {
+func (t *Table) tcp(r *record, n uint32, s *segment, end int, frame pcaps.FrameID, now int64) {
 	flags := s.flags & (flagFIN | flagSYN | flagRST | flagACK)
 	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
+		o := t.origin(n)
 		r.resetTTL = s.ttl
 		o.resetAfter = resetFar
 		if after := uint64(frame) - uint64(o.frame); after < resetFar {
@@ -114,7 +115,7 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 		r.flags[end] |= flags
 		switch {
 		case flags == flagSYN:
-			o.opening = uint16(s.seq + s.payloadLen)
+			t.origin(n).opening = uint16(s.seq + s.payloadLen)
 			if r.oriented != BySYN { // its refusal came first: captures are not always in order
 				if end != r.client() {
 					r.swap(BySYN)
@@ -122,9 +123,9 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 				r.oriented = BySYN
 			}
 		case flags == flagRST|flagACK && r.flags[1-end] == 0:
-			o.opening = uint16(s.ack - 1)
+			t.origin(n).opening = uint16(s.ack - 1)
 		}
-		t.ending(r, o, end, flags)
+		t.ending(r, n, end, flags)
 		return
 	}
 	if r.extra == 0 {
@@ -132,15 +133,15 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 	}
 	c := t.track(r)
 	if c.seen == 0 {
-		t.start(r, o, c, s, end)
+		t.start(r, t.origin(n), c, s, end)
 	}
 	c.seen++
 	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
 		t.extra(r).tcp.resetNth = c.seen
 	}
-	if n := r.packets[end]; n <= 2 {
+	if nth := r.packets[end]; nth <= 2 {
 		x := t.extra(r)
-		x.tcp.early[end][n-1] = s.signature(now)
+		x.tcp.early[end][nth-1] = s.signature(now)
 		x.mac[end] = s.srcMAC
 		if flags&flagRST == 0 {
 			x.ttl[end] = s.ttl
@@ -151,7 +152,7 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 	case flags&flagSYN != 0:
 		t.open(r, c, s, end, frame)
 	case !c.shook && flags&(flagACK|flagRST) == flagACK && end == r.client():
-		t.shake(r, o, c, now)
+		t.shake(r, t.origin(n), c, now)
 	}
 	r.flags[end] |= flags
 
@@ -197,7 +198,7 @@ func (t *Table) tcp(r *record, o *origin, s *segment, end int, frame pcaps.Frame
 		t.sequence(r, c, s, end, flags, frame, now)
 	}
 	if flags&(flagFIN|flagRST) != 0 {
-		t.ending(r, o, end, flags)
+		t.ending(r, n, end, flags)
 	}
 }
 
@@ -346,7 +347,7 @@ func (t *Table) letter(r *record, c *tcpTrack, s *segment, flags uint8, end int)
 }
 
 // ending notes FIN and RST.
-func (t *Table) ending(r *record, o *origin, end int, flags uint8) {
+func (t *Table) ending(r *record, n uint32, end int, flags uint8) {
 	before := r.ended
 	switch {
 	case r.ended == Closed:
@@ -356,7 +357,7 @@ func (t *Table) ending(r *record, o *origin, end int, flags uint8) {
 		r.ended = Reset
 	}
 	if before == CaptureEnd && r.ended != CaptureEnd && r.extra != 0 && r.quiet != 3 {
-		t.wait(&t.ended, r, o, t.now)
+		t.wait(&t.ended, n, t.now)
 	}
 }
 

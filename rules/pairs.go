@@ -160,9 +160,12 @@ func (t *Tally) named(list []HostPair) []HostPair {
 
 // sorted is the pairs in the order of their addresses and ports.
 func (l *pairList) sorted() []HostPair {
-	var list []HostPair
-	for _, p := range l.list {
-		list = append(list, *p)
+	if len(l.list) == 0 {
+		return nil
+	}
+	list := make([]HostPair, len(l.list))
+	for i, p := range l.list {
+		list[i] = *p
 	}
 	slices.SortFunc(list, func(a, b HostPair) int {
 		return cmp.Or(a.Client.Compare(b.Client), a.Server.Compare(b.Server), cmp.Compare(a.Proto, b.Proto), cmp.Compare(a.Port, b.Port))
