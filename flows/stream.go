@@ -250,6 +250,9 @@ type queued struct {
 // concluded when they make room for others.
 func (t *Table) wait(q *queue, n uint32, since int64) {
 	if len(q.list) < 2*t.config.MaxFlows {
+		if len(q.list) == cap(q.list) { // append would grow it by a quarter, and leave four times as much behind
+			q.list = slices.Grow(q.list, max(len(q.list), 64))
+		}
 		q.list = append(q.list, queued{n, uint32(t.origin(n).frame), since})
 	}
 }

@@ -48,11 +48,7 @@ func (p *Policy) Clone() *Policy {
 		n := *s
 		c.probes.scanners[addr] = &n
 	}
-	c.sessions = maps.Clone(p.sessions)
-	for k, x := range c.sessions {
-		n := *x
-		c.sessions[k] = &n
-	}
+	c.sessions.at.slots, c.sessions.list = slices.Clone(p.sessions.at.slots), slices.Clone(p.sessions.list)
 	return &c
 }
 

@@ -30,7 +30,7 @@ func learnedAndCounted(t *testing.T) (*Policy, *Tally) {
 	for name, empty := range map[string]bool{
 		"hosts": len(p.order) == 0, "links": len(p.lines) == 0, "mapped": len(p.mapped) == 0,
 		"answered": len(p.names.answered) == 0, "names": len(p.names.of) == 0, "scanners": len(p.probes.scanners) == 0,
-		"sessions": len(p.sessions) == 0, "groups": len(tally.groups) == 0, "crowds": len(tally.crowds) == 0, "choosers": len(tally.choosers) == 0,
+		"sessions": len(p.sessions.list) == 0, "groups": len(tally.groups) == 0, "crowds": len(tally.crowds) == 0, "choosers": len(tally.choosers) == 0,
 	} {
 		if empty {
 			t.Fatalf("no %s: the test would not see whether they are shared", name)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"net/netip"
+	"slices"
 )
 
 // index finds the numbers of things by their hash: open addressing over slots of
@@ -49,6 +50,15 @@ func (x *index) place(v uint64) {
 		at = (at + 1) & mask
 	}
 	x.slots[at] = v
+}
+
+// push appends x to a list that may grow long. It doubles the space: growing by a
+// quarter, as append does, leaves four times the list to the collector.
+func push[T any](list []T, x T) []T {
+	if len(list) == cap(list) {
+		list = slices.Grow(list, max(len(list), 1))
+	}
+	return append(list, x)
 }
 
 // hashOf mixes two numbers and a seed, so that nobody can choose addresses that

@@ -104,13 +104,13 @@ func TestKeptNamesAreCopies(t *testing.T) {
 			}
 		}
 	}
-	if len(p.names.answered) != 1 || len(p.names.gave) != 1 || len(p.names.gave[0]) != 3 || len(p.sessions) != 1 {
-		t.Fatalf("%d names, %v, %d sessions", len(p.names.answered), p.names.gave, len(p.sessions))
+	if len(p.names.answered) != 1 || len(p.names.gave) != 1 || len(p.names.gave[0]) != 3 || len(p.sessions.list) != 1 {
+		t.Fatalf("%d names, %v, %d sessions", len(p.names.answered), p.names.gave, len(p.sessions.list))
 	}
 	for name := range p.names.answered {
 		check("the answered name", name)
 	}
-	for k := range p.sessions {
+	for _, k := range p.sessions.list {
 		check("the name of a session", k.name)
 	}
 	for _, addr := range []netip.Addr{tSN, netip.MustParseAddr("10.1.1.1")} {

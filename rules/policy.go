@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"hash/maphash"
 	"math/bits"
 	"math/rand/v2"
 	"net/netip"
@@ -41,7 +42,9 @@ type Policy struct {
 	external     mask // components outside the site
 	onPort       map[onPort]Reason
 
-	seed  uint64
+	seed     uint64
+	nameSeed maphash.Seed
+
 	hosts index      // of order
 	known addressSet // hosts that play a part
 	order []*host    // in the order in which they were met: what is printed never follows a map
@@ -160,7 +163,7 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 		dynamic:  d.DynamicPorts,
 		onPort:   portReasons(),
 		seed:     rand.Uint64(),
-		sessions: sessionBook{},
+		nameSeed: maphash.MakeSeed(),
 	}
 	p.names.init()
 	if len(p.dynamic) == 0 {

@@ -204,7 +204,7 @@ func (p *Policy) meetAt(addr netip.Addr, frame pcaps.FrameID) *host {
 	p.slabs.hosts = p.slabs.hosts[1:]
 	h.addr, h.first, h.number = addr, frame, uint32(len(p.order))
 	p.hosts.add(p.hashAddr(addr), len(p.order))
-	p.order = append(p.order, h)
+	p.order = push(p.order, h)
 	return h
 }
 
@@ -243,9 +243,9 @@ func (p *Policy) link(client, server *host, s *service, barren bool) *link {
 	p.slabs.links = p.slabs.links[1:]
 	l.client, l.server, l.service = client, server, s
 	p.links.add(hashLink(client, server, s, p.seed), len(p.lines))
-	p.lines = append(p.lines, l)
-	client.asClient = append(client.asClient, l)
-	server.asServer = append(server.asServer, l)
+	p.lines = push(p.lines, l)
+	client.asClient = push(client.asClient, l)
+	server.asServer = push(server.asServer, l)
 	if !slices.Contains(server.serves, s) {
 		server.serves = append(server.serves, s)
 		server.busy = append(server.busy, 0)

@@ -17,7 +17,7 @@ func (p *Policy) Hosts() []Host {
 		if h.roles == 0 && !h.listed && !p.touches(h) {
 			continue
 		}
-		list = append(list, p.describe(h))
+		list = push(list, p.describe(h))
 	}
 	slices.SortFunc(list, func(a, b Host) int { return a.Addr.Compare(b.Addr) })
 	return list

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"hash/maphash"
 	"strings"
 
 	"wirechart/dissect"
@@ -11,7 +12,10 @@ import (
 // resumed session rests on one of them. Which one is sealed, so that something
 // is said only where all between the same client and the same service, for the
 // same name, showed the same. Up to TLS 1.2 the dissector joins them exactly.
-type sessionBook map[sessionKey]*seenSessions
+type sessionBook struct {
+	at   index // in list
+	list []seenSessions
+}
 
 type sessionKey struct {
 	client, server uint32 // numbers of the hosts
@@ -20,6 +24,7 @@ type sessionKey struct {
 }
 
 type seenSessions struct {
+	sessionKey
 	start  int64  // of the first
 	frame  uint64 // that showed it
 	what   shown
@@ -62,23 +67,34 @@ func sessionOf(f *flows.Flow, client, server *host) (sessionKey, bool) {
 	return sessionKey{client.number, server.number, f.Server.Port(), f.Facts.Text(dissect.TLSSNI)}, true
 }
 
+// find returns what was seen of k, nil when nothing was; and its hash.
+func (b *sessionBook) find(k *sessionKey, seed uint64, names maphash.Seed) (*seenSessions, uint32) {
+	hash := hashOf(uint64(k.client)<<32|uint64(k.server), maphash.String(names, k.name)+uint64(k.port), seed)
+	n, ok := b.at.find(hash, func(n int) bool { return b.list[n].sessionKey == *k })
+	if !ok {
+		return nil, hash
+	}
+	return &b.list[n], hash
+}
+
 // learnSession keeps what a full handshake showed.
 func (p *Policy) learnSession(f *flows.Flow, client, server *host) {
 	k, ok := sessionOf(f, client, server)
 	if !ok || f.Facts.Has(dissect.TLSResumed) || f.Facts.Text(dissect.TLSHandshake) != "complete" {
 		return // nothing can rest on a handshake that failed
 	}
-	x := seenSessions{start: f.Start}
+	x := seenSessions{sessionKey: k, start: f.Start}
 	x.what, x.frame = shownIn(f)
-	known := p.sessions[k]
+	known, hash := p.sessions.find(&k, p.seed, p.nameSeed)
 	if known == nil {
-		if len(p.sessions) < maxSessions {
-			k.name = strings.Clone(k.name) // or all that was learned of the flow would be kept with it
-			kept := x
-			p.sessions[k] = &kept
+		if n := len(p.sessions.list); n < maxSessions {
+			x.name = strings.Clone(k.name) // or all that was learned of the flow would be kept with it
+			p.sessions.list = push(p.sessions.list, x)
+			p.sessions.at.add(hash, n)
 		}
 		return
 	}
+	x.name = known.name
 	x.differ = known.differ
 	if known.what != x.what {
 		x.differ = x.differ || known.what != unsure && x.what != unsure
@@ -87,13 +103,13 @@ func (p *Policy) learnSession(f *flows.Flow, client, server *host) {
 	if known.start <= x.start {
 		x.start, x.frame = known.start, known.frame
 	}
-	*known = x // not by the key, whose string an assignment would replace
+	*known = x
 }
 
 // recallSession says of a resumed session what the handshakes before it showed.
 // The evidence is the frame of the first of them.
 func (p *Policy) recallSession(f *flows.Flow) {
-	if len(p.sessions) == 0 || f.App == "" || !f.Facts.Has(dissect.TLSResumed) || f.Facts.Has(dissect.TLSClientCertBasis) {
+	if len(p.sessions.list) == 0 || f.App == "" || !f.Facts.Has(dissect.TLSResumed) || f.Facts.Has(dissect.TLSClientCertBasis) {
 		return
 	}
 	x := p.sessionsOf(f)
@@ -109,7 +125,7 @@ func (p *Policy) recallSession(f *flows.Flow) {
 // sessionsOf is what was seen between the ends of f, nothing as a rule.
 func (p *Policy) sessionsOf(f *flows.Flow) seenSessions {
 	if k, ok := sessionOf(f, p.host(f.Client.Addr()), p.host(f.Server.Addr())); ok {
-		if x := p.sessions[k]; x != nil {
+		if x, _ := p.sessions.find(&k, p.seed, p.nameSeed); x != nil {
 			return *x
 		}
 	}
