@@ -43,6 +43,7 @@ type monitor struct {
 	away     chan result   // from the goroutine; nil where none is at work
 	now      int64         // by packet time, when the look began
 	stale    int           // looks in a row that flows were settled under
+	packets  uint64        // that had come when the look began
 	spent    time.Duration // on this look
 	due      time.Time     // of the next one
 	resume   time.Time     // of the next step
@@ -69,7 +70,7 @@ const (
 
 const (
 	refreshLeast = time.Second // between two looks, as a rule
-	refreshShare = 20          // times as long as a look takes is the least time between two: 5 % of all
+	refreshShare = 50          // times as long as a look takes is the least time between two: 2 % of all
 	stepFlows    = 1 << 10     // flows of one step: about a millisecond
 	stepShare    = 3           // times as long as a step takes the packets have for themselves, when there are many
 	maxStale     = 2           // looks that are given up before one is done in one piece
@@ -113,6 +114,10 @@ func (m *monitor) after(now time.Time, full bool) {
 	if m.phase == waiting && now.Before(m.due) || full && now.Before(m.resume) {
 		return
 	}
+	if m.phase == waiting && m.packets > 0 && m.packets == m.table.Stats().Packets {
+		m.due = now.Add(m.least) // nothing came, so it would be the look before
+		return
+	}
 	m.step(now)
 }
 
@@ -143,7 +148,7 @@ func (m *monitor) advance(wait bool) bool {
 		m.policy = m.job.policy.Clone()
 		m.counted = m.tally.Clone(m.policy)
 		m.table.Look(&m.look)
-		m.now = m.table.Now()
+		m.now, m.packets = m.table.Now(), m.table.Stats().Packets
 		m.spent = 0
 		m.phase = observing
 	case observing:

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"io"
+	"iter"
+	"testing"
+	"time"
+
+	"wirechart/dissect"
+	"wirechart/flows"
+	"wirechart/pcaps"
+	"wirechart/rules"
+)
+
+// TestMonitorRests has packets come and then none: what was looked at once is not
+// looked at again until more come.
+func TestMonitorRests(t *testing.T) {
+	diagram, ok := rules.Builtin(rules.BuiltinNames()[0])
+	if !ok {
+		t.Fatal("no built-in diagram")
+	}
+	policy, err := rules.Compile(diagram, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := pcaps.Open([]string{samples + "site-violations.pcapng"}, pcaps.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	const bound = 1 << 20
+	set := dissect.NewSet(dissect.All(), &dissect.Context{}, bound)
+	table := flows.NewTable(flows.Config{Limits: flows.DefaultLimits()}, set, func(iter.Seq[*flows.Flow]) {})
+	shown := 0
+	m := &monitor{job: &job{policy: policy, keys: new(dissect.KeyLog)}, src: src, table: table, tally: rules.NewTally(policy),
+		keep: time.Hour, least: time.Second, show: func(*rules.Audit) { shown++ }, given: func() {}}
+	now := time.Unix(1000, 0)
+	looks := func(want int, when string) {
+		t.Helper()
+		shown = 0
+		for range 100 { // more steps than a look has, and more than a second apart
+			now = now.Add(10 * time.Second)
+			m.after(now, false)
+			if m.away != nil {
+				m.advance(true)
+			}
+		}
+		if shown != want {
+			t.Errorf("%s: %d looks, want %d", when, shown, want)
+		}
+	}
+	batch := make([]pcaps.Packet, 50)
+	for range 2 {
+		n, err := src.Read(batch)
+		if err != nil && err != io.EOF || n == 0 {
+			t.Fatalf("%d packets, %v", n, err)
+		}
+		table.Add(batch[:n])
+		looks(1, "some packets, then none")
+		looks(0, "nothing more")
+	}
+	m.stop()
+}
