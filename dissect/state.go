@@ -519,6 +519,16 @@ func (s *State) Gap(set *Set, dir Dir, n uint64) {
 	s.skip[dir] = skip
 }
 
+// Blank says that nothing came of the bytes so far but that directions were given
+// up: a new State that is told of those by GiveUp takes its place.
+func (s *State) Blank() bool {
+	return s.phase == probing && s.found == 0 && !s.lost && s.trace == nil && len(s.list) == 0 &&
+		len(s.waiting[0])+len(s.waiting[1]) == 0 && s.unseen == [2]uint64{}
+}
+
+// GiveUp says that dir of an empty State is not worth reading.
+func (s *State) GiveUp(dir Dir) { s.dead[dir] = true }
+
 // Close ends the dissection: the flow is over.
 func (s *State) Close(set *Set) {
 	if s.phase != done {

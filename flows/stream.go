@@ -40,6 +40,9 @@ func (t *Table) deliver(r *record, c *tcpTrack, s *segment, seq uint32, end int,
 	x := t.extra(r)
 	if x.state == nil {
 		x.state = t.newState(r.proto)
+		if r.quiet != 0 { // the other end's was given back when nothing came of it
+			x.state.GiveUp(r.dir(1 - end))
+		}
 	}
 	if int32(seq-c.stream[end]) > 0 {
 		t.hold(r, x, s, seq, end, frame, now)
@@ -88,14 +91,22 @@ func (t *Table) hush(r *record, x *extra) {
 			t.drop(x, end)
 		}
 	}
-	if r.quiet == 3 {
+	switch {
+	case r.quiet == 3:
 		t.retire(r, x)
+	case r.quiet != 0 && r.proto == ProtoTCP && x.rareOrNone().holdsNone() && x.state.Blank():
+		t.reuse(r, x) // until the other end speaks, which may be never
 	}
 }
 
 // retire ends the dissection of r and keeps what it came to.
 func (t *Table) retire(r *record, x *extra) {
 	x.result = x.state.Conclude(t.set)
+	t.reuse(r, x)
+}
+
+// reuse makes the State of r one for others.
+func (t *Table) reuse(r *record, x *extra) {
 	x.state.Reset()
 	spare := t.spare(r.proto)
 	*spare = append(*spare, x.state)
@@ -201,6 +212,9 @@ func (t *Table) release(r *record, x *extra, end int, force bool) {
 	odd.held[end] = nil
 }
 
+// holdsNone says that no segment waits for what comes before it.
+func (odd *rare) holdsNone() bool { return len(odd.held[0])+len(odd.held[1]) == 0 }
+
 // drop forgets what is held of end.
 func (t *Table) drop(x *extra, end int) {
 	if x.rare == nil {
@@ -274,8 +288,8 @@ func (t *Table) retireSilent(q *queue, silence int64) {
 			continue
 		}
 		x := t.extra(r)
-		switch held := &x.rareOrNone().held; {
-		case x.state == nil || len(held[0])+len(held[1]) > 0:
+		switch {
+		case x.state == nil || !x.rareOrNone().holdsNone():
 		case t.now-r.last <= silence:
 			t.wait(q, e.n, r.last)
 		default:

@@ -1106,6 +1106,42 @@ func TestSilentIsRetired(t *testing.T) {
 	}
 }
 
+// An end that says what no protocol knows takes nothing while the other end is
+// silent, is not read again when that speaks, and does not keep it from being
+// recognised.
+func TestUnknownTakesNothing(t *testing.T) {
+	script := handshake + `
+		1.0 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=?what
+		1.1 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=501 data=more
+		1.2 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=110 data=hello
+		1.3 10.0.0.1:4000 > 10.0.0.2:80 A seq=110 ack=506 data=again
+`
+	packets := frames(t, script)
+	rec := &recorder{}
+	set := dissect.NewSet([]dissect.Dissector{rec.dissector()}, &dissect.Context{}, 1<<20)
+	var app string
+	table := NewTable(Config{Limits: limits()}, set, func(all iter.Seq[*Flow]) {
+		for f := range all {
+			app = f.App
+		}
+	})
+	want := []int{0, 0, 0, 0, 0, 1, 1} // how many flows are being read behind each packet
+	for i := range packets {
+		table.Add(packets[i : i+1])
+		n := 0
+		if x := table.extra(table.record(0)); x.state != nil {
+			n++
+		}
+		if n != want[i] {
+			t.Errorf("packet %d: %d flows are being read, want %d", i+1, n, want[i])
+		}
+	}
+	table.Finish()
+	if got := strings.Join(rec.log, ""); got != "< hello" || app != "recorded" {
+		t.Errorf("read %q of %q", got, app)
+	}
+}
+
 // Flows do not depend on the seed of the index, nor on how packets are batched.
 func TestDeterministic(t *testing.T) {
 	files := captures(t, "lab/site/*.pcap*", "lab/mtls-matrix/*.pcapng")
