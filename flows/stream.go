@@ -213,7 +213,7 @@ func (t *Table) release(r *record, x *extra, end int, force bool) {
 }
 
 // holdsNone says that no segment waits for what comes before it.
-func (odd *rare) holdsNone() bool { return len(odd.held[0])+len(odd.held[1]) == 0 }
+func (d *rare) holdsNone() bool { return len(d.held[0])+len(d.held[1]) == 0 }
 
 // drop forgets what is held of end.
 func (t *Table) drop(x *extra, end int) {
