@@ -28,7 +28,7 @@ type Limits struct {
 }
 
 // DefaultLimits keeps 110 bytes of a flow whose headers are all that is known
-// of it, and about 2 KB of one whose payload is read: far below a gigabyte on
+// of it, and about 1.4 KB of one whose payload is read: far below a gigabyte on
 // ordinary traffic, and a few when the table is full of the latter.
 func DefaultLimits() Limits {
 	return Limits{
