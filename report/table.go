@@ -378,30 +378,36 @@ func (p *page) findings(a *rules.Audit, x extent) {
 		return
 	}
 	var rows [][]cell
-	listed := min(x.findings+x.listed, len(a.Findings))
-	for i := x.findings; i < listed; i++ {
-		f := &a.Findings[i]
-		what, says := told(f)
-		what = strings.TrimSuffix(what, ".")
-		if says != "" {
-			what += ": " + says
-		}
-		what = f.From + " → " + f.To + " " + f.Service + ": " + what
-		if at := p.o.place(f.Example.Frame); at != "" {
+	lines := gather(a.Findings, x.findings)
+	left := lines[min(x.listed, len(lines)):]
+	together := false
+	for _, l := range lines[:len(lines)-len(left)] {
+		what := l.String()
+		if at := p.o.place(l.finding.Example.Frame); at != "" {
 			what += " (" + at + ")"
 		}
-		rows = append(rows, []cell{cellOf(strconv.Itoa(i + 1)), {kindWord(f.Kind), kindStyle(f.Kind)}, cellOf(number(f.Flows)), cellOf(what)})
+		n := strconv.Itoa(l.first)
+		if l.count > 1 {
+			n, together = n+"+", true
+		}
+		rows = append(rows, []cell{cellOf(n), {kindWord(l.finding.Kind), kindStyle(l.finding.Kind)}, cellOf(number(l.flows)), cellOf(what)})
 	}
 	p.print("\n")
 	p.grid(1, []column{{right: true}, {}, {right: true}, {wide: true}}, rows)
-	rest := uint64(0)
-	for _, f := range a.Findings[listed:] {
-		rest += f.Flows
+	kinds, rest := 0, uint64(0)
+	for _, l := range left {
+		kinds += l.count
+		rest += l.flows
 	}
-	if rest > 0 {
-		p.mark(2, "·", dim, fmt.Sprintf("and %s more, of %s", count(uint64(len(a.Findings)-listed), "kind"), count(rest, "flow")))
+	if kinds > 0 {
+		p.mark(2, "·", dim, fmt.Sprintf("and %s more, of %s", count(uint64(kinds), "kind"), count(rest, "flow")))
 	}
-	p.mark(2, "·", dim, fmt.Sprintf("-o wide writes out all %s", number(uint64(len(a.Findings)))))
+	all := number(uint64(len(a.Findings)))
+	if together {
+		p.mark(2, "·", dim, "a + is several kinds in one line, the number that of the first; -o wide writes out all "+all)
+	} else {
+		p.mark(2, "·", dim, "-o wide writes out all "+all)
+	}
 }
 
 // finding writes one finding as a paragraph: what and where; the flow that

@@ -56,22 +56,44 @@ func TestAuditTable(t *testing.T) {
 	}
 }
 
-// TestManyFindings says that each kind of finding has its line, and that what
-// is left out is counted.
+// TestManyFindings says that findings that are alike share a line, that each other
+// kind has its own, and that what is left out is counted.
 func TestManyFindings(t *testing.T) {
 	a, o := testAudit(t)
-	for len(a.Findings) < 60 {
+	for i := 3; i < 60; i++ {
 		f := a.Findings[1]
-		f.From = fmt.Sprintf("10.9.0.%d", len(a.Findings))
+		f.From, f.Flows = fmt.Sprintf("10.9.0.%d", i), 2
+		if i%2 == 0 {
+			f.Service = "tcp/9877"
+		}
+		if i >= 50 { // the reason differs
+			f.Reason = rules.Reason(int(rules.NoReason) + i)
+			f.Title = fmt.Sprintf("%s to %s at %s: for reason %d.", f.From, f.To, f.Service, i)
+		}
 		a.Findings = append(a.Findings, f)
 	}
 	text := auditText(t, "table", a, o)
-	for i := 3; i < short.findings+short.listed; i++ {
-		if !strings.Contains(text, fmt.Sprintf("10.9.0.%d → storage-node", i)) {
-			t.Errorf("finding %d is not in the report", i+1)
+	flat := strings.Join(strings.Fields(text), " ")
+	for _, want := range []string{
+		"7+ undocumented 88 10.9.0.6, 10.9.0.7 and 42 more → storage-node tcp/9877 and tcp/9876:",
+		"51 undocumented 2 10.9.0.50 → storage-node tcp/9877: For reason 50:",
+		"60 undocumented 2 10.9.0.59 → storage-node tcp/9876: For reason 59:",
+		"a + is several kinds in one line, the number that of the first; -o wide writes out all 60",
+	} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("the report lacks %q", want)
 		}
 	}
-	if want := "and 14 kinds more, of 16,856 flows\n"; !strings.Contains(text, want) {
+	if strings.Contains(text, " kinds more") || t.Failed() {
+		t.Error(text)
+	}
+	for len(a.Findings) < 160 {
+		f := a.Findings[59]
+		f.Title = fmt.Sprintf("%s to %s at %s: for reason %d.", f.From, f.To, f.Service, len(a.Findings))
+		a.Findings = append(a.Findings, f)
+	}
+	text = auditText(t, "table", a, o)
+	if want := fmt.Sprintf("and %d kinds more, of %d flows\n", 160-50-39, (160-50-39)*2); !strings.Contains(text, want) {
 		t.Errorf("the report lacks %q:\n%s", want, text)
 	}
 	text = auditText(t, "wide", a, o)
