@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -198,4 +199,14 @@ func listDiagrams(w io.Writer) error {
 
 func diagramNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	return rules.BuiltinNames(), cobra.ShellCompDirectiveDefault
+}
+
+// resolve reads and joins the diagrams that a flag, or none, names, the built-in
+// one when none is named.
+func resolve(flag string, names []string) (*rules.Diagram, error) {
+	d, err := rules.Resolve(names...)
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		err = ofFile(flag, path.Path, err)
+	}
+	return d, err
 }

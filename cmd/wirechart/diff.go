@@ -2,10 +2,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"wirechart/report"
 )
@@ -40,34 +38,6 @@ whether a flow conforms.`,
 	outputFlags(cmd.Flags(), o, report.OfDiff)
 	cmd.Flags().BoolVar(&o.exitZero, "exit-zero", false, "exit with 0 whatever has changed")
 	return cmd
-}
-
-// outputFlags are those of every command that writes results of a kind.
-func outputFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
-	fs.StringVarP(&o.format, "format", "o", report.All()[0].Name, "write as `FORMAT`: "+report.Names(kind))
-	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
-	fs.StringVar(&o.color, "color", "auto", "colour the output `WHEN`: auto (where a terminal shows it), always or never")
-}
-
-// openOutput readies the output of a command that reads no captures.
-func (o *options) openOutput(cmd *cobra.Command, kind report.Kind) (*output, error) {
-	format, err := formatFor(o.format, kind)
-	if err != nil {
-		return nil, err
-	}
-	return newOutput(cmd.OutOrStdout(), o.output, o.color, format)
-}
-
-// formatFor finds a format that has room for results of a kind.
-func formatFor(name string, kind report.Kind) (report.Format, error) {
-	format, ok := report.Named(name)
-	if !ok {
-		return format, fmt.Errorf("unknown format %q: one of %s", name, report.Names(kind))
-	}
-	if !format.Writes(kind) {
-		return format, fmt.Errorf("%s: nothing of it is written as %s: one of %s", kind, format.Name, report.Names(kind))
-	}
-	return format, nil
 }
 
 func runDiff(cmd *cobra.Command, o *options, args []string, status *int) error {

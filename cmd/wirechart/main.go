@@ -1,8 +1,9 @@
 // Wirechart reads captures and answers one question: does the traffic match
 // the documented connection diagram?
 //
-// main.go has the root and the commands that read captures, every other command
-// is in a file of its own; run.go has the path from packets to results, output.go
+// main.go has the root command; every other command is in a file of its own
+// (audit.go, flows.go, ...), and about.go has the small ones. flags.go has the
+// flags that commands share, run.go the path from packets to results, output.go
 // where results go. The path, and so the order in which to read the packages:
 //
 //	pcaps -> flows -> dissect -> rules -> report
@@ -23,7 +24,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"wirechart/flows"
 	"wirechart/report"
 	"wirechart/rules"
 )
@@ -72,28 +72,6 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitError
 	}
 	return status
-}
-
-// options are the flags of the commands that read captures.
-type options struct {
-	captures  []string
-	filter    string
-	count     uint64
-	recursive bool
-	format    string
-	output    string
-	diagrams  []string
-	inventory string
-	keylogs   []string
-	noJudge   bool
-	showUsers bool
-	failOn    []string
-	baseline  string
-	ipfix     string
-	exitZero  bool
-	color     string
-	maxFlows  int
-	quiet     bool
 }
 
 func rootCommand(status *int) *cobra.Command {
@@ -211,115 +189,6 @@ func usage(cmd *cobra.Command) error {
 	}
 	_, err = io.WriteString(out, strings.ReplaceAll(text.String(), values, strings.Repeat(" ", len(values))))
 	return err
-}
-
-func auditCommand(status *int) *cobra.Command {
-	o, l := &options{}, &liveOptions{refresh: refreshLeast, keep: flows.DefaultKeep, sandbox: sandbox{Off: true}}
-	cmd := &cobra.Command{
-		Use:   "audit CAPTURE...",
-		Short: "judge captures against a diagram; what bare `wirechart CAPTURE...` does",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if l.follow != "" {
-				if len(args)+len(o.captures) > 0 {
-					return errors.New("--follow reads the captures of its directory: name no others")
-				}
-				if o.recursive {
-					return errors.New("--follow reads one directory: leave out --recursive")
-				}
-				return runLive(cmd, o, l, status)
-			}
-			for _, flag := range []string{"idle", "duration"} {
-				if cmd.Flags().Changed(flag) {
-					return fmt.Errorf("--%s ends what --follow reads: name its directory, or leave out --%s", flag, flag)
-				}
-			}
-			return runAudit(cmd, o, args, status)
-		},
-	}
-	inputFlags(cmd.Flags(), o, report.OfAudit)
-	auditFlags(cmd.Flags(), o)
-	cmd.Flags().Lookup("output").Usage += "; as it comes with --follow -o jsonl"
-	cmd.Flags().StringVar(&l.follow, "follow", "", "read the captures that come in `DIR`, filled by tcpdump -G or dumpcap -b, until Ctrl-C")
-	cmd.Flags().DurationVar(&l.idle, "idle", 0, "with --follow: end when nothing was written for this `TIME`")
-	cmd.Flags().DurationVar(&l.duration, "duration", 0, "with --follow: end after this `TIME`")
-	return cmd
-}
-
-func flowsCommand() *cobra.Command {
-	o, s := &options{}, &selection{}
-	cmd := &cobra.Command{
-		Use:   "flows CAPTURE...",
-		Short: "one record per flow",
-		Long: `flows tells every flow of the captures, or those that --verdict, --edge, --app and
---host choose, and with -w also writes their frames to a capture of their own.
-
-  wirechart flows site.pcapng
-  wirechart flows site.pcapng --verdict violation,blocked --host 10.1.0.0/16
-  wirechart flows site.pcapng --edge agent-backup -w backup.pcapng`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runFlows(cmd, o, s, args)
-		},
-	}
-	inputFlags(cmd.Flags(), o, report.OfFlows)
-	diagramFlags(cmd.Flags(), o)
-	usersFlag(cmd.Flags(), o)
-	selectionFlags(cmd.Flags(), s)
-	cmd.Flags().StringVar(&o.ipfix, "ipfix", "", "export the flows to the IPFIX collector at `HOST:PORT` (UDP; tcp://HOST:PORT over TCP) instead of printing them")
-	cmd.Flags().BoolVar(&o.noJudge, "no-judge", false, "leave out parts, names and verdicts; no diagram is read")
-	return cmd
-}
-
-func hostsCommand() *cobra.Command {
-	o := &options{}
-	cmd := &cobra.Command{
-		Use:   "hosts CAPTURE...",
-		Short: "who plays which part, and why",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			return runHosts(cmd, o, args)
-		},
-	}
-	inputFlags(cmd.Flags(), o, report.OfHosts)
-	diagramFlags(cmd.Flags(), o)
-	return cmd
-}
-
-// inputFlags are those of every command that reads captures.
-func inputFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
-	fs.StringArrayVarP(&o.captures, "read", "r", nil, "read `FILE`, a directory or a glob; - is standard input (repeatable; same as naming it)")
-	fs.BoolVar(&o.recursive, "recursive", false, "descend into directories")
-	packetFlags(fs, o, kind)
-}
-
-// packetFlags are those of every command that takes in packets and gives results
-// of a kind.
-func packetFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
-	fs.StringVarP(&o.filter, "filter", "f", "", "take only the frames that the `BPF` expression takes")
-	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames")
-	fs.BoolP("no-names", "n", false, "accepted out of habit: names are never looked up")
-	outputFlags(fs, o, kind)
-	fs.IntVar(&o.maxFlows, "max-flows", flows.DefaultLimits().MaxFlows, "hold at most `N` flows at a time; more are ended early, and counted")
-	fs.StringArrayVar(&o.keylogs, "keylog", nil, "decrypt TLS with the secrets in the key log `FILE` (SSLKEYLOGFILE format; repeatable)")
-	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no warnings on standard error")
-}
-
-// diagramFlags are those of every command that judges.
-func diagramFlags(fs *pflag.FlagSet, o *options) {
-	fs.StringArrayVar(&o.diagrams, "diagram", nil, "judge by the diagram `FILE|NAME` (repeatable; several are joined)")
-	fs.StringVar(&o.inventory, "inventory", "", "`FILE` that says which hosts play which parts")
-}
-
-// usersFlag is that of the commands whose results may name users.
-func usersFlag(fs *pflag.FlagSet, o *options) {
-	fs.BoolVar(&o.showUsers, "show-users", false, "tell the names of users where they cross in clear (SMB, iSCSI); left out otherwise")
-}
-
-func auditFlags(fs *pflag.FlagSet, o *options) {
-	diagramFlags(fs, o)
-	usersFlag(fs, o)
-	fs.StringSliceVar(&o.failOn, "fail-on", []string{"violation", "undocumented", "blocked"},
-		"exit with 1 when there is one of these `VERDICTS`, or a concern of a severity: concern:high")
-	fs.StringVar(&o.baseline, "baseline", "", "report only what is new since the audit in `FILE` (written with -o json)")
-	fs.BoolVar(&o.exitZero, "exit-zero", false, "exit with 0 whatever was found")
 }
 
 // complain writes what was wrong: one line, or one for each mistake in a file

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"syscall"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"wirechart/report"
@@ -202,4 +203,13 @@ func (o *output) abandon() {
 		o.temp.remove()
 		o.temp = nil
 	}
+}
+
+// openOutput readies the output of a command that reads no captures.
+func (o *options) openOutput(cmd *cobra.Command, kind report.Kind) (*output, error) {
+	format, err := formatFor(o.format, kind)
+	if err != nil {
+		return nil, err
+	}
+	return newOutput(cmd.OutOrStdout(), o.output, o.color, format)
 }

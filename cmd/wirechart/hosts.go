@@ -1,0 +1,34 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"wirechart/report"
+)
+
+func hostsCommand() *cobra.Command {
+	o := &options{}
+	cmd := &cobra.Command{
+		Use:   "hosts CAPTURE...",
+		Short: "who plays which part, and why",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return runHosts(cmd, o, args)
+		},
+	}
+	inputFlags(cmd.Flags(), o, report.OfHosts)
+	diagramFlags(cmd.Flags(), o)
+	return cmd
+}
+
+func runHosts(cmd *cobra.Command, o *options, args []string) error {
+	j, out, err := o.prepare(cmd, args, report.OfHosts)
+	if err != nil {
+		return err
+	}
+	defer out.abandon()
+	j.begin = func(files []string) { out.options.Files = files }
+	if _, err := j.run(cmd.Context()); err != nil {
+		return err
+	}
+	return out.finish(out.format.Hosts(out, j.policy.Hosts(), out.options))
+}
