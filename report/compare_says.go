@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"wirechart/flows"
@@ -10,162 +11,233 @@ import (
 // says tells what was seen of flows of one kind, and what to do next.
 func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 	k := group[0]
-	near, far := k.Client.String(), k.Client.Other().String()
-	n := uint64(len(group))
-	what := count(n, "flow")
-	service := x.service(k)
-	var lost, compared, lostBytes uint64
-	for _, g := range group {
-		lostBytes += g.LostBytes.Sum()
-		lost += g.Lost.Sum()
-		compared += g.Compared.Sum()
+	g := &crossingGroup{
+		Crossing: k, x: x, flows: group,
+		n: uint64(len(group)), what: count(uint64(len(group)), "flow"), service: x.service(k),
+		near: k.Client.String(), far: k.Client.Other().String(),
 	}
-	toServer, toClient := k.Dirs[flows.ToServer], k.Dirs[flows.ToClient]
-	way := func() string {
-		switch {
-		case toServer && toClient:
-			return "in both directions"
-		case toClient:
-			return "on the way back to the client"
-		}
-		return "on the way to the server"
-	}
-	rule := func(from, to string) string {
-		return "allow " + service + " from " + from + " to " + to
+	for _, f := range group {
+		g.lost += f.Lost.Sum()
+		g.compared += f.Compared.Sum()
+		g.lostBytes += f.LostBytes.Sum()
 	}
 	switch k.Fate {
 	case flows.Dropped:
-		if toClient {
-			if k.Seen[k.Client] == nil {
-				return fmt.Sprintf("answers of %s were seen %s and nothing of the flow %s.", service, far, near), "see whether the requests take another path (asymmetric routing)."
-			}
-			return fmt.Sprintf("requests to %s came through and were answered %s; no answer arrived %s (%s).", service, far, near, count(lost, "packet")),
-				"see how the firewall treats the answers: a rule for the way back, a state that it does not have (asymmetric routing), a filter by source address."
-		}
-		return fmt.Sprintf("%s to %s went in %s and nothing came out %s (%s), without any answer.", what, service, near, far, count(lost, "packet")),
-			rule(near, far) + ", if it is meant to pass; look in the firewall's log for this destination and port."
+		return g.dropped()
 	case flows.Rejected:
-		who := "with a TCP reset that was never seen " + far
-		if k.Error != nil {
-			who = fmt.Sprintf("with ICMP %s from %s, which was never seen %s", icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From, far)
-			if toClient {
-				who = fmt.Sprintf("with ICMP %s from %s, which was never seen %s", icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From, near)
-			}
-		}
-		return fmt.Sprintf("%s to %s %s answered %s: something between refused.", what, service, was(n), who),
-			x.whyRejected(k, rule(near, far))
+		return g.rejected()
 	case flows.ResetMidway:
-		to := near
-		if toClient && !toServer {
-			to = far
-		}
-		if toServer && toClient {
-			to = "both ends"
-		}
-		return fmt.Sprintf("%s with %s %s reset towards %s by something between: the end in whose name the reset came sent none.", count(n, "established connection"), service, was(n), to),
-			"look for an idle timeout, an inspection (IPS, application control) or a change of rules at that time."
+		return g.resetMidway()
 	case flows.CutOff:
-		size := ""
-		if k.BySize {
-			size = " Whatever vanished is larger than all that arrived: it may be a matter of size (MTU)."
-		}
-		return fmt.Sprintf("%s with %s passed at first; then packets %s vanished (%s went in and did not come out).%s", what, service, way(), count(lost, "packet"), size),
-			"look for what changed at that time: an idle timeout of the firewall's state, a new rule, a fail-over, an inspection."
+		return g.cutOff()
 	case flows.TooLarge:
-		s := fmt.Sprintf("of %s with %s small packets arrive and large ones do not, %s", what, service, way())
-		if k.Error != nil {
-			return s + fmt.Sprintf(" (ICMP %s from %s).", icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From),
-				"the path's MTU is smaller than the sender takes it to be, and the ICMP error does not help: let the error pass to the sender, or clamp the MSS."
-		}
-		return s + ", and no ICMP error says so.",
-			"the path's MTU is smaller than the sender takes it to be: let ICMP \"fragmentation needed\" (IPv6: packet too big) pass, or clamp the MSS on the firewall."
+		return g.tooLarge()
 	case flows.Intercepted:
-		return fmt.Sprintf("%s with %s: each place shows another connection; something between ends the client's and makes its own to the server.", what, service),
+		return fmt.Sprintf("%s with %s: each place shows another connection; something between ends the client's and makes its own to the server.", g.what, g.service),
 			"it is a proxy or TLS inspection; exempt the service from it, as certificates of clients do not survive it."
 	case flows.Lossy:
-		least := ""
-		if lostBytes > 0 && x.c.Regrouped {
-			least = fmt.Sprintf(" (at least; %s of payload)", count(lostBytes, "byte"))
-		}
-		return fmt.Sprintf("of %s with %s %s of %s%s vanished %s.", what, service, count(lost, "packet"), number(compared), least, way()),
-			"look for overload, shaping or errors of interfaces on the path between; compare other times of day."
+		return g.lossy()
 	case flows.Undecided:
-		switch k.Doubt {
-		case flows.NothingCommon:
-			return fmt.Sprintf("%s seen %s alone, and no packet is in both captures: nothing shows that they are of one path.", what+" "+was(n), seenAt(k)),
-				"capture at both places at the same time, and let something pass that is allowed (ping), so that the captures can be joined."
-		case flows.OtherLossy:
-			return fmt.Sprintf("%s not seen %s, whose capture lacks so many packets that it may lack these as well.", what+" "+was(n), k.Client.Other()),
-				"capture again without loss: to a file on a fast disk, with a filter, a larger buffer (tcpdump -B)."
-		case flows.OneDirection:
-			return fmt.Sprintf("of %s one direction is not seen at a place that was recorded in one direction only.", what),
-				"capture both directions (both ports of the link, or the mirror port's both directions)."
-		case flows.LooksAlike:
-			return fmt.Sprintf("%s cannot be told from many others whose packets look the same.", what),
-				"capture fewer of them at a time, or where addresses are not translated."
-		case flows.InHole:
-			return fmt.Sprintf("%s not to be seen %s for a time %s: whether they crossed then cannot be told.", partsOf(n), k.HoleAt, holeText(k.Hole)),
-				"capture again without loss: to a file on a fast disk, with a filter, a larger buffer (tcpdump -B)."
-		case flows.CutShort:
-			return fmt.Sprintf("%s seen %s alone; a snap length cut frames so short that it cannot be told whether they are of it.", what+" "+was(n), seenAt(k)),
-				"capture again with whole frames (tcpdump -s 0), or with 128 bytes of each at least."
-		case flows.FromBeyond:
-			with := "a TCP reset that has the TTL of the host's packets, and the host"
-			if k.Error != nil {
-				with = fmt.Sprintf("ICMP %s from %s, which", icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From)
-			}
-			return fmt.Sprintf("%s answered with %s is beyond the other place: that capture has neither the request nor the answer, so it lacks them or was not running, or something between answered in the host's name.", what+" "+was(n), with),
-				"capture again without loss, and see whether the service listens on the host."
-		case flows.MayHaveEnded:
-			return fmt.Sprintf("%s no longer seen %s from some time on, and that capture has no frame at all since: it may have ended, and nobody waited for an answer that would be missing.",
-				what+" "+was(n), k.Client.Other()), "let the capture run on, and let something else pass meanwhile (ping), so that it shows that it does."
-		case flows.SameCapture:
-			return fmt.Sprintf("%s %s in both captures with the same times.", what, was(n)), "name two captures that were made on both sides of the firewall."
-		}
+		return g.undecided()
 	case flows.Answered:
-		quiet := ""
-		for _, g := range group {
-			if g.Quiet {
-				quiet = "; or the other capture lacks it, which has no frame meanwhile"
-				break
-			}
-		}
-		return fmt.Sprintf("%s with %s %s seen %s alone, and answered: by the firewall itself or a proxy on it, or along another path%s.", what, service, was(n), seenAt(k), quiet), ""
+		return g.answered(), ""
 	case flows.Elsewhere:
-		return fmt.Sprintf("%s seen coming from between %s, and not going in: sent by the firewall itself, by a third network, or missing in the other capture.", what+" "+was(n), seenAt(k)), ""
+		return fmt.Sprintf("%s seen coming from between %s, and not going in: sent by the firewall itself, by a third network, or missing in the other capture.", g.whatWas(), seenAt(k)), ""
 	case flows.NotCompared:
-		return fmt.Sprintf("%s seen %s while nothing shows that the other capture was running.", what+" "+was(n), seenAt(k)), ""
+		return fmt.Sprintf("%s seen %s while nothing shows that the other capture was running.", g.whatWas(), seenAt(k)), ""
 	case flows.Crossed:
-		switch k.Ending {
-		case flows.Refused:
-			who := "with a TCP reset"
-			if k.Error != nil {
-				who = fmt.Sprintf("with ICMP %s from %s", icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From)
-			}
-			return fmt.Sprintf("%s to %s came out %s and %s refused there %s: not by what is between.", what, service, far, was(n), who),
-				"see whether the service runs and listens on that port, and the far host's own firewall."
-		case flows.Unanswered:
-			return fmt.Sprintf("%s to %s came out %s and %s not answered there: not by what is between.", what, service, far, was(n)),
-				"look at the far host: whether it is up, whether its own firewall drops, whether its answer takes another path."
-		case flows.ResetByEnd:
-			return fmt.Sprintf("%s with %s crossed and ended by a reset of the %s itself.", what, service, by(k)), ""
-		case flows.SmallerMade:
-			return fmt.Sprintf("%s with %s crossed after ICMP %s from %s, on which the sender made its packets smaller.", what, service,
-				icmpName(k.Error.Type, k.Error.Code, k.Error.From.Is6()), k.Error.From), ""
-		case flows.AcrossHole:
-			return fmt.Sprintf("%s with %s crossed before and after a time %s.", what, service, holeText(k.Hole)), ""
-		case flows.OpenedBetween:
-			return fmt.Sprintf("%s with %s crossed; something between had answered the opening in the server's name before it asked the server (SYN proxy).", what, service), ""
-		case flows.WithoutProof:
-			return fmt.Sprintf("%s with %s crossed as far as was recorded: one direction was not recorded at one place.", what, service), ""
-		}
-		if k.Delayed > 0 {
-			return fmt.Sprintf("%s with %s crossed and took %s longer than others, there and back (median).", what, service, fraction(k.Delayed)),
-				"look for what treats this service differently: inspection, shaping, a queue, a proxy."
-		}
-		return fmt.Sprintf("%s with %s crossed.", what, service), ""
+		return g.crossed()
 	}
-	return what + ".", ""
+	return g.what + ".", ""
+}
+
+// crossingGroup is the flows of one kind while they are told: the first of them
+// stands for all, and the sums are those of all.
+type crossingGroup struct {
+	*flows.Crossing
+	x     *compareWriter
+	flows []*flows.Crossing
+	n     uint64
+
+	what      string // "3 flows"
+	service   string // "tcp 10.1.0.2:443 (name)"
+	near, far string // the client's and the server's place: "inside" or "outside"
+
+	lost, compared uint64 // packets
+	lostBytes      uint64
+}
+
+// whatWas is "1 flow was", "3 flows were".
+func (g *crossingGroup) whatWas() string { return g.what + " " + was(g.n) }
+
+// way is the direction in which the flows failed.
+func (g *crossingGroup) way() string {
+	switch {
+	case g.Dirs[flows.ToServer] && g.Dirs[flows.ToClient]:
+		return "in both directions"
+	case g.Dirs[flows.ToClient]:
+		return "on the way back to the client"
+	}
+	return "on the way to the server"
+}
+
+// allow is the rule that would let the flows pass.
+func (g *crossingGroup) allow() string {
+	return "allow " + g.service + " from " + g.near + " to " + g.far
+}
+
+// icmp is the ICMP error that the flows met, and who sent it.
+func (g *crossingGroup) icmp() string {
+	e := g.Error
+	return fmt.Sprintf("ICMP %s from %s", icmpName(e.Type, e.Code, e.From.Is6()), e.From)
+}
+
+// captureAgain is what to do where a capture lacks frames.
+const captureAgain = "capture again without loss: to a file on a fast disk, with a filter, a larger buffer (tcpdump -B)."
+
+func (g *crossingGroup) dropped() (says, do string) {
+	switch {
+	case !g.Dirs[flows.ToClient]:
+		return fmt.Sprintf("%s to %s went in %s and nothing came out %s (%s), without any answer.", g.what, g.service, g.near, g.far, count(g.lost, "packet")),
+			g.allow() + ", if it is meant to pass; look in the firewall's log for this destination and port."
+	case g.Seen[g.Client] == nil:
+		return fmt.Sprintf("answers of %s were seen %s and nothing of the flow %s.", g.service, g.far, g.near),
+			"see whether the requests take another path (asymmetric routing)."
+	}
+	return fmt.Sprintf("requests to %s came through and were answered %s; no answer arrived %s (%s).", g.service, g.far, g.near, count(g.lost, "packet")),
+		"see how the firewall treats the answers: a rule for the way back, a state that it does not have (asymmetric routing), a filter by source address."
+}
+
+func (g *crossingGroup) rejected() (says, do string) {
+	who := "with a TCP reset that was never seen " + g.far
+	if g.Error != nil {
+		unseen := g.far
+		if g.Dirs[flows.ToClient] {
+			unseen = g.near
+		}
+		who = fmt.Sprintf("with %s, which was never seen %s", g.icmp(), unseen)
+	}
+	return fmt.Sprintf("%s to %s %s answered %s: something between refused.", g.what, g.service, was(g.n), who),
+		g.x.whyRejected(g.Crossing, g.allow())
+}
+
+func (g *crossingGroup) resetMidway() (says, do string) {
+	to := g.near
+	switch {
+	case g.Dirs[flows.ToServer] && g.Dirs[flows.ToClient]:
+		to = "both ends"
+	case g.Dirs[flows.ToClient]:
+		to = g.far
+	}
+	return fmt.Sprintf("%s with %s %s reset towards %s by something between: the end in whose name the reset came sent none.", count(g.n, "established connection"), g.service, was(g.n), to),
+		"look for an idle timeout, an inspection (IPS, application control) or a change of rules at that time."
+}
+
+func (g *crossingGroup) cutOff() (says, do string) {
+	bySize := ""
+	if g.BySize {
+		bySize = " Whatever vanished is larger than all that arrived: it may be a matter of size (MTU)."
+	}
+	return fmt.Sprintf("%s with %s passed at first; then packets %s vanished (%s went in and did not come out).%s", g.what, g.service, g.way(), count(g.lost, "packet"), bySize),
+		"look for what changed at that time: an idle timeout of the firewall's state, a new rule, a fail-over, an inspection."
+}
+
+func (g *crossingGroup) tooLarge() (says, do string) {
+	says = fmt.Sprintf("of %s with %s small packets arrive and large ones do not, %s", g.what, g.service, g.way())
+	if g.Error != nil {
+		return says + " (" + g.icmp() + ").",
+			"the path's MTU is smaller than the sender takes it to be, and the ICMP error does not help: let the error pass to the sender, or clamp the MSS."
+	}
+	return says + ", and no ICMP error says so.",
+		"the path's MTU is smaller than the sender takes it to be: let ICMP \"fragmentation needed\" (IPv6: packet too big) pass, or clamp the MSS on the firewall."
+}
+
+func (g *crossingGroup) lossy() (says, do string) {
+	least := ""
+	if g.lostBytes > 0 && g.x.c.Regrouped {
+		least = fmt.Sprintf(" (at least; %s of payload)", count(g.lostBytes, "byte"))
+	}
+	return fmt.Sprintf("of %s with %s %s of %s%s vanished %s.", g.what, g.service, count(g.lost, "packet"), number(g.compared), least, g.way()),
+		"look for overload, shaping or errors of interfaces on the path between; compare other times of day."
+}
+
+// undecided says why the captures cannot tell, and which captures would.
+func (g *crossingGroup) undecided() (says, do string) {
+	other := g.Client.Other()
+	switch g.Doubt {
+	case flows.NothingCommon:
+		return fmt.Sprintf("%s seen %s alone, and no packet is in both captures: nothing shows that they are of one path.", g.whatWas(), seenAt(g.Crossing)),
+			"capture at both places at the same time, and let something pass that is allowed (ping), so that the captures can be joined."
+	case flows.OtherLossy:
+		return fmt.Sprintf("%s not seen %s, whose capture lacks so many packets that it may lack these as well.", g.whatWas(), other),
+			captureAgain
+	case flows.OneDirection:
+		return fmt.Sprintf("of %s one direction is not seen at a place that was recorded in one direction only.", g.what),
+			"capture both directions (both ports of the link, or the mirror port's both directions)."
+	case flows.LooksAlike:
+		return fmt.Sprintf("%s cannot be told from many others whose packets look the same.", g.what),
+			"capture fewer of them at a time, or where addresses are not translated."
+	case flows.InHole:
+		return fmt.Sprintf("%s not to be seen %s for a time %s: whether they crossed then cannot be told.", partsOf(g.n), g.HoleAt, holeText(g.Hole)),
+			captureAgain
+	case flows.CutShort:
+		return fmt.Sprintf("%s seen %s alone; a snap length cut frames so short that it cannot be told whether they are of it.", g.whatWas(), seenAt(g.Crossing)),
+			"capture again with whole frames (tcpdump -s 0), or with 128 bytes of each at least."
+	case flows.FromBeyond:
+		with := "a TCP reset that has the TTL of the host's packets, and the host"
+		if g.Error != nil {
+			with = g.icmp() + ", which"
+		}
+		return fmt.Sprintf("%s answered with %s is beyond the other place: that capture has neither the request nor the answer, so it lacks them or was not running, or something between answered in the host's name.", g.whatWas(), with),
+			"capture again without loss, and see whether the service listens on the host."
+	case flows.MayHaveEnded:
+		return fmt.Sprintf("%s no longer seen %s from some time on, and that capture has no frame at all since: it may have ended, and nobody waited for an answer that would be missing.", g.whatWas(), other),
+			"let the capture run on, and let something else pass meanwhile (ping), so that it shows that it does."
+	case flows.SameCapture:
+		return fmt.Sprintf("%s in both captures with the same times.", g.whatWas()),
+			"name two captures that were made on both sides of the firewall."
+	}
+	return g.what + ".", ""
+}
+
+func (g *crossingGroup) answered() string {
+	quiet := ""
+	if slices.ContainsFunc(g.flows, func(f *flows.Crossing) bool { return f.Quiet }) {
+		quiet = "; or the other capture lacks it, which has no frame meanwhile"
+	}
+	return fmt.Sprintf("%s with %s %s seen %s alone, and answered: by the firewall itself or a proxy on it, or along another path%s.", g.what, g.service, was(g.n), seenAt(g.Crossing), quiet)
+}
+
+// crossed says how flows went on or ended that came through.
+func (g *crossingGroup) crossed() (says, do string) {
+	with := g.what + " with " + g.service
+	switch g.Ending {
+	case flows.Refused:
+		who := "with a TCP reset"
+		if g.Error != nil {
+			who = "with " + g.icmp()
+		}
+		return fmt.Sprintf("%s to %s came out %s and %s refused there %s: not by what is between.", g.what, g.service, g.far, was(g.n), who),
+			"see whether the service runs and listens on that port, and the far host's own firewall."
+	case flows.Unanswered:
+		return fmt.Sprintf("%s to %s came out %s and %s not answered there: not by what is between.", g.what, g.service, g.far, was(g.n)),
+			"look at the far host: whether it is up, whether its own firewall drops, whether its answer takes another path."
+	case flows.ResetByEnd:
+		return fmt.Sprintf("%s crossed and ended by a reset of the %s itself.", with, by(g.Crossing)), ""
+	case flows.SmallerMade:
+		return fmt.Sprintf("%s crossed after %s, on which the sender made its packets smaller.", with, g.icmp()), ""
+	case flows.AcrossHole:
+		return fmt.Sprintf("%s crossed before and after a time %s.", with, holeText(g.Hole)), ""
+	case flows.OpenedBetween:
+		return with + " crossed; something between had answered the opening in the server's name before it asked the server (SYN proxy).", ""
+	case flows.WithoutProof:
+		return with + " crossed as far as was recorded: one direction was not recorded at one place.", ""
+	}
+	if g.Delayed > 0 {
+		return fmt.Sprintf("%s crossed and took %s longer than others, there and back (median).", with, fraction(g.Delayed)),
+			"look for what treats this service differently: inspection, shaping, a queue, a proxy."
+	}
+	return with + " crossed.", ""
 }
 
 // whyRejected is what to do about a refusal from between. An ICMP error tells
