@@ -27,7 +27,7 @@ type CompareSide struct {
 	Name  string   // as given on the command line
 	Files []string // what it came to, in the order of pcaps.Stats
 	Lossy bool     // the capture says itself that it lacks frames, or is damaged
-	Parts Parts    // names of hosts; nil for none
+	Hosts Hosts    // names of hosts; nil for none
 }
 
 // CompareDoc is what two captures say of what is between them, as a document.
@@ -457,7 +457,7 @@ func (x *compareWriter) service(k *flows.Crossing) string {
 	if k.Seen[side] == nil {
 		side = side.Other()
 	}
-	if p := x.sides[side].Parts; p != nil {
+	if p := x.sides[side].Hosts; p != nil {
 		if name := p.HostName(near.Server.Addr()); name != "" {
 			s += " (" + name + ")"
 		}

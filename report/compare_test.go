@@ -29,8 +29,8 @@ func TestCompareFormats(t *testing.T) {
 	c := &flows.Comparison{Packets: 1, Crossings: []flows.Crossing{crossing(flows.Dropped, "10.2.0.3:443"), crossing(flows.Dropped, "10.2.0.3:443"),
 		crossing(flows.Rejected, "10.2.0.3:444"), crossing(flows.Answered, "10.2.0.4:1")}}
 	sides := [2]CompareSide{
-		{Name: hostileText, Files: []string{hostileText}, Parts: parts{name: hostileText}},
-		{Name: hostileText, Files: []string{hostileText}, Parts: parts{name: hostileText}},
+		{Name: hostileText, Files: []string{hostileText}, Hosts: namedHosts{name: hostileText}},
+		{Name: hostileText, Files: []string{hostileText}, Hosts: namedHosts{name: hostileText}},
 	}
 	d := NewCompareDoc(c, sides)
 	if d.Result != Between || len(d.Findings) != 3 || d.Findings[0].Flows != 2 || d.Findings[0].Lost != 6 || d.Fates["dropped"] != 2 {

@@ -213,7 +213,7 @@ func (c *csvFlows) end(f *flows.Flow, sender dissect.Dir) {
 	if mac != (flows.MAC{}) {
 		hw = string(appendMAC(nil, mac))
 	}
-	if p := c.o.Parts; p != nil {
+	if p := c.o.Hosts; p != nil {
 		name, roles = p.HostName(ap.Addr()), strings.Join(ids(p.Roles(ap.Addr())), " ")
 	}
 	c.row = append(c.row, ap.Addr().String(), port, hw, name, roles)

@@ -345,7 +345,7 @@ func missing(list, other []string) []string {
 	return out
 }
 
-// hosts compares who is there and who plays which part.
+// hosts compares who is there and which host has which role.
 func (d *DiffDoc) hosts(before, after *AuditDoc) {
 	address := func(h *hostDoc) string { return h.Address }
 	was, is := spot(before.Hosts, address), spot(after.Hosts, address)
@@ -405,7 +405,7 @@ func (h *hostDoc) roles() []string {
 
 func (h *hostDoc) plays() string {
 	if len(h.Roles) == 0 {
-		return "it plays no part"
+		return "it has no role"
 	}
 	return strings.Join(h.roles(), ", ")
 }

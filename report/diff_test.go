@@ -50,7 +50,7 @@ func TestDiff(t *testing.T) {
 		{"an edge breaks", same, func(a *rules.Audit) { a.Edges[0].Status = rules.EdgeViolated }, Worse, []string{"edge:agent-messages worse"}},
 		{"an edge heals", same, func(a *rules.Audit) { a.Edges[1].Status = rules.EdgeSeen }, Better, []string{"edge:storage-node-messages better"}},
 		{"an edge rests", same, func(a *rules.Audit) { a.Edges[0].Status = rules.EdgeNotSeen }, Other, []string{"edge:agent-messages other"}},
-		{"a host changes parts", same, func(a *rules.Audit) { a.Hosts[2].Roles[0].Component = a.Diagram.Component("console") },
+		{"a host changes roles", same, func(a *rules.Audit) { a.Hosts[2].Roles[0].Component = a.Diagram.Component("console") },
 			Other, []string{"role:console@10.20.30.22 other", "role:agent@10.20.30.22 other"}},
 		{"a host goes", same, func(a *rules.Audit) { a.Hosts = a.Hosts[1:] },
 			Other, []string{"role:management-server@10.20.30.11 other", "host:10.20.30.11 other"}},

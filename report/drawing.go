@@ -47,7 +47,7 @@ type box struct {
 	right     []*stub
 }
 
-// stranger is a host without a part that dealt with a component.
+// stranger is a host without a role that dealt with a component.
 type stranger struct {
 	name  string
 	to    bool // the stranger called the component; otherwise it was called

@@ -50,8 +50,8 @@ func ecsEnd(f *flows.Flow, dir dissect.Dir, o *Options) members {
 	if mac != (flows.MAC{}) {
 		x["mac"] = strings.ToUpper(strings.ReplaceAll(string(appendMAC(nil, mac)), ":", "-"))
 	}
-	if o.Parts != nil {
-		x.put("domain", o.Parts.HostName(ap.Addr()))
+	if o.Hosts != nil {
+		x.put("domain", o.Hosts.HostName(ap.Addr()))
 	}
 	return x
 }

@@ -160,7 +160,7 @@ func (p *page) explained(e *Explanation, x *Explained) {
 	}
 	p.print(p.o.paint(bold, fmt.Sprintf("Flow %d", f.ID)) + "  " + Clean(end(f.Client)+" > "+end(f.Server)+"  "+app) + "  " +
 		p.o.paint(kindStyle(v.Kind), kindWord(v.Kind)) + "\n")
-	p.para(2, plain, p.part(f.Client.Addr().String(), f, true)+" → "+p.part(f.Server.Addr().String(), f, false))
+	p.para(2, plain, p.flowEnd(f.Client.Addr().String(), f, true)+" → "+p.flowEnd(f.Server.Addr().String(), f, false))
 	about := fmt.Sprintf("%s UTC, %s; %s, %s", strings.Replace(timestamp(f.Start)[:23], "T", " ", 1), span(f.End-f.Start),
 		count(f.Packets.Sum(), "packet"), size(f.Bytes.Sum()))
 	if f.Proto == flows.ProtoTCP {
@@ -200,20 +200,20 @@ func (p *page) explained(e *Explanation, x *Explained) {
 	}
 }
 
-// part is one end of a flow with the parts that its host plays.
-func (p *page) part(addr string, f *flows.Flow, client bool) string {
+// flowEnd is one end of a flow with the roles of its host.
+func (p *page) flowEnd(addr string, f *flows.Flow, client bool) string {
 	ap := f.Server
 	if client {
 		ap = f.Client
 	}
 	s := addr
-	if parts := p.o.Parts; parts != nil {
+	if parts := p.o.Hosts; parts != nil {
 		if name := parts.HostName(ap.Addr()); name != "" {
 			s += " " + name
 		}
 		roles := componentIDs(parts.Roles(ap.Addr()))
 		if roles == "" {
-			roles = "no part"
+			roles = "no role"
 		}
 		s += " (" + roles + ")"
 	}

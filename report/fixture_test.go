@@ -68,7 +68,7 @@ func testAudit(t *testing.T) (*rules.Audit, *Options) {
 	a.Hosts = append(a.Hosts, rules.Host{Addr: addr("10.20.30.21"), Flows: 3})
 
 	for i, e := range d.Edges {
-		state := rules.EdgeState{Edge: e, Status: rules.EdgeNotSeen, Why: "no host plays the server's part"}
+		state := rules.EdgeState{Edge: e, Status: rules.EdgeNotSeen, Why: "no host has the server's role"}
 		switch {
 		case i%4 == 0:
 			state.Status, state.Why = rules.EdgeSeen, ""
@@ -105,7 +105,7 @@ func testAudit(t *testing.T) (*rules.Audit, *Options) {
 		finding(rules.Violation, rules.High, rules.ZMTPMechanismNull, "agent-messages", "agent", "management-server", "tcp/7780",
 			"10.20.30.22:51514", "10.20.30.11:7780", 3, "management messages travel without encryption: the mechanism is NULL where the diagram requires CURVE"),
 		finding(rules.Undocumented, rules.Medium, rules.UnknownHost, "", "10.20.30.21", "storage-node", "tcp/9876",
-			"10.20.30.21:40112", "10.20.30.12:9876", 1204, "a host without a part calls the storage node"),
+			"10.20.30.21:40112", "10.20.30.12:9876", 1204, "a host without a role calls the storage node"),
 		finding(rules.Blocked, rules.Low, rules.PortScan, "agent-rest", "agent-for-vmware", "management-server", "tcp/9877",
 			"[fd20:30:ffff:ffff::16]:51520", "[fd20:30::b]:9877", 1, "refused: reset in answer to the SYN"),
 	}
@@ -170,15 +170,15 @@ func hostileAudit(t *testing.T) (*rules.Audit, *Options) {
 	return a, o
 }
 
-// parts plays hostileText as every host's name.
-type parts struct {
+// namedHosts gives hostileText as every host's name.
+type namedHosts struct {
 	name string
 	role *rules.Component
 }
 
-func (p parts) HostName(netip.Addr) string             { return p.name }
-func (p parts) Roles(netip.Addr) []*rules.Component    { return []*rules.Component{p.role} }
-func (p parts) PortClass(*flows.Flow) (string, string) { return "dynamic", "documented" }
+func (p namedHosts) HostName(netip.Addr) string             { return p.name }
+func (p namedHosts) Roles(netip.Addr) []*rules.Component    { return []*rules.Component{p.role} }
+func (p namedHosts) PortClass(*flows.Flow) (string, string) { return "dynamic", "documented" }
 
 // testFlow is a flow with every member and a fact of every kind.
 func testFlow() *flows.Flow {

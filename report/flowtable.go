@@ -29,7 +29,7 @@ const flowsOnPage = 400
 func newFlowTable(w io.Writer, o *Options, x extent) *flowTable {
 	t := &flowTable{p: page{w: w, o: o}, x: x}
 	all, width := x == full, o.width()
-	judged := o.Parts != nil
+	judged := o.Hosts != nil
 	add := func(when bool, head string, right bool, of func(*flowTable, *flows.Flow, *rules.Verdict) cell) {
 		if when {
 			t.columns = append(t.columns, flowColumn{column{head: head, right: right}, of})
@@ -45,11 +45,11 @@ func newFlowTable(w io.Writer, o *Options, x extent) *flowTable {
 	add(true, "proto", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(flows.ProtoName(f.Proto)) })
 	add(true, "client", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(end(f.Client)) })
 	add(judged && (all || width >= 180), "plays", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell {
-		return cellOf(componentIDs(t.p.o.Parts.Roles(f.Client.Addr())))
+		return cellOf(componentIDs(t.p.o.Hosts.Roles(f.Client.Addr())))
 	})
 	add(true, "server", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(end(f.Server)) })
 	add(judged && (all || width >= 180), "plays", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell {
-		return cellOf(componentIDs(t.p.o.Parts.Roles(f.Server.Addr())))
+		return cellOf(componentIDs(t.p.o.Hosts.Roles(f.Server.Addr())))
 	})
 	add(true, "app", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(f.App) })
 	add(all || width >= 100 || !judged, "packets", true, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell {

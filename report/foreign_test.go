@@ -194,7 +194,7 @@ func TestForeignMembers(t *testing.T) {
 		{ecsFormat, []string{"@timestamp", "ecs.version", "event.kind", "source.ip", "destination.port", "network.transport", "network.community_id", "tls.client.server_name",
 			"dns.question.name", "url.domain", "url.port", "tls.server.x509.subject.common_name", "related.hosts"}},
 	} {
-		o := &Options{Files: []string{"a.pcap", "b.pcap"}, Parts: parts{"ms", d.Component("agent")}}
+		o := &Options{Files: []string{"a.pcap", "b.pcap"}, Hosts: namedHosts{"ms", d.Component("agent")}}
 		text := foreignText(t, c.format, testVerdict(d), o, machineFlow(), icmp)
 		names := foreignNames(t, c.format.Name, text)
 		for _, name := range c.must {

@@ -19,7 +19,7 @@ import (
 func everything(t *testing.T, f Format) map[string]string {
 	t.Helper()
 	a, o := hostileAudit(t)
-	o.Parts = parts{hostileText, a.Diagram.Component("agent")}
+	o.Hosts = namedHosts{hostileText, a.Diagram.Component("agent")}
 	flow := testFlow()
 	flow.App = hostileText
 	flow.Facts.SetText(0, hostileText)

@@ -87,7 +87,7 @@ func (j *jsonFlows) Close() error {
 
 type hostsDoc struct {
 	Schema string    `json:"schema"`
-	Hosts  []hostDoc `json:"hosts" doc:"hosts that play a part, or that a finding speaks of"`
+	Hosts  []hostDoc `json:"hosts" doc:"hosts that have a role, or that a finding speaks of"`
 }
 
 // AuditDoc is an audit as a document: what is written by -o json, and read back
@@ -103,9 +103,9 @@ type AuditDoc struct {
 	Concerns []findingDoc        `json:"concerns" doc:"good practice of which the diagram does not speak, most serious first"`
 	Edges    []edgeDoc           `json:"edges" doc:"every edge of the diagram, in its order"`
 	Choices  []choiceDoc         `json:"choices,omitempty" doc:"clients that pinged several servers, and the one that each then used"`
-	Hosts    []hostDoc           `json:"hosts" doc:"hosts that play a part, or that a finding speaks of"`
+	Hosts    []hostDoc           `json:"hosts" doc:"hosts that have a role, or that a finding speaks of"`
 	Ambient  *ambientDoc         `json:"ambient,omitempty" doc:"who used ordinary infrastructure that the diagram declares apart"`
-	Others   *ambientDoc         `json:"out_of_scope,omitempty" doc:"who else spoke: hosts that play no part"`
+	Others   *ambientDoc         `json:"out_of_scope,omitempty" doc:"who else spoke: hosts that have no role"`
 	Baseline *baselineDoc        `json:"baseline,omitempty" doc:"an earlier audit: findings and concerns that it has as well are left out"`
 	Notes    []string            `json:"notes" doc:"what to know about the method or the limits met"`
 }
@@ -281,7 +281,7 @@ type findingDoc struct {
 	Reason   string     `json:"reason"`
 	Edge     string     `json:"edge,omitempty"`
 	EdgeAt   string     `json:"edge_at,omitempty" doc:"file and line of the diagram"`
-	From     string     `json:"from" doc:"component, or address of a host without a part"`
+	From     string     `json:"from" doc:"component, or address of a host without a role"`
 	To       string     `json:"to"`
 	Service  string     `json:"service,omitempty"`
 	Flows    uint64     `json:"flows"`
@@ -306,7 +306,7 @@ type hostDoc struct {
 	Name        string    `json:"name,omitempty" doc:"from the inventory, else from DNS, TLS or a certificate"`
 	Names       []string  `json:"names,omitempty" doc:"every name known"`
 	MAC         string    `json:"mac,omitempty"`
-	Roles       []roleDoc `json:"roles" doc:"most certain first; empty for a host without a part"`
+	Roles       []roleDoc `json:"roles" doc:"most certain first; empty for a host without a role"`
 	Pinned      bool      `json:"pinned" doc:"the inventory says which roles it has"`
 	SourcePorts []uint16  `json:"source_ports,omitempty" doc:"lowest and highest source port seen"`
 	Sampled     int       `json:"source_ports_sampled,omitempty" doc:"how many ports that was learned from"`

@@ -22,7 +22,7 @@ type Event struct {
 
 	Finding *rules.Finding // of EventFinding and EventWithdrawn
 	Host    *rules.Host    // of EventRole
-	Before  []string       // of EventRole: the parts that it had
+	Before  []string       // of EventRole: the roles that it had
 	Text    string         // of the others, and of EventDrops
 	Kernel  uint64         // of EventDrops: frames lost so far
 	Iface   uint64
@@ -32,7 +32,7 @@ type Event struct {
 const (
 	EventFinding   = "finding"   // something was found that had not been found before
 	EventWithdrawn = "withdrawn" // what was learned later explains a finding
-	EventRole      = "role"      // a host was found to play other parts than before
+	EventRole      = "role"      // a host was found to have other roles than before
 	EventDrops     = "drops"     // frames were lost
 	EventNote      = "note"      // something to know about the run
 )
@@ -63,7 +63,7 @@ func WriteEvent(w io.Writer, e *Event, o *Options) error {
 	return writeLine(w, &doc)
 }
 
-// RoleIDs are the parts of a host, in the order of their names.
+// RoleIDs are the roles of a host, in the order of their names.
 func RoleIDs(h *rules.Host) []string {
 	var list []string
 	for i := range h.Roles {
@@ -86,11 +86,11 @@ func EventLine(e *Event) string {
 		s += fmt.Sprintf("%s %s: %s → %s %s: %s (%s > %s; %s)", f.Severity, kindWord(f.Kind), f.From, f.To, f.Service,
 			strings.TrimSuffix(what, "."), end(f.Example.Client), end(f.Example.Server), f.ID)
 	case e.Host != nil:
-		parts := strings.Join(RoleIDs(e.Host), ", ")
-		if parts == "" {
-			parts = "no part"
+		roles := strings.Join(RoleIDs(e.Host), ", ")
+		if roles == "" {
+			roles = "no role"
 		}
-		s += hostName(e.Host) + ": " + parts
+		s += hostName(e.Host) + ": " + roles
 		if len(e.Before) > 0 {
 			s += " (was " + strings.Join(e.Before, ", ") + ")"
 		}

@@ -27,7 +27,7 @@ var markdown = Format{
 	// A tree is told best as it stands.
 	Explain: func(w io.Writer, e *Explanation, o *Options) error {
 		var text strings.Builder
-		if err := explainTable(&text, e, &Options{Width: 100, Files: o.Files, Parts: o.Parts}); err != nil {
+		if err := explainTable(&text, e, &Options{Width: 100, Files: o.Files, Hosts: o.Hosts}); err != nil {
 			return err
 		}
 		_, err := io.WriteString(w, "```\n"+strings.ReplaceAll(text.String(), "```", "\"\"\"")+"```\n")
@@ -178,7 +178,7 @@ func (m *markdownPage) example(f *rules.Finding) string {
 }
 
 func (m *markdownPage) hosts(hosts []rules.Host) {
-	m.head("host", "name", "part", "sure", "because")
+	m.head("host", "name", "role", "sure", "because")
 	for i := range hosts {
 		h := &hosts[i]
 		for k := range h.Roles {

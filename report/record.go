@@ -99,8 +99,8 @@ func (r *recorder) record(f *flows.Flow, v *rules.Verdict) []byte {
 		b = appendString(append(b, `,"app":`...), f.App)
 		b = append(append(append(b, `,"app_basis":"`...), f.AppBasis.String()...), '"')
 	}
-	if r.o.Parts != nil {
-		if client, server := r.o.Parts.PortClass(f); client != "" || server != "" {
+	if r.o.Hosts != nil {
+		if client, server := r.o.Hosts.PortClass(f); client != "" || server != "" {
 			b = append(b, `,"ports":{`...)
 			if client != "" {
 				b = appendString(append(b, `"client":`...), client)
@@ -131,7 +131,7 @@ func (r *recorder) end(b []byte, f *flows.Flow, ap netip.AddrPort, mac flows.MAC
 	if mac != (flows.MAC{}) {
 		b = append(appendMAC(append(b, `,"mac":"`...), mac), '"')
 	}
-	if p := r.o.Parts; p != nil {
+	if p := r.o.Hosts; p != nil {
 		if name := p.HostName(ap.Addr()); name != "" {
 			b = appendString(append(b, `,"name":`...), name)
 		}

@@ -14,7 +14,7 @@ import (
 // TestRecord holds the record of one flow, member by member.
 func TestRecord(t *testing.T) {
 	d := testDiagram(t)
-	o := &Options{Files: []string{"monday.pcapng", "tuesday.pcap"}, Parts: parts{"agent1", d.Component("agent")}}
+	o := &Options{Files: []string{"monday.pcapng", "tuesday.pcap"}, Hosts: namedHosts{"agent1", d.Component("agent")}}
 	got := string(newRecorder(o).record(testFlow(), testVerdict(d)))
 	got, saw, _ := strings.Cut(got, `{"frame":9,`)
 	want := `{"schema":"wirechart/flow/v1","file":"monday.pcapng","frame":41,"id":7,"community_id":"` + testFlow().CommunityID() + `",` +

@@ -1,5 +1,5 @@
 // Package report writes results for people and for programs: the audit, the
-// flows one by one, and the hosts with their parts.
+// flows one by one, and the hosts with their roles.
 //
 // A format is one file with one Format, a plain value; All is the only list of
 // them. What is written depends on what was found and on Options alone, never
@@ -31,20 +31,20 @@ type Options struct {
 	// order of pcaps.Stats.
 	Files []string
 
-	// Parts says what parts the ends of a flow play; nil when nothing was
+	// Hosts has the names and roles of the ends of flows; nil when nothing was
 	// judged.
-	Parts Parts
+	Hosts Hosts
 
 	// Provenance is printed by the formats that are handed in; nil where it is
 	// not known.
 	Provenance *Provenance
 }
 
-// Parts answers for the ends of a flow; *rules.Policy does.
-type Parts interface {
+// Hosts has the names and roles of hosts; *rules.Policy does.
+type Hosts interface {
 	// HostName is what the host at an address is called, "" when it has no name.
 	HostName(netip.Addr) string
-	// Roles are the components that the host at an address plays.
+	// Roles are the components that the host at an address is.
 	Roles(netip.Addr) []*rules.Component
 	// PortClass says what the ports of a flow's client and server are.
 	PortClass(f *flows.Flow) (client, server string)

@@ -20,7 +20,7 @@ func Schema(kind string) ([]byte, bool) {
 	case "audit":
 		s = documentSchema(AuditSchema, "An audit", AuditDoc{})
 	case "hosts":
-		s = documentSchema(HostsSchema, "Hosts and the parts they play", hostsDoc{})
+		s = documentSchema(HostsSchema, "Hosts and their roles", hostsDoc{})
 	case "event":
 		s = documentSchema(EventSchema, "What happened in a run over interfaces", eventDoc{})
 	case "explain":

@@ -28,7 +28,7 @@ func (doc *AuditDoc) Components() *rules.Diagram {
 }
 
 // FirewallSite is what an audit says, in the terms of firewalls. inv may be nil;
-// the hosts that it pins play their parts whether they were seen or not.
+// the hosts that it pins have their roles whether they were seen or not.
 func FirewallSite(file string, doc *AuditDoc, inv *rules.Inventory) (*firewall.Site, error) {
 	x := &siteReading{file: file, doc: doc, inv: inv, components: doc.Components()}
 	s := &firewall.Site{Audit: file, Summary: doc.Summary, Diagram: x.components.Name, Period: doc.Coverage.First + " to " + doc.Coverage.Last}
@@ -163,7 +163,7 @@ func (x *siteReading) edge(s *firewall.Site, e *edgeDoc) firewall.Edge {
 		}
 	}
 	if e.MorePairs > 0 {
-		out.Note = fmt.Sprintf("The audit does not list one by one %d flows of %s: hosts without a part may be missing.", e.MorePairs, e.ID)
+		out.Note = fmt.Sprintf("The audit does not list one by one %d flows of %s: hosts without a role may be missing.", e.MorePairs, e.ID)
 	}
 	return out
 }

@@ -305,7 +305,7 @@ func coverageRemarks(c *rules.Coverage) (trouble, asides []string) {
 		warn("%s ended early because the table of flows was full (--max-flows)", count(d.Evicted, "flow"))
 	}
 	if d.Early > 0 {
-		warn("%s judged before the end of the captures to make room (--max-flows): parts seen later did not count for them", count(d.Early, "flow"))
+		warn("%s judged before the end of the captures to make room (--max-flows): roles learned later did not count for them", count(d.Early, "flow"))
 	}
 	if c.Lossy {
 		warn("so much is missing that the verdicts rest on less than they should")
@@ -817,7 +817,7 @@ func (p *page) next(a *rules.Audit, x extent) {
 	case judged(a) == 0:
 		steps = append(steps, step{say: "Check that the capture was taken where the components talk, or name the hosts in an inventory (--inventory)."})
 	case inferred:
-		steps = append(steps, step{"Is a part wrong? An inventory (--inventory) overrules it. What it rests on:", "wirechart hosts " + capture})
+		steps = append(steps, step{"Is a role wrong? An inventory (--inventory) overrules it. What it rests on:", "wirechart hosts " + capture})
 	}
 	if a.Coverage.OneSided > 0 && a.Coverage.OneSided*10 > a.Coverage.Flows {
 		steps = append(steps, step{say: "Mirror both directions (receive and transmit): much of this capture has one."})
@@ -858,7 +858,7 @@ func writeHosts(w io.Writer, hosts []rules.Host, o *Options, x extent) error {
 		}
 		name := cellOf(hostName(h))
 		if len(h.Roles) == 0 {
-			rows = append(rows, []cell{name, {"no part", dim}, {}, {}})
+			rows = append(rows, []cell{name, {"no role", dim}, {}, {}})
 		}
 		for k := range h.Roles {
 			r := &h.Roles[k]
@@ -866,12 +866,12 @@ func writeHosts(w io.Writer, hosts []rules.Host, o *Options, x extent) error {
 			name = cell{}
 		}
 	}
-	p.grid(0, []column{{head: "host"}, {head: "part"}, {head: "sure", right: true}, {head: "because", wide: true}}, rows)
+	p.grid(0, []column{{head: "host"}, {head: "role"}, {head: "sure", right: true}, {head: "because", wide: true}}, rows)
 	if shown == 0 {
-		p.print("no host plays a part of the diagram\n")
+		p.print("no host has a role in the diagram\n")
 	}
 	if without > 0 && x == short {
-		p.mark(0, "·", dim, count(uint64(without), "host")+" without a part: -o wide shows them")
+		p.mark(0, "·", dim, count(uint64(without), "host")+" without a role: -o wide shows them")
 	}
 	return p.err
 }
@@ -880,7 +880,7 @@ func (p *page) host(h *rules.Host, x extent) {
 	// One line: what a name is continued by could pass for a line of ours.
 	p.print(p.o.paint(bold, clip(hostName(h), p.o.width())) + "\n")
 	if len(h.Roles) == 0 {
-		p.para(2, dim, "no part")
+		p.para(2, dim, "no role")
 	}
 	for k := range h.Roles {
 		r := &h.Roles[k]

@@ -35,7 +35,7 @@ func TestAuditTable(t *testing.T) {
 		"    Both ends are in these captures, and neither called the other: updates-https",
 		"  management-server  10.20.30.11 ms.backup.example (97%): answers ZMTP CURVE on\n                     7780 for 5 clients (monday.pcapng:41)\n",
 		"  · no host found for: catalog,",
-		"     A host without a part calls the storage node.\n",
+		"     A host without a role calls the storage node.\n",
 		"  high   2 flows  SMB1 was spoken:",
 		"  · agent1 pinged 203.0.113.12 9.00 ms, 203.0.113.10 40.25 ms, 203.0.113.11 no\n    answer; then used 203.0.113.10 (us5-cloud.acronis.com): 31.25 ms behind the\n    closest\n",
 		"   38  ambient        12.0 kB",

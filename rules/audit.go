@@ -26,7 +26,7 @@ type Audit struct {
 
 	MoreAmbient uint64 // flows of pairs that Ambient has no room for
 
-	Others     []HostPair // who else spoke: hosts without a part, the first few thousand pairs
+	Others     []HostPair // who else spoke: hosts without a role, the first few thousand pairs
 	MoreOthers uint64     // flows that came when Others was full
 
 	// Baseline says what was left out of Findings and Concerns because an
@@ -78,13 +78,13 @@ func (c *Coverage) Dropped() uint64 {
 	return c.Captures.Dropped + c.Captures.InterfaceDropped
 }
 
-// Host is an address that plays a part, or that a finding speaks of.
+// Host is an address that has a role, or that a finding speaks of.
 type Host struct {
 	Addr  netip.Addr
 	Name  string   // from the inventory, else DNS, SNI or a certificate; may be empty
 	Names []string // every name known
 	MAC   flows.MAC
-	Roles []Role // most certain first; empty for a host without a part
+	Roles []Role // most certain first; empty for a host without a role
 
 	Pinned   bool // the inventory says which roles it has
 	Ports    [2]uint16
@@ -93,7 +93,7 @@ type Host struct {
 	FirstSee pcaps.FrameID
 }
 
-// Role is one part that a host plays.
+// Role is a component that a host was found to be, or is by the inventory.
 type Role struct {
 	Component  *Component
 	Confidence float64 // 0 to 1
@@ -151,7 +151,7 @@ type Finding struct {
 	Severity Severity
 	Reason   Reason
 	Edge     *Edge  // may be nil
-	From, To string // component ids, or addresses of hosts without a part
+	From, To string // component ids, or addresses of hosts without a role
 	Service  string // "tcp/7780"
 	Flows    uint64
 	Bytes    uint64

@@ -19,7 +19,7 @@ type end struct {
 	scanner bool
 }
 
-// unknown says that the end may yet play a part: nothing speaks for one, and
+// unknown says that the end may yet have a role: nothing speaks for one, and
 // nothing against it.
 func (e *end) unknown() bool { return e.roles == 0 && !e.pinned && !e.scanner }
 

@@ -13,7 +13,7 @@ import (
 	"wirechart/pcaps"
 )
 
-// The hosts of the tests, by the parts that they play in the built-in diagram.
+// The hosts of the tests, by the roles that they have in the built-in diagram.
 var (
 	tMS     = netip.MustParseAddr("10.1.0.1")
 	tSN     = netip.MustParseAddr("10.1.0.2")

@@ -16,8 +16,8 @@ import (
 // MemorySchema is the schema of what a Memory is written as.
 const MemorySchema = "wirechart/state/v1"
 
-// Memory is what one run over interfaces leaves to the next one: which parts
-// hosts played, when edges were used, what was found. It is written as JSON.
+// Memory is what one run over interfaces leaves to the next one: which roles
+// hosts had, when edges were used, what was found. It is written as JSON.
 type Memory struct {
 	Schema   string              `json:"schema"`
 	Diagram  string              `json:"diagram"` // by whose components and edges it speaks
@@ -28,7 +28,7 @@ type Memory struct {
 	Findings []RememberedFinding `json:"findings"`
 }
 
-// RememberedHost is a host that played a part.
+// RememberedHost is a host that had a role.
 type RememberedHost struct {
 	Address netip.Addr `json:"address"`
 	Name    string     `json:"name,omitempty"`
@@ -97,7 +97,7 @@ func (m *Memory) Text() []byte {
 	return append(b, '\n')
 }
 
-// Remember lets hosts begin with the parts that they played in earlier runs.
+// Remember lets hosts begin with the roles that they had in earlier runs.
 // What their traffic says now comes before that. It is for a Policy that has
 // observed nothing yet.
 func (p *Policy) Remember(m *Memory) {

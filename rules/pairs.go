@@ -71,7 +71,7 @@ func (p *HostPair) Count() (c Count) {
 const (
 	maxPairs    = 256     // of one edge, finding, or kind of traffic
 	maxAllPairs = 1 << 14 // of all together
-	maxOthers   = 2048    // of traffic between hosts without a part
+	maxOthers   = 2048    // of traffic between hosts without a role
 )
 
 // pairList is the pairs of one edge or finding.
@@ -129,7 +129,7 @@ func (p *HostPair) add(f *flows.Flow, kind Kind, bytes uint64) {
 	p.First, p.Last = min(p.First, f.Start), max(p.Last, f.End)
 }
 
-// addOther counts a flow between hosts without a part. Once there are as many
+// addOther counts a flow between hosts without a role. Once there are as many
 // pairs as are kept, flows are only counted, whosever they are: there may be any
 // number of them.
 func (b pairBook) addOther(of *pairList, f *flows.Flow, bytes uint64) {

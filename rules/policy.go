@@ -13,7 +13,7 @@ import (
 )
 
 // Policy is a diagram made ready for judging flows, and what has been learned
-// of the hosts: who plays which part. It belongs to one goroutine.
+// of the hosts: which host has which role. It belongs to one goroutine.
 //
 // Its use has two passes. Observe sees every flow; Settle then decides the
 // roles; Judge answers for each flow, and may be followed by more of the same.
@@ -46,7 +46,7 @@ type Policy struct {
 	nameSeed maphash.Seed
 
 	hosts index      // of order
-	known addressSet // hosts that play a part
+	known addressSet // hosts that have a role
 	order []*host    // in the order in which they were met: what is printed never follows a map
 	links index      // of lines
 	lines []*link    // likewise

@@ -138,7 +138,7 @@ type reasonInfo struct {
 var reasonTable = [reasons]reasonInfo{
 	NoReason: {"none", Info, "no reason applies", "nothing is to be done"},
 
-	UnknownHost: {"unknown_host", Medium, "one end plays no part in the diagram",
+	UnknownHost: {"unknown_host", Medium, "one end has no role in the diagram",
 		"find out what the host is; give it a role in the inventory, or close the way between the two"},
 	ClientRoleNotDocumented: {"client_role_not_documented", Medium, "the server's port is documented, but not for this client's role",
 		"allow the port to the documented clients alone, or correct the host's role in the inventory"},

@@ -18,7 +18,7 @@ import (
 // that everybody uses by the known clients that call them.
 //
 // A wrong role is worse than none: what rests on one weak observation stays
-// below the threshold, and the host without a part.
+// below the threshold, and the host without a role.
 
 // roleThreshold is the confidence at which a component is taken for a role.
 const roleThreshold = 0.5
@@ -137,7 +137,7 @@ func (p *Policy) Observe(f *flows.Flow) {
 	}
 	p.names.learn(f)
 	if s != nil && s.port == 0 && s.proto != flows.ProtoTCP && s.proto != flows.ProtoUDP && !isOutside(f.Server.Addr()) {
-		return // echo inside the site tells nobody's part
+		return // echo inside the site tells nobody's role
 	}
 	client, server := p.meet(f.Client.Addr(), f), p.meet(f.Server.Addr(), f)
 	if client == nil || server == nil {

@@ -9,7 +9,7 @@ import (
 	"wirechart/flows"
 )
 
-// Hosts are the hosts that play a part, that the inventory lists, or that
+// Hosts are the hosts that have a role, that the inventory lists, or that
 // spoke to such hosts, in the order of their addresses.
 func (p *Policy) Hosts() []Host {
 	var list []Host
@@ -23,7 +23,7 @@ func (p *Policy) Hosts() []Host {
 	return list
 }
 
-// touches says whether h exchanged payload with a host that plays a part.
+// touches says whether h exchanged payload with a host that has a role.
 func (p *Policy) touches(h *host) bool {
 	for _, l := range h.asClient {
 		if l.opened > 0 && l.server.roles != 0 {
@@ -74,7 +74,7 @@ func (p *Policy) describe(h *host) Host {
 			}
 			if len(role.Because) == 0 {
 				role.Remembered, role.Confidence = true, roleThreshold
-				role.Because = []Evidence{{Weight: roleThreshold, Says: "played this part in an earlier run"}}
+				role.Because = []Evidence{{Weight: roleThreshold, Says: "had this role in an earlier run"}}
 			}
 			for _, list := range [][]Evidence{role.Because[:own], role.Because[own:]} {
 				slices.SortStableFunc(list, func(a, b Evidence) int { return cmp.Compare(b.Weight, a.Weight) })
@@ -131,7 +131,7 @@ func (p *Policy) nameOf(addr netip.Addr) string {
 // HostName is the name of an address, "" when it has none.
 func (p *Policy) HostName(addr netip.Addr) string { return p.nameOf(addr) }
 
-// Roles are the parts that an address plays, in the order of the diagram.
+// Roles are the components that the host at addr is, in the order of the diagram.
 func (p *Policy) Roles(addr netip.Addr) []*Component {
 	e := p.end(addr)
 	return p.components(e.roles)

@@ -104,7 +104,7 @@ func TestRoles(t *testing.T) {
 		wantRoles(t, rolesFrom(t, "", all...), plain)
 	})
 
-	t.Run("a scanner plays no part and gives none", func(t *testing.T) {
+	t.Run("a scanner has no role and gives none", func(t *testing.T) {
 		all := site()
 		for _, server := range []netip.Addr{tMS, tSN, tAgent3, tRogue} {
 			for _, port := range []uint16{22, 80, 443, 445, 902, 3389, 7780, 8080, 8443, 9200, 9876, 9877, 44445} {
@@ -373,7 +373,7 @@ func TestTally(t *testing.T) {
 	}
 }
 
-// TestIDsOfFindings has hosts with different parts do the same: where two findings
+// TestIDsOfFindings has hosts with different roles do the same: where two findings
 // tell the same, they are one, whatever else their hosts are.
 func TestIDsOfFindings(t *testing.T) {
 	p := rolesFrom(t, `version: 1

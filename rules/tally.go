@@ -29,7 +29,7 @@ type Tally struct {
 	overflow uint64           // flows of findings that found no room
 	pairs    pairBook
 	ambient  pairList
-	others   pairList // between hosts without a part
+	others   pairList // between hosts without a role
 
 	choosers     map[netip.Addr]*chooser
 	chooserOrder []*chooser
@@ -56,18 +56,18 @@ type edgeCount struct {
 
 // groupKey is what the flows of one Finding share. An end is the component that
 // the finding tells, whatever other parts its host plays: two findings that tell
-// the same would have one id. The addresses are those of ends without a part.
+// the same would have one id. The addresses are those of ends without a role.
 type groupKey struct {
 	concern    bool
 	kind       Kind
 	reason     Reason
 	edge       *Edge
-	from, to   *Component // nil for ends without a part
+	from, to   *Component // nil for ends without a role
 	fromAddr   netip.Addr
 	toAddr     netip.Addr
 	proto      uint8
 	port       uint16
-	strangers  bool // several hosts without a part, no longer told apart
+	strangers  bool // several hosts without a role, no longer told apart
 	manyPorts  bool
 	anyDynamic bool
 }
@@ -90,7 +90,7 @@ type group struct {
 
 const (
 	maxGroups    = 4096
-	maxStrangers = 16 // hosts without a part that are told apart in one kind of finding
+	maxStrangers = 16 // hosts without a role that are told apart in one kind of finding
 	maxListed    = 8  // clients and servers named in a Finding
 )
 

@@ -106,7 +106,7 @@ func runCompare(cmd *cobra.Command, o *options, args []string, offset, delay tim
 		sides[side].Name = name
 		sides[side].Lossy = lossy(&cov.Captures)
 		if j.policy != nil {
-			sides[side].Parts = j.policy
+			sides[side].Hosts = j.policy
 		}
 		options.Ran[side] = ran(&cov.Captures)
 		options.Ended[side] = o.count > 0 || damaged(&cov.Captures)

@@ -13,7 +13,7 @@ func diffCommand(status *int) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff BEFORE AFTER",
 		Short: "what changed between two audits; exit status 1 when the later one is worse",
-		Long: `diff compares two audits that were written with -o json: by edge, finding, part and
+		Long: `diff compares two audits that were written with -o json: by edge, finding, role and
 host. Worse is what the later audit has against conformance that the earlier one had
 not; how often something happened is not compared, for that depends on how long was
 captured.

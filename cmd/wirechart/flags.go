@@ -72,7 +72,7 @@ func formatFor(name string, kind report.Kind) (report.Format, error) {
 // diagramFlags are those of every command that judges.
 func diagramFlags(fs *pflag.FlagSet, o *options) {
 	fs.StringArrayVar(&o.diagrams, "diagram", nil, "judge by the diagram `FILE|NAME` (repeatable; several are joined)")
-	fs.StringVar(&o.inventory, "inventory", "", "`FILE` that says which hosts play which parts")
+	fs.StringVar(&o.inventory, "inventory", "", "`FILE` that says which hosts have which roles")
 }
 
 // usersFlag is that of the commands whose results may name users.

@@ -34,7 +34,7 @@ func flowsCommand() *cobra.Command {
 	usersFlag(cmd.Flags(), o)
 	selectionFlags(cmd.Flags(), s)
 	cmd.Flags().StringVar(&o.ipfix, "ipfix", "", "export the flows to the IPFIX collector at `HOST:PORT` (UDP; tcp://HOST:PORT over TCP) instead of printing them")
-	cmd.Flags().BoolVar(&o.noJudge, "no-judge", false, "leave out parts, names and verdicts; no diagram is read")
+	cmd.Flags().BoolVar(&o.noJudge, "no-judge", false, "leave out roles, names and verdicts; no diagram is read")
 	return cmd
 }
 
@@ -53,7 +53,7 @@ func runFlows(cmd *cobra.Command, o *options, s *selection, args []string) error
 	}
 	defer out.abandon()
 	j.fingerprints = true
-	chosen, err := s.compile(j.diagram, out.options.Parts)
+	chosen, err := s.compile(j.diagram, out.options.Hosts)
 	if err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ func hostsCommand() *cobra.Command {
 	o := &options{}
 	cmd := &cobra.Command{
 		Use:   "hosts CAPTURE...",
-		Short: "who plays which part, and why",
+		Short: "which host has which role, and why",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runHosts(cmd, o, args)
 		},

@@ -103,7 +103,7 @@ counters on standard error. Exit status: as that of audit.`,
 	fs.StringVar(&l.evidence, "evidence", "", "keep the frames of flows with findings in captures in `DIR`")
 	fs.IntVar(&l.evidenceSize, "evidence-size", 16, "`MiB` of one of these captures")
 	fs.IntVar(&l.evidenceFiles, "evidence-files", 16, "keep the last `N` of these captures")
-	fs.StringVar(&l.state, "state", "", "remember parts, edges and findings in `FILE`, from one run to the next")
+	fs.StringVar(&l.state, "state", "", "remember roles, edges and findings in `FILE`, from one run to the next")
 	fs.BoolVar(&l.stateReplace, "state-replace", false, "begin anew when the file of --state cannot be understood, and keep it as FILE.old")
 	fs.StringVar(&l.metrics, "metrics", "", "serve counters for Prometheus at `ADDRESS:PORT`, and /healthz")
 	fs.BoolVar(&l.metricsPublic, "metrics-public", false, "let --metrics be an address that others can reach")

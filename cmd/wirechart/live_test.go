@@ -237,7 +237,7 @@ func TestLiveRemembers(t *testing.T) {
 		t.Fatalf("%v: %s", err, written)
 	}
 	_, out, stderr := liveOver(t, context.Background(), from(nil), "-i", second, "--state", state, "-o", "json")
-	for _, want := range []string{"not seen since 2026-", "Found in earlier runs and not in this one", "played this part in an earlier run"} {
+	for _, want := range []string{"not seen since 2026-", "Found in earlier runs and not in this one", "had this role in an earlier run"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in the second report: %s%s", want, out, stderr)
 		}

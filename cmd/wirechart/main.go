@@ -79,13 +79,13 @@ func rootCommand(status *int) *cobra.Command {
 		Use:   "wirechart [CAPTURE...]",
 		Short: "does the traffic match the documented connection diagram?",
 		Long: `wirechart reads captures and compares what it sees with a documented connection
-diagram: who plays which part, which documented connections were seen, and every
+diagram: which host has which role, which documented connections were seen, and every
 flow that no edge of the diagram allows, each with the frame that proves it.
 
   wirechart site.pcapng                    the audit, for people
   wirechart audit -o json site.pcapng      the audit, for programs
   wirechart flows -o jsonl site.pcapng     one record per flow
-  wirechart hosts site.pcapng              who plays which part, and why
+  wirechart hosts site.pcapng              which host has which role, and why
   wirechart explain site.pcapng --finding 1   the proof, frame by frame
   wirechart compare inside.pcap outside.pcap  is it the firewall between?
 

@@ -466,7 +466,7 @@ func compare(t *testing.T, clean, got *answers, lossy bool) {
 		}
 	}
 	if !lossy && len(got.roles) != len(clean.roles) {
-		t.Errorf("%d hosts play a part, clean %d", len(got.roles), len(clean.roles))
+		t.Errorf("%d hosts have a role, clean %d", len(got.roles), len(clean.roles))
 	}
 }
 

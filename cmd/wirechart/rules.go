@@ -53,7 +53,7 @@ Exit status: 0 done, 1 --verify found something, 2 the job could not be done.`,
 	fs := cmd.Flags()
 	fs.StringVarP(&o.format, "format", "o", firewall.Formats()[0].Name, "write as `FORMAT`: "+firewall.Names()+"; with --verify: text or json")
 	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
-	fs.StringVar(&o.inventory, "inventory", "", "`FILE` that says which hosts play which parts, seen or not")
+	fs.StringVar(&o.inventory, "inventory", "", "`FILE` that says which hosts have which roles, seen or not")
 	fs.BoolVar(&o.plan.Unused, "unused", false, "also allow documented connections that were not seen, where the hosts of both ends are known")
 	fs.BoolVar(&o.plan.Ambient, "ambient", false, "also allow the ordinary infrastructure that was seen (DNS, NTP, ...)")
 	fs.BoolVar(&o.plan.PerEdge, "per-edge", false, "one rule for each edge; otherwise rules that belong together are one")

@@ -92,7 +92,7 @@ func (o *options) prepare(cmd *cobra.Command, args []string, kind report.Kind) (
 		return nil, nil, err
 	}
 	if j.policy != nil {
-		out.options.Parts = j.policy
+		out.options.Hosts = j.policy
 	}
 	stderr := cmd.ErrOrStderr()
 	bar := newProgress(stderr, o.quiet)

@@ -41,7 +41,7 @@ func selectionFlags(fs *pflag.FlagSet, s *selection) {
 	fs.StringSliceVar(&s.verdicts, "verdict", nil, "only flows with one of these `VERDICTS`: violation,undocumented,blocked")
 	fs.StringSliceVar(&s.edges, "edge", nil, "only flows of these edges (`IDS`) of the diagram")
 	fs.StringSliceVar(&s.apps, "app", nil, "only flows that speak one of these `PROTOCOLS`, as the record's app has them; unknown for none")
-	fs.StringSliceVar(&s.hosts, "host", nil, "only flows of one of these `HOSTS`: addresses, prefixes (10.1.0.0/16), names, parts of the diagram")
+	fs.StringSliceVar(&s.hosts, "host", nil, "only flows of one of these `HOSTS`: addresses, prefixes (10.1.0.0/16), names, components of the diagram")
 	fs.StringVarP(&s.write, "write", "w", "", "also write the frames of these flows to `FILE` (pcapng), with user data, as they are")
 }
 
@@ -50,8 +50,8 @@ func (s *selection) all() bool {
 }
 
 // compile makes the test of a flow, and says what is wrong with the flags. d and
-// parts are nil where nothing is judged.
-func (s *selection) compile(d *rules.Diagram, parts report.Parts) (func(f *flows.Flow, v *rules.Verdict) bool, error) {
+// hosts is nil where nothing is judged.
+func (s *selection) compile(d *rules.Diagram, hosts report.Hosts) (func(f *flows.Flow, v *rules.Verdict) bool, error) {
 	if d == nil && len(s.verdicts)+len(s.edges) > 0 {
 		return nil, errors.New("--no-judge gives no verdicts: leave out --verdict and --edge")
 	}
@@ -65,7 +65,7 @@ func (s *selection) compile(d *rules.Diagram, parts report.Parts) (func(f *flows
 			return nil, unknownEdge(id, d)
 		}
 	}
-	host, err := s.compileHosts(d, parts)
+	host, err := s.compileHosts(d, hosts)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (s *selection) compile(d *rules.Diagram, parts report.Parts) (func(f *flows
 }
 
 // compileHosts makes the test of an address.
-func (s *selection) compileHosts(d *rules.Diagram, parts report.Parts) (func(netip.Addr) bool, error) {
+func (s *selection) compileHosts(d *rules.Diagram, hosts report.Hosts) (func(netip.Addr) bool, error) {
 	var prefixes []netip.Prefix
 	var names []string
 	for _, h := range s.hosts {
@@ -105,8 +105,8 @@ func (s *selection) compileHosts(d *rules.Diagram, parts report.Parts) (func(net
 		if len(names) == 0 {
 			return false
 		}
-		return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, parts.HostName(a)) }) ||
-			slices.ContainsFunc(parts.Roles(a), func(c *rules.Component) bool { return slices.Contains(names, c.ID) })
+		return slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, hosts.HostName(a)) }) ||
+			slices.ContainsFunc(hosts.Roles(a), func(c *rules.Component) bool { return slices.Contains(names, c.ID) })
 	}, nil
 }
 

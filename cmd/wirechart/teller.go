@@ -17,14 +17,14 @@ import (
 )
 
 // teller says what happens in a run that does not end: what is found, which
-// parts hosts turn out to play, that frames are lost. It says each thing once.
+// roles hosts turn out to have, that frames are lost. It says each thing once.
 //
 // What a look finds may be gone with the next one, when more is known of a
 // connection that has just begun: what two looks in a row found is told.
 type teller struct {
 	line   func(report.Event) // nil where nobody listens
 	found  map[string]*finding
-	parts  map[netip.Addr]*parts
+	roles  map[netip.Addr]*roles
 	recent []string        // the last lines
 	known  map[string]bool // findings of earlier runs
 	looks  int
@@ -40,10 +40,10 @@ type finding struct {
 	told    bool
 }
 
-// parts is what was told of a host.
-type parts struct {
-	told, now string
-	row       int
+// roles is what was told of the roles of a host.
+type roles struct {
+	told, now string // as last told, as last found
+	row       int    // looks in a row that found now
 }
 
 const (
@@ -53,7 +53,7 @@ const (
 )
 
 func newTeller(line func(report.Event)) *teller {
-	return &teller{line: line, found: map[string]*finding{}, known: map[string]bool{}, parts: map[netip.Addr]*parts{}}
+	return &teller{line: line, found: map[string]*finding{}, known: map[string]bool{}, roles: map[netip.Addr]*roles{}}
 }
 
 // know takes in what earlier runs found: it is not told again as if it were new.
@@ -64,7 +64,7 @@ func (t *teller) know(m *rules.Memory) {
 	for i := range m.Hosts {
 		h := &m.Hosts[i]
 		play := strings.Join(slices.Sorted(slices.Values(h.Roles)), " ")
-		t.parts[h.Address] = &parts{told: play}
+		t.roles[h.Address] = &roles{told: play}
 	}
 }
 
@@ -131,13 +131,13 @@ func (t *teller) audit(a *rules.Audit, now int64, last bool) {
 	}
 	for i := range a.Hosts {
 		h := &a.Hosts[i]
-		x := t.parts[h.Addr]
+		x := t.roles[h.Addr]
 		if x == nil {
 			if len(h.Roles) == 0 {
 				continue // of most hosts there is nothing to be said
 			}
-			x = &parts{}
-			t.parts[h.Addr] = x
+			x = &roles{}
+			t.roles[h.Addr] = x
 		}
 		play := strings.Join(report.RoleIDs(h), " ")
 		if x.row++; play != x.now {
