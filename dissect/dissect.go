@@ -25,6 +25,8 @@
 // times are those of packets.
 package dissect
 
+import "slices"
+
 // Dir is the direction of bytes within a flow.
 type Dir uint8
 
@@ -154,4 +156,16 @@ func All() []Dissector {
 // Dissector's.
 func Refinements() []string {
 	return []string{"nfs", "mount", "portmap", "smtp", "ftp", "imap", "pop3", "irc", "xmpp", "gnutella", "vmware-authd", "mysql", "postgresql"}
+}
+
+// Names is every name that a flow's protocol may have: those of the Dissectors
+// and the Refinements.
+func Names() []string {
+	names := Refinements()
+	for _, d := range All() {
+		if !slices.Contains(names, d.Name) {
+			names = append(names, d.Name)
+		}
+	}
+	return names
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"wirechart/dissect"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -249,7 +251,7 @@ func (x *draft) infrastructure(n *yaml.Node) {
 		field{"title", true, func(n *yaml.Node) { a.Title = x.sentence(n, "title of "+what) }},
 		field{"over", true, func(n *yaml.Node) { a.Over = x.services(n, "over of "+what) }},
 		field{"app", false, func(n *yaml.Node) {
-			apps := appNames()
+			apps := dissect.Names()
 			x.oneOrMore(n, "app of "+what, func(n *yaml.Node) {
 				app := x.scalar(n, "app of "+what)
 				switch {

@@ -287,7 +287,7 @@ const appFact = "app"
 
 func factNamed(name string) (f knownFact, ok bool) {
 	if name == appFact {
-		return knownFact{name: name, values: appNames()}, true
+		return knownFact{name: name, values: dissect.Names()}, true
 	}
 	k, ok := dissect.KeyNamed(name)
 	if !ok {
@@ -344,18 +344,6 @@ func factNames() []string {
 	names := []string{appFact}
 	for _, k := range dissect.Keys() {
 		names = append(names, k.Name)
-	}
-	return names
-}
-
-// appNames is every protocol that can be told from its bytes: those of the
-// dissectors, and what the one of ONC RPC says of programs that it knows.
-func appNames() []string {
-	names := dissect.Refinements()
-	for _, d := range dissect.All() {
-		if !slices.Contains(names, d.Name) {
-			names = append(names, d.Name)
-		}
 	}
 	return names
 }

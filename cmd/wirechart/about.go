@@ -28,7 +28,7 @@ var schemaKinds = []string{"flow", "audit", "hosts", "event", "explain", "diff",
 func schemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:       "schema {" + strings.Join(schemaKinds, "|") + "}",
-		Short:     "the JSON Schema of what is written, and of what is read",
+		Short:     "print the JSON Schema of a document: what -o json and jsonl write, a diagram, an inventory",
 		ValidArgs: schemaKinds,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {

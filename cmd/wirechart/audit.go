@@ -19,6 +19,18 @@ func auditCommand(status *int) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "audit CAPTURE...",
 		Short: "judge captures against a diagram; what bare `wirechart CAPTURE...` does",
+		Long: `audit judges every flow of the captures against the edges of a diagram and reports
+the state of each edge, the findings with the frame that proves each and what to do,
+and the hosts with their roles. Several captures are read as one stretch of time.
+
+  wirechart audit site.pcapng                       for people
+  wirechart audit -o json site.pcapng               for programs
+  wirechart audit -o html --output audit.html site.pcapng
+  wirechart audit --inventory hosts.yaml --diagram ours.yaml day1/ day2/*.pcap.gz
+  wirechart audit --follow /captures                files of a rotating tcpdump, as they come
+
+Exit status: 0 the traffic conforms, 1 findings (--fail-on says which), 2 the job
+could not be done, 3 done, but the captures could not decide it.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if l.follow != "" {
 				if len(args)+len(o.captures) > 0 {
@@ -50,7 +62,7 @@ func auditFlags(fs *pflag.FlagSet, o *options) {
 	diagramFlags(fs, o)
 	usersFlag(fs, o)
 	fs.StringSliceVar(&o.failOn, "fail-on", []string{"violation", "undocumented", "blocked"},
-		"exit with 1 when there is one of these `VERDICTS`, or a concern of a severity: concern:high")
+		"exit with 1 when a flow has one of these `VERDICTS`, or with concern:high a concern of at least that severity; none: never")
 	fs.StringVar(&o.baseline, "baseline", "", "report only what is new since the audit in `FILE` (written with -o json)")
 	fs.BoolVar(&o.exitZero, "exit-zero", false, "exit with 0 whatever was found")
 }

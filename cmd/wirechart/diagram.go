@@ -18,20 +18,20 @@ import (
 func diagramCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diagram",
-		Short: "list, show, draw and check diagrams",
+		Short: "list, show, draw, check and draft diagrams",
 		Args:  takesNone("no such command: one of list, show, draw, validate, new"),
 		RunE:  func(cmd *cobra.Command, args []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(&cobra.Command{
 		Use:   "list",
-		Short: "the diagrams in the program",
+		Short: "list the built-in diagrams",
 		Args:  takesNone("takes no arguments; wirechart diagram show shows one"),
 		RunE:  func(cmd *cobra.Command, args []string) error { return listDiagrams(cmd.OutOrStdout()) },
 	})
 	var yaml bool
 	show := &cobra.Command{
 		Use:   "show [NAME|FILE...]",
-		Short: "what a diagram says, edge by edge; the one that audits use when none is named",
+		Short: "what a diagram says, edge by edge; where none is named, " + rules.DefaultDiagram,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := resolve("", args)
 			if err != nil {
@@ -54,7 +54,7 @@ func diagramCommand() *cobra.Command {
 	cmd.AddCommand(drawCommand(), newDiagramCommand())
 	cmd.AddCommand(&cobra.Command{
 		Use:   "validate FILE...",
-		Short: "find the mistakes in diagrams; all of them, each with its line",
+		Short: "check diagrams: every mistake, with its line",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return errors.New("diagram validate: name a file")
@@ -81,11 +81,11 @@ func drawCommand() *cobra.Command {
 	var as, output string
 	draw := &cobra.Command{
 		Use:   "draw [NAME|FILE...]",
-		Short: "a picture of a diagram; the one that audits use when none is named",
+		Short: "draw a diagram; where none is named, " + rules.DefaultDiagram,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			i := slices.IndexFunc(report.Drawings(), func(x report.Drawing) bool { return x.Name == as })
 			if i < 0 {
-				return fmt.Errorf("unknown format %q: one of %s", as, drawingNames())
+				return fmt.Errorf("--format: unknown format %q: one of %s", as, drawingNames())
 			}
 			d, err := resolve("", args)
 			if err != nil {

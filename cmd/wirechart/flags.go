@@ -41,11 +41,11 @@ func inputFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
 // packetFlags are those of every command that takes in packets and gives results
 // of a kind.
 func packetFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
-	fs.StringVarP(&o.filter, "filter", "f", "", "take only the frames that the `BPF` expression takes")
+	fs.StringVarP(&o.filter, "filter", "f", "", "read only frames that match the `BPF` expression (as tcpdump takes it)")
 	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames")
-	fs.BoolP("no-names", "n", false, "accepted out of habit: names are never looked up")
+	fs.BoolP("no-names", "n", false, "accepted, as tcpdump has it; names are never looked up")
 	outputFlags(fs, o, kind)
-	fs.IntVar(&o.maxFlows, "max-flows", flows.DefaultLimits().MaxFlows, "hold at most `N` flows at a time; more are ended early, and counted")
+	fs.IntVar(&o.maxFlows, "max-flows", flows.DefaultLimits().MaxFlows, "hold at most `N` flows in memory; beyond that flows are ended early, and counted")
 	fs.StringArrayVar(&o.keylogs, "keylog", nil, "decrypt TLS with the secrets in the key log `FILE` (SSLKEYLOGFILE format; repeatable)")
 	fs.BoolVarP(&o.quiet, "quiet", "q", false, "no progress and no warnings on standard error")
 }
@@ -57,14 +57,14 @@ func outputFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
 	fs.StringVar(&o.color, "color", "auto", "colour the output `WHEN`: auto (where a terminal shows it), always or never")
 }
 
-// formatFor finds a format that has room for results of a kind.
+// formatFor is the format of a name, which must be one that writes results of a kind.
 func formatFor(name string, kind report.Kind) (report.Format, error) {
 	format, ok := report.Named(name)
 	if !ok {
-		return format, fmt.Errorf("unknown format %q: one of %s", name, report.Names(kind))
+		return format, fmt.Errorf("--format: unknown format %q: one of %s", name, report.Names(kind))
 	}
 	if !format.Writes(kind) {
-		return format, fmt.Errorf("%s: nothing of it is written as %s: one of %s", kind, format.Name, report.Names(kind))
+		return format, fmt.Errorf("--format: %s is no format of %s: one of %s", format.Name, kind, report.Names(kind))
 	}
 	return format, nil
 }
@@ -77,5 +77,5 @@ func diagramFlags(fs *pflag.FlagSet, o *options) {
 
 // usersFlag is that of the commands whose results may name users.
 func usersFlag(fs *pflag.FlagSet, o *options) {
-	fs.BoolVar(&o.showUsers, "show-users", false, "tell the names of users where they cross in clear (SMB, iSCSI); left out otherwise")
+	fs.BoolVar(&o.showUsers, "show-users", false, "also write names of users that cross in clear (SMB, iSCSI)")
 }

@@ -19,8 +19,9 @@ func flowsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "flows CAPTURE...",
 		Short: "one record per flow",
-		Long: `flows tells every flow of the captures, or those that --verdict, --edge, --app and
---host choose, and with -w also writes their frames to a capture of their own.
+		Long: `flows writes a record of every flow of the captures, or of those that --verdict,
+--edge, --app and --host choose; -w also writes their frames to a capture.
+wirechart schema flow describes the record.
 
   wirechart flows site.pcapng
   wirechart flows site.pcapng --verdict violation,blocked --host 10.1.0.0/16
@@ -91,7 +92,7 @@ func runFlows(cmd *cobra.Command, o *options, s *selection, args []string) error
 		return out.finish(err)
 	}
 	if s.seen > 0 && s.told == 0 {
-		j.warn(fmt.Sprintf("none of %d flows is as --verdict, --edge, --app and --host say", s.seen))
+		j.warn(fmt.Sprintf("none of %d flows fits %v", s.seen, s))
 	}
 	if err := out.finish(w.Close()); err != nil || s.write == "" {
 		return err

@@ -15,11 +15,11 @@ func interfacesCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "interfaces",
-		Short: "what can be captured from, and why not",
+		Short: "the interfaces of this machine, and which of them live may capture from",
 		Args:  takesNone("takes no arguments; wirechart live -i INTERFACE captures from one"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != "table" && format != "json" {
-				return fmt.Errorf("unknown format %q: one of table, json", format)
+				return fmt.Errorf("--format: unknown format %q: one of table, json", format)
 			}
 			list, err := pcaps.Interfaces()
 			if err != nil {

@@ -67,12 +67,12 @@ func liveCommandOf(status *int, l *liveOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "live -i INTERFACE",
 		Short: "the same audit, continuously, on an interface",
-		Long: `live judges the traffic of an interface, a mirror port above all, as it comes: what
-is found is told when it is found, and the audit is written at the end. It ends
-with Ctrl-C (a second one ends it at once), with --duration or with -c.
+		Long: `live audits the traffic of an interface, usually a mirror port, as it comes: findings
+are reported when they are made, and the audit is written at the end. It ends with
+Ctrl-C (a second one ends it at once), with --duration or with -c.
 
   wirechart live -i eth1                            for people: a view that may be left open
-  wirechart live -i eth1 -o jsonl                   for programs: findings and flows as they come
+  wirechart live -i eth1 -o jsonl                   for programs: events and flows as they come
   wirechart live -i eth1 --duration 10m -o json     ten minutes, then the audit
   wirechart live -i eth1 -w all.pcapng              keep every frame as well
 
@@ -96,19 +96,19 @@ counters on standard error. Exit status: as that of audit.`,
 	_ = fs.Set("max-flows", fmt.Sprint(liveFlows)) // a number it is
 	fs.StringArrayVarP(&l.interfaces, "interface", "i", nil, "capture from `INTERFACE`, any for all of them (repeatable)")
 	fs.IntVarP(&l.snapLen, "snaplen", "s", 0, "capture `N` bytes of each frame; 0 is all")
-	fs.IntVar(&l.buffer, "buffer", 64, "`MiB` of the kernel's buffer")
-	fs.BoolVarP(&l.notPromiscuous, "no-promiscuous-mode", "p", false, "see only what the interface would receive anyway")
+	fs.IntVar(&l.buffer, "buffer", 64, "size of the kernel's buffer, `MiB`")
+	fs.BoolVarP(&l.notPromiscuous, "no-promiscuous-mode", "p", false, "capture only frames that are for this machine, not all that reach the interface")
 	fs.StringVar(&l.capture, "capture", pcaps.CaptureAuto.String(), "capture by `WAY`: ring (shared with the Linux kernel), pcap (libpcap), or auto, the best there is")
 	fs.StringVarP(&l.write, "write", "w", "", "write every frame to `FILE` (pcapng)")
 	fs.StringVar(&l.evidence, "evidence", "", "keep the frames of flows with findings in captures in `DIR`")
-	fs.IntVar(&l.evidenceSize, "evidence-size", 16, "`MiB` of one of these captures")
+	fs.IntVar(&l.evidenceSize, "evidence-size", 16, "size of each of these captures, `MiB`")
 	fs.IntVar(&l.evidenceFiles, "evidence-files", 16, "keep the last `N` of these captures")
 	fs.StringVar(&l.state, "state", "", "remember roles, edges and findings in `FILE`, from one run to the next")
 	fs.BoolVar(&l.stateReplace, "state-replace", false, "begin anew when the file of --state cannot be understood, and keep it as FILE.old")
 	fs.StringVar(&l.metrics, "metrics", "", "serve counters for Prometheus at `ADDRESS:PORT`, and /healthz")
 	fs.BoolVar(&l.metricsPublic, "metrics-public", false, "let --metrics be an address that others can reach")
 	fs.DurationVar(&l.duration, "duration", 0, "end after this `TIME`: 90s, 10m, 24h")
-	fs.DurationVar(&l.keep, "keep", flows.DefaultKeep, "judge flows anew for this `TIME` after they ended, by what is learned meanwhile")
+	fs.DurationVar(&l.keep, "keep", flows.DefaultKeep, "judge flows again for this `TIME` after their end, when more is known of their hosts")
 	fs.StringVar(&l.web.address, "web", "", "show the run as a page at `ADDRESS:PORT`; one that others can reach asks for a token")
 	fs.StringArrayVar(&l.web.hosts, "web-host", nil, "serve the page under the `NAME` of this machine too (repeatable)")
 	sandboxFlags(fs, &l.sandbox)

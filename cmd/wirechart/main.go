@@ -82,10 +82,10 @@ func rootCommand(status *int) *cobra.Command {
 diagram: which host has which role, which documented connections were seen, and every
 flow that no edge of the diagram allows, each with the frame that proves it.
 
-  wirechart site.pcapng                    the audit, for people
-  wirechart audit -o json site.pcapng      the audit, for programs
-  wirechart flows -o jsonl site.pcapng     one record per flow
-  wirechart hosts site.pcapng              which host has which role, and why
+  wirechart site.pcapng                       the audit, for people
+  wirechart audit -o json site.pcapng         the audit, for programs
+  wirechart flows -o jsonl site.pcapng        one record per flow
+  wirechart hosts site.pcapng                 which host has which role, and why
   wirechart explain site.pcapng --finding 1   the proof, frame by frame
   wirechart compare inside.pcap outside.pcap  is it the firewall between?
 

@@ -68,7 +68,7 @@ func runRules(cmd *cobra.Command, o *firewallOptions, name string, status *int) 
 	case o.verify != "" && cmd.Flags().Changed("format") && o.format != "text" && o.format != "json":
 		return fmt.Errorf("--format %s: with --verify one of text, json", o.format)
 	case o.verify == "" && !ok:
-		return fmt.Errorf("unknown format %q: one of %s", o.format, firewall.Names())
+		return fmt.Errorf("--format: unknown format %q: one of %s", o.format, firewall.Names())
 	}
 	doc, err := report.ReadAuditFile(name)
 	if err != nil {

@@ -12,21 +12,22 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"wirechart/dissect"
 	"wirechart/flows"
 	"wirechart/pcaps"
 	"wirechart/report"
 	"wirechart/rules"
 )
 
-// selection is which flows the flows command tells, and where their frames go. A
-// flow is told that one value of each flag fits.
+// selection is which flows the flows command writes, and where their frames go. A
+// flow is chosen when, for every flag given, one of its values fits.
 type selection struct {
 	verdicts, edges, apps, hosts []string
 	write                        string
 
-	seen, told uint64
+	seen, told uint64       // flows, and those of them that were chosen
 	file       *besideFile  // nil unless frames are written, and so is the rest
-	sieve      *flows.Sieve // nil when no flow is told
+	sieve      *flows.Sieve // nil when no flow was chosen
 	labels     map[pcaps.FrameID]label
 	kinds      map[string]string
 }
@@ -37,20 +38,38 @@ type label struct {
 	kind string
 }
 
+// String is the flags as they were given.
+func (s *selection) String() string {
+	var flags []string
+	for _, f := range []struct {
+		name   string
+		values []string
+	}{{"--verdict", s.verdicts}, {"--edge", s.edges}, {"--app", s.apps}, {"--host", s.hosts}} {
+		if len(f.values) > 0 {
+			flags = append(flags, f.name+" "+strings.Join(f.values, ","))
+		}
+	}
+	return strings.Join(flags, " ")
+}
+
 func selectionFlags(fs *pflag.FlagSet, s *selection) {
 	fs.StringSliceVar(&s.verdicts, "verdict", nil, "only flows with one of these `VERDICTS`: violation,undocumented,blocked")
 	fs.StringSliceVar(&s.edges, "edge", nil, "only flows of these edges (`IDS`) of the diagram")
-	fs.StringSliceVar(&s.apps, "app", nil, "only flows that speak one of these `PROTOCOLS`, as the record's app has them; unknown for none")
+	fs.StringSliceVar(&s.apps, "app", nil, "only flows that speak one of these `PROTOCOLS`, as the member app of the flow record has them; unknown: where it has none")
 	fs.StringSliceVar(&s.hosts, "host", nil, "only flows of one of these `HOSTS`: addresses, prefixes (10.1.0.0/16), names, components of the diagram")
 	fs.StringVarP(&s.write, "write", "w", "", "also write the frames of these flows to `FILE` (pcapng), with user data, as they are")
 }
 
+// unknownApp stands in --app for flows whose protocol is not known.
+const unknownApp = "unknown"
+
+// all says that no flag chooses among the flows.
 func (s *selection) all() bool {
 	return len(s.verdicts)+len(s.edges)+len(s.apps)+len(s.hosts) == 0
 }
 
-// compile makes the test of a flow, and says what is wrong with the flags. d and
-// hosts is nil where nothing is judged.
+// compile makes the function that chooses flows; its error says what is wrong with
+// the flags. d and hosts are nil when nothing is judged.
 func (s *selection) compile(d *rules.Diagram, hosts report.Hosts) (func(f *flows.Flow, v *rules.Verdict) bool, error) {
 	if d == nil && len(s.verdicts)+len(s.edges) > 0 {
 		return nil, errors.New("--no-judge gives no verdicts: leave out --verdict and --edge")
@@ -65,6 +84,12 @@ func (s *selection) compile(d *rules.Diagram, hosts report.Hosts) (func(f *flows
 			return nil, unknownEdge(id, d)
 		}
 	}
+	for _, app := range s.apps {
+		if names := dissect.Names(); app != unknownApp && !slices.Contains(names, app) {
+			slices.Sort(names)
+			return nil, fmt.Errorf("--app: unknown protocol %q: one of %s, %s", app, strings.Join(names, ", "), unknownApp)
+		}
+	}
 	host, err := s.compileHosts(d, hosts)
 	if err != nil {
 		return nil, err
@@ -73,7 +98,7 @@ func (s *selection) compile(d *rules.Diagram, hosts report.Hosts) (func(f *flows
 		switch {
 		case len(s.verdicts) > 0 && !slices.Contains(s.verdicts, v.Kind.String()):
 		case len(s.edges) > 0 && (v.Edge == nil || !slices.Contains(s.edges, v.Edge.ID)):
-		case len(s.apps) > 0 && !slices.Contains(s.apps, f.App) && (f.App != "" || !slices.Contains(s.apps, "unknown")):
+		case len(s.apps) > 0 && !slices.Contains(s.apps, f.App) && (f.App != "" || !slices.Contains(s.apps, unknownApp)):
 		case len(s.hosts) > 0 && !host(f.Client.Addr()) && !host(f.Server.Addr()):
 		default:
 			return true
@@ -82,7 +107,7 @@ func (s *selection) compile(d *rules.Diagram, hosts report.Hosts) (func(f *flows
 	}, nil
 }
 
-// compileHosts makes the test of an address.
+// compileHosts makes the function that chooses addresses by --host.
 func (s *selection) compileHosts(d *rules.Diagram, hosts report.Hosts) (func(netip.Addr) bool, error) {
 	var prefixes []netip.Prefix
 	var names []string

@@ -41,7 +41,7 @@ with its lines lighting up as flows are judged; the flows of an edge, a host, a
 finding or a stretch of time; each flow's evidence; every report to download. It
 ends with Ctrl-C.
 
-  wirechart serve site.pcapng                       for this machine: http://` + webAddress + `/
+  wirechart serve site.pcapng                          for this machine: http://` + webAddress + `/
   wirechart serve --listen 10.1.2.3:7790 site.pcapng   for others, who need the token that is printed
 
 The page fetches nothing from elsewhere, and is not served under foreign names.`,
