@@ -197,39 +197,9 @@ func (w *step) chain(c *chain) (end chainEnd, gone bool) {
 // statements walks one rule: its matches, then its verdict. stop says that the
 // chain is left without one.
 func (w *step) statements(c *chain, r *nftStatement) (end chainEnd, stop bool) {
-	unsure := ""
-	name := fmt.Sprintf("%s %s %s, rule %d", word(c.Family), word(c.Table), word(c.Name), r.Handle)
+	x := ruleWalk{step: w, in: c, name: fmt.Sprintf("%s %s %s, rule %d", word(c.Family), word(c.Table), word(c.Name), r.Handle)}
 	if r.Comment != "" {
-		name += " (" + word(r.Comment) + ")"
-	}
-	conclude := func(e chainEnd) (chainEnd, bool) {
-		if e == fellThrough {
-			return e, false
-		}
-		if unsure != "" {
-			w.maybe = append(w.maybe, maybe{e, name, unsure})
-			return fellThrough, false
-		}
-		w.rule = name
-		return e, false
-	}
-	jump := func(target string, goes bool) (chainEnd, bool) {
-		t := w.set.chains[c.Family+" "+c.Table+" "+target]
-		if t == nil {
-			return fellThrough, false
-		}
-		n := len(w.maybe)
-		e, _ := w.chain(t)
-		if unsure != "" {
-			for i := n; i < len(w.maybe); i++ {
-				w.maybe[i].on = unsure
-			}
-			if e != fellThrough {
-				w.maybe = append(w.maybe, maybe{e, w.rule, unsure})
-			}
-			return fellThrough, false
-		}
-		return e, goes && e == fellThrough
+		x.name += " (" + word(r.Comment) + ")"
 	}
 	for _, statement := range r.Expr {
 		for kind, raw := range statement {
@@ -237,65 +207,101 @@ func (w *step) statements(c *chain, r *nftStatement) (end chainEnd, stop bool) {
 			case "match":
 				switch ok, on := w.match(c, raw); {
 				case on != "":
-					unsure = on
+					x.unsure = on
 				case !ok:
 					return fellThrough, false
 				}
-			case "accept":
-				return conclude(accepted)
-			case "drop", "reject":
-				return conclude(dropped)
-			case "return":
-				if unsure != "" {
-					return fellThrough, false
-				}
-				return fellThrough, true
-			case "jump", "goto":
-				var x struct {
-					Target string `json:"target"`
-				}
-				if json.Unmarshal(raw, &x) != nil {
-					return fellThrough, false
-				}
-				return jump(x.Target, kind == "goto")
+			case "accept", "drop", "reject", "return", "jump", "goto":
+				return x.verdict(kind, raw)
 			case "vmap":
 				verdict, on := w.verdictMap(c, raw)
 				if on != "" {
-					unsure = on
-					w.maybe = append(w.maybe, maybe{accepted, name, on}, maybe{dropped, name, on})
+					x.unsure = on
+					w.maybe = append(w.maybe, maybe{accepted, x.name, on}, maybe{dropped, x.name, on})
 					continue
 				}
-				for kind, raw := range verdict {
+				for kind, raw := range verdict { // one, or none where no element fits
 					switch kind {
-					case "accept":
-						return conclude(accepted)
-					case "drop":
-						return conclude(dropped)
-					case "return":
-						return fellThrough, unsure == ""
+					case "accept", "drop", "return":
+						return x.verdict(kind, raw)
 					case "jump", "goto":
-						var x struct {
-							Target string `json:"target"`
-						}
-						if json.Unmarshal(raw, &x) == nil {
-							if e, s := jump(x.Target, kind == "goto"); e != fellThrough || s {
-								return e, s
-							}
+						if end, stop := x.verdict(kind, raw); end != fellThrough || stop {
+							return end, stop
 						}
 					}
 				}
 			case "counter", "log", "comment", "notrack", "mangle", "ct helper", "ct timeout", "flow", "dup", "meter", "set":
 			case "limit", "quota", "connlimit":
-				unsure = "a " + kind
+				x.unsure = "a " + kind
 			case "queue":
-				unsure = "a program that packets are queued to"
-				return conclude(dropped)
+				x.unsure = "a program that packets are queued to"
+				return x.conclude(dropped)
 			case "xt":
-				unsure = "a match of iptables that nft does not print"
+				x.unsure = "a match of iptables that nft does not print"
 			default:
-				unsure = "the statement " + word(kind)
+				x.unsure = "the statement " + word(kind)
 			}
 		}
+	}
+	return fellThrough, false
+}
+
+// ruleWalk is one rule while a connection walks it.
+type ruleWalk struct {
+	*step
+	in     *chain
+	name   string // for messages
+	unsure string // what cannot be known and decides whether the rule holds; "" when it does
+}
+
+// verdict takes the verdict of a rule, or of the element of a verdict map.
+func (x *ruleWalk) verdict(kind string, raw json.RawMessage) (end chainEnd, stop bool) {
+	switch kind {
+	case "accept":
+		return x.conclude(accepted)
+	case "drop", "reject":
+		return x.conclude(dropped)
+	case "return":
+		return fellThrough, x.unsure == ""
+	case "jump", "goto":
+		var to struct {
+			Target string `json:"target"`
+		}
+		if json.Unmarshal(raw, &to) == nil {
+			return x.jump(to.Target, kind == "goto")
+		}
+	}
+	return fellThrough, false
+}
+
+// conclude ends the walk with e; where the rule holds only perhaps, e is noted and
+// the walk goes on.
+func (x *ruleWalk) conclude(e chainEnd) (end chainEnd, stop bool) {
+	if x.unsure != "" {
+		x.maybe = append(x.maybe, maybe{e, x.name, x.unsure})
+		return fellThrough, false
+	}
+	x.rule = x.name
+	return e, false
+}
+
+// jump walks another chain of the table. goes says that there is no way back
+// (goto).
+func (x *ruleWalk) jump(target string, goes bool) (end chainEnd, stop bool) {
+	t := x.set.chains[x.in.Family+" "+x.in.Table+" "+target]
+	if t == nil {
+		return fellThrough, false
+	}
+	n := len(x.maybe)
+	e, _ := x.chain(t)
+	if x.unsure == "" {
+		return e, goes && e == fellThrough
+	}
+	for i := n; i < len(x.maybe); i++ {
+		x.maybe[i].on = x.unsure
+	}
+	if e != fellThrough {
+		x.maybe = append(x.maybe, maybe{e, x.rule, x.unsure})
 	}
 	return fellThrough, false
 }

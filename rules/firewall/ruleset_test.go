@@ -64,6 +64,10 @@ func TestDecide(t *testing.T) {
 		{"goto", ruleset("drop", rule("fwd", `{"goto":{"target":"web"}}`)+rule("fwd", dport443+accept), chain("web")), "drop"},
 		{"loop", ruleset("drop", rule("fwd", `{"jump":{"target":"web"}}`)+rule("web", `{"jump":{"target":"web"}}`), chain("web")), "drop"},
 		{"verdict map", ruleset("drop", rule("fwd", `{"vmap":{"key":{"payload":{"protocol":"tcp","field":"dport"}},"data":{"set":[[22,{"drop":null}],[443,{"jump":{"target":"web"}}]]}}}`)+rule("web", dport443+accept), chain("web")), "accept"},
+		{"verdict map, and on", ruleset("drop", rule("fwd", `{"vmap":{"key":{"payload":{"protocol":"tcp","field":"dport"}},"data":{"set":[[443,{"continue":null}]]}}}`+accept)), "accept"},
+		{"verdict map, to a chain and on", ruleset("drop", rule("fwd", `{"vmap":{"key":{"payload":{"protocol":"tcp","field":"dport"}},"data":{"set":[[443,{"jump":{"target":"web"}}]]}}}`+accept), chain("web")), "accept"},
+		{"verdict map, and away", ruleset("drop", rule("fwd", `{"vmap":{"key":{"payload":{"protocol":"tcp","field":"dport"}},"data":{"set":[[443,{"goto":{"target":"web"}}]]}}}`+accept), chain("web")), "drop"},
+		{"verdict map, and back", ruleset("drop", rule("fwd", `{"vmap":{"key":{"payload":{"protocol":"tcp","field":"dport"}},"data":{"set":[[443,{"return":null}]]}}}`)+rule("fwd", dport443+accept)), "drop"},
 		{"state map", ruleset("accept", rule("fwd", `{"vmap":{"key":{"ct":{"key":"state"}},"data":{"set":[["established",{"accept":null}],["new",{"drop":null}]]}}}`)), "drop"},
 		{"xt", ruleset("drop", rule("fwd", `{"xt":{"type":"match","name":"string"}}`+accept)), "unclear a match of iptables that nft does not print"},
 	} {

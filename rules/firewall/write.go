@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"wirechart/flows"
 	"wirechart/rules"
 )
 
@@ -285,7 +286,7 @@ func nftRule(r *Rule) string {
 		}
 	case isICMP(r.Proto) && len(r.Ports) > 0:
 		s += " " + name + " type " + nftSet(rangeTexts(r.Ports, "-"))
-	case r.Proto == 58:
+	case r.Proto == flows.ProtoICMPv6:
 		s += " meta l4proto ipv6-icmp"
 	default:
 		s += " meta l4proto " + name
@@ -363,7 +364,7 @@ const maxMultiport = 15
 func tablesRules(r *Rule) []string {
 	s := "-A FORWARD -s " + strings.Join(prefixTexts(r.From), ",") + " -d " + strings.Join(prefixTexts(r.To), ",")
 	name := protoName(r.Proto)
-	if r.Proto == 58 {
+	if r.Proto == flows.ProtoICMPv6 {
 		name = "ipv6-icmp"
 	}
 	s += " -p " + name
@@ -373,7 +374,7 @@ func tablesRules(r *Rule) []string {
 	case isICMP(r.Proto) && len(r.Ports) > 0:
 		option := "--icmp-type"
 		match := "icmp"
-		if r.Proto == 58 {
+		if r.Proto == flows.ProtoICMPv6 {
 			option, match = "--icmpv6-type", "icmp6"
 		}
 		for _, t := range r.Ports {
@@ -440,7 +441,7 @@ func windowsRule(r *Rule) string {
 	s := "New-NetFirewallRule -Group 'wirechart' -DisplayName 'wirechart " + strings.ReplaceAll(short(r.ID(), 200), "'", "_") + "' -Direction Inbound -Action Allow"
 	s += " -LocalAddress " + quoted(prefixTexts(r.To)) + " -RemoteAddress " + quoted(prefixTexts(r.From))
 	switch {
-	case r.Proto == 6 || r.Proto == 17:
+	case r.Proto == flows.ProtoTCP || r.Proto == flows.ProtoUDP:
 		s += " -Protocol " + strings.ToUpper(protoName(r.Proto))
 		if len(r.Ports) > 0 {
 			s += " -LocalPort " + quoted(rangeTexts(r.Ports, "-"))
@@ -450,7 +451,7 @@ func windowsRule(r *Rule) string {
 		}
 	case isICMP(r.Proto):
 		name := "ICMPv4"
-		if r.Proto == 58 {
+		if r.Proto == flows.ProtoICMPv6 {
 			name = "ICMPv6"
 		}
 		s += " -Protocol " + name
@@ -578,7 +579,7 @@ func ciscoIOS(o *out, p *Plan) {
 func iosRules(r *Rule, answers bool) []string {
 	var list []string
 	proto := protoName(r.Proto)
-	if r.Proto == 58 {
+	if r.Proto == flows.ProtoICMPv6 {
 		proto = "icmp" // in an ipv6 access list
 	}
 	for _, from := range r.From {
@@ -601,7 +602,7 @@ func iosRules(r *Rule, answers bool) []string {
 					for _, port := range ports {
 						if answers {
 							established := ""
-							if r.Proto == 6 {
+							if r.Proto == flows.ProtoTCP {
 								established = " established"
 							}
 							list = append(list, "permit "+proto+" "+wildcard(to)+port+" "+wildcard(from)+source+established)
@@ -672,7 +673,7 @@ func ciscoASA(o *out, p *Plan) {
 func asaRules(r *Rule, ends [2]string) []string {
 	var list []string
 	proto := protoName(r.Proto)
-	if r.Proto == 58 {
+	if r.Proto == flows.ProtoICMPv6 {
 		proto = "icmp6"
 	}
 	add := func(source, port string) {
@@ -737,9 +738,9 @@ func panosRules(r *Rule, n int) []string {
 		list = append(list, line)
 	case isICMP(r.Proto) && slices.Equal(r.Ports, []rules.PortRange{echoOf(r.Proto)}):
 		service, application = "application-default", "ping"
-	case r.Proto == 1:
+	case r.Proto == flows.ProtoICMP:
 		service, application = "application-default", "icmp"
-	case r.Proto == 58:
+	case r.Proto == flows.ProtoICMPv6:
 		service, application = "application-default", "ipv6-icmp"
 	default:
 		return []string{fmt.Sprintf("# IP protocol %d: define an application for it; no rule was written", r.Proto)}
@@ -769,93 +770,109 @@ func fortinet(o *out, p *Plan) {
 }
 
 func fortinetRules(r *Rule, n int) []string {
-	name := fmt.Sprintf("wirechart-%d", n)
-	var list []string
-	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
-	address, source, destination := "address", "srcaddr", "dstaddr"
+	f := &fortiConfig{rule: r, name: fmt.Sprintf("wirechart-%d", n)}
+	kind, from, to := "address", "srcaddr", "dstaddr"
 	if r.V6 {
-		address, source, destination = "address6", "srcaddr6", "dstaddr6"
+		kind, from, to = "address6", "srcaddr6", "dstaddr6"
 	}
-	add("config firewall %s", address)
-	names := func(list []netip.Prefix) string {
-		var out []string
-		for _, p := range list {
-			id := `"wirechart-` + prefixText(p) + `"`
-			add("    edit %s", id)
-			if r.V6 {
-				add("        set ip6 %s", p)
-			} else {
-				add("        set subnet %s %s", p.Addr(), maskOf(p.Bits(), false))
-			}
-			add("    next")
-			out = append(out, id)
+	f.add("config firewall %s", kind)
+	sources, destinations := f.addresses(r.From), f.addresses(r.To)
+	f.add("end")
+	f.add("config firewall service custom")
+	services := f.services()
+	f.add("end")
+	f.add("config firewall policy")
+	f.add("    edit 0")
+	f.add(`        set name "%s"`, f.name)
+	f.add(`        set srcintf "any"`)
+	f.add(`        set dstintf "any"`)
+	f.add("        set %s %s", from, sources)
+	f.add("        set %s %s", to, destinations)
+	f.add("        set service %s", services)
+	f.add("        set action accept")
+	f.add(`        set schedule "always"`)
+	f.add("        set logtraffic all")
+	f.add(`        set comments "%s"`, short(r.description(), 250))
+	f.add("    next")
+	f.add("end")
+	return f.lines
+}
+
+// fortiConfig is the configuration of one rule while it is written.
+type fortiConfig struct {
+	rule  *Rule
+	name  string
+	lines []string
+}
+
+func (f *fortiConfig) add(format string, args ...any) {
+	f.lines = append(f.lines, fmt.Sprintf(format, args...))
+}
+
+// addresses writes address objects and returns their names, quoted.
+func (f *fortiConfig) addresses(list []netip.Prefix) string {
+	var names []string
+	for _, p := range list {
+		id := `"wirechart-` + prefixText(p) + `"`
+		f.add("    edit %s", id)
+		if f.rule.V6 {
+			f.add("        set ip6 %s", p)
+		} else {
+			f.add("        set subnet %s %s", p.Addr(), maskOf(p.Bits(), false))
 		}
-		return strings.Join(out, " ")
+		f.add("    next")
+		names = append(names, id)
 	}
-	from, to := names(r.From), names(r.To)
-	add("end")
-	add("config firewall service custom")
-	var services []string
-	edit := func(id string) {
-		services = append(services, `"`+id+`"`)
-		add(`    edit "%s"`, id)
+	return strings.Join(names, " ")
+}
+
+// services writes the service objects of the rule and returns their names, quoted.
+func (f *fortiConfig) services() string {
+	var names []string
+	service := func(id, format string, args ...any) {
+		names = append(names, `"`+id+`"`)
+		f.add(`    edit "%s"`, id)
+		for line := range strings.SplitSeq(fmt.Sprintf(format, args...), "\n") {
+			f.add("        %s", line)
+		}
+		f.add("    next")
 	}
-	switch {
+	switch r := f.rule; {
 	case hasPorts(r.Proto):
-		edit(name)
-		var portranges []string
-		ports := r.Ports
-		if len(ports) == 0 {
-			ports = []rules.PortRange{{Low: 1, High: 65535}}
-		}
-		for _, port := range rangeTexts(ports, "-") {
-			if len(r.SourcePorts) == 0 {
-				portranges = append(portranges, port)
-			}
-			for _, s := range rangeTexts(r.SourcePorts, "-") {
-				portranges = append(portranges, port+":"+s)
-			}
-		}
-		add("        set %s-portrange %s", protoName(r.Proto), strings.Join(portranges, " "))
-		add("    next")
+		service(f.name, "set %s-portrange %s", protoName(r.Proto), fortiPorts(r))
 	case isICMP(r.Proto):
 		protocol := "ICMP"
-		if r.Proto == 58 {
+		if r.Proto == flows.ProtoICMPv6 {
 			protocol = "ICMP6"
 		}
 		if len(r.Ports) == 0 {
-			edit(name)
-			add("        set protocol %s", protocol)
-			add("    next")
+			service(f.name, "set protocol %s", protocol)
 		}
-		for _, t := range r.Ports {
-			for k := int(t.Low); k <= int(t.High); k++ {
-				edit(fmt.Sprintf("%s-type-%d", name, k))
-				add("        set protocol %s", protocol)
-				add("        set icmptype %d", k)
-				add("    next")
+		for _, types := range r.Ports {
+			for t := int(types.Low); t <= int(types.High); t++ {
+				service(fmt.Sprintf("%s-type-%d", f.name, t), "set protocol %s\nset icmptype %d", protocol, t)
 			}
 		}
 	default:
-		edit(name)
-		add("        set protocol IP")
-		add("        set protocol-number %d", r.Proto)
-		add("    next")
+		service(f.name, "set protocol IP\nset protocol-number %d", r.Proto)
 	}
-	add("end")
-	add("config firewall policy")
-	add("    edit 0")
-	add(`        set name "%s"`, name)
-	add(`        set srcintf "any"`)
-	add(`        set dstintf "any"`)
-	add("        set %s %s", source, from)
-	add("        set %s %s", destination, to)
-	add("        set service %s", strings.Join(services, " "))
-	add("        set action accept")
-	add(`        set schedule "always"`)
-	add("        set logtraffic all")
-	add(`        set comments "%s"`, short(r.description(), 250))
-	add("    next")
-	add("end")
-	return list
+	return strings.Join(names, " ")
+}
+
+// fortiPorts are the ports of a service: DESTINATION, or DESTINATION:SOURCE.
+func fortiPorts(r *Rule) string {
+	ports := r.Ports
+	if len(ports) == 0 {
+		ports = []rules.PortRange{{Low: 1, High: 65535}}
+	}
+	var list []string
+	for _, port := range rangeTexts(ports, "-") {
+		if len(r.SourcePorts) == 0 {
+			list = append(list, port)
+		}
+		for _, source := range rangeTexts(r.SourcePorts, "-") {
+			list = append(list, port+":"+source)
+		}
+	}
+	return strings.Join(list, " ")
 }
