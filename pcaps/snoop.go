@@ -39,9 +39,17 @@ func snoopLink(dataLink uint32) LinkType {
 	return LinkUnknown
 }
 
-// snoopFile reads the file header, which is at hand.
-func (r *reader) snoopFile() error {
+// beginSnoop reads the file header.
+func (r *reader) beginSnoop() error {
+	r.snoop = true
+	r.stats.Format = "snoop"
+	if !r.has(snoopHeader, "the file header") {
+		return nil
+	}
 	h := r.buf[:snoopHeader]
+	if string(h[:len(snoopMagic)]) != snoopMagic {
+		return errNotCapture
+	}
 	if version := binary.BigEndian.Uint32(h[8:]); version != snoopVersion {
 		return fmt.Errorf("snoop version %d is not supported", version)
 	}
