@@ -159,6 +159,7 @@ type rare struct {
 	stalledFrame    [2]pcaps.FrameID
 	stalledNth      [2]uint32
 	back            [2]uint32 // the lowest place that was sent again in the run at hand
+	backAt          [2]int64  // and when
 	stalledAt       [2]hole   // what was sent again last in that run
 	sacked          [2]uint32 // shortest run of bytes that the other end had behind sackedFrom
 	sackedFrom      [2]uint32 // the acknowledgement that said so

@@ -129,6 +129,13 @@ func TestTable(t *testing.T) {
 			0.301 10.0.0.1:4000 > 10.0.0.2:80 A seq=105 ack=501 len=4
 			0.302 10.0.0.1:4000 > 10.0.0.2:80 A seq=109 ack=501 len=4`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADT syn capture_end 8/1 payload=24/0 again=3/0 rtt=30ms unanswered>1`, ``},
+		{"segments that come back within milliseconds are one attempt", handshake + `
+			0.0400 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=4
+			0.0410 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=4
+			0.0420 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=4
+			0.0415 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=4
+			0.2410 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=4`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADT syn capture_end 7/1 payload=20/0 again=4/0 rtt=30ms unanswered>2`, ``},
 		{"S2: the client closed", handshake + `
 			1.0 10.0.0.1:4000 > 10.0.0.2:80 FA seq=101 ack=501
 			1.1 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=102`,

@@ -406,7 +406,7 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 		c.next[end] = seq + n
 	case n == 1 && ahead == -1: // keep-alive
 	default:
-		t.repeat(r, c, end, hole{seq, seq + n}, frame)
+		t.repeat(r, c, end, hole{seq, seq + n}, frame, now)
 	}
 	switch {
 	case flags&flagFIN == 0:
@@ -422,7 +422,7 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 
 // repeat takes payload that lies behind the highest byte seen: it fills a hole,
 // and came late, or it was sent again.
-func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.FrameID) {
+func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.FrameID, now int64) {
 	d := t.extra(r).makeRare()
 	if t.fill(r, c, end, h) {
 		d.outOfOrder[end]++
@@ -437,17 +437,28 @@ func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.Fram
 		d.unansweredFrame[end], d.unansweredNth[end] = frame, c.seen
 	}
 	// What counts is how often the sender went back to the same place: many
-	// segments behind it may be sent again in one go.
-	if c.unanswered[end] > 0 && int32(h.low-d.back[end]) > 0 {
+	// segments behind it may be sent again in one go, and where frames are out of
+	// order, or copies that were not recognised, it only seems to go back. No
+	// sender waits so little for an answer.
+	if c.unanswered[end] > 0 && (int32(h.low-d.back[end]) > 0 || near(now, d.backAt[end])) {
 		return
 	}
-	d.back[end] = h.low
+	d.back[end], d.backAt[end] = h.low, now
 	c.unanswered[end]++
 	if c.unanswered[end] > d.stalled[end] {
 		d.stalled[end], d.stalledFrame[end], d.stalledNth[end] = c.unanswered[end], d.unansweredFrame[end], d.unansweredNth[end]
 		d.stalledAt[end] = h
 	}
 }
+
+// displaced is how far from their places frames may be, by packet time, in a
+// capture that is not in order: of the ports of a mirror that were merged, or of
+// the queues of a card.
+const displaced = int64(10 * time.Millisecond)
+
+// near says whether two packet times are so close that which came first is not
+// known.
+func near(a, b int64) bool { return a-b < displaced && b-a < displaced }
 
 // dig records bytes that were passed over, behind all that were before.
 func (t *Table) dig(r *record, c *tcpTrack, end int, h hole) {
