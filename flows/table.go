@@ -90,7 +90,7 @@ type record struct {
 type origin struct {
 	start      int64
 	frame      pcaps.FrameID
-	resetAfter uint32 // frames from the first one to the first RST
+	resetAfter uint32 // frames from the first one to the first RST; until there is one, the upper half of what opening is the lower of
 	tags       uint16 // index into Table.tagSets
 	opening    uint16 // the lower half of the sequence number behind the last SYN that was not followed, less one
 }
@@ -522,10 +522,10 @@ func (t *Table) tagSet(s *segment) uint16 {
 // reuses says whether the SYN s opens a new connection between ports that r
 // has used before.
 func (t *Table) reuses(r *record, o *origin, s *segment, end int, now int64) bool {
-	if r.extra == 0 && r.flags[end] == 0 && r.flags[1-end] == flagRST|flagACK && uint16(s.seq) == o.opening && now-r.last < grace {
-		return false // it was refused before it came
-	}
 	if r.extra == 0 || t.track(r).seen == 0 { // a SYN, perhaps the RST that refused it, perhaps a copy of either
+		if r.flags[end] == 0 && r.flags[1-end] == flagRST|flagACK && uint16(s.seq) == o.opening && now-r.last < grace {
+			return false // it was refused before it came
+		}
 		// A client that the refusal does not reach sends its SYN again.
 		again := r.flags[end]&flagSYN != 0 && uint16(s.seq+s.payloadLen) == o.opening
 		return r.ended != CaptureEnd && !again

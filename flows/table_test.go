@@ -116,6 +116,18 @@ func TestTable(t *testing.T) {
 			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=101 ttl=55
 			0.1 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 1/1 reset=server@1,ttl=55`, ``},
+		{"likewise, each with a mirror's copy", `
+			0.1000 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=101 ttl=55
+			0.1001 copy
+			0.1002 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.1003 copy`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ rS syn reset 2/2 copies=1/1 reset=server@1,ttl=55`, ``},
+		{"a SYN behind its refusal, which a mirror doubled: the same attempt", `
+			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0001 copy
+			0.0002 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=101 ttl=55
+			0.5000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 3/1 copies=1/0 syns=2 reset=server@3,ttl=55`, ``},
 		{"a SYN behind a reset of another connection", `
 			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=901
 			0.1 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
@@ -317,7 +329,18 @@ func TestTable(t *testing.T) {
 			0.0001 10.0.0.2:80 > 10.0.0.1:4000 A seq=506 ack=102
 			0.0002 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=101 data=hello
 			0.0003 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sadh syn capture_end 1/3 payload=0/5`, `< hello`},
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sadh syn capture_end 1/3 payload=0/5 unseen>`, `< hello`},
+		{"a SYN, and far from it the middle of another connection: nothing is missing between them", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			9.0 10.0.0.1:4000 > 10.0.0.2:80 PA seq=6557700 ack=501 data=hello`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S0 SD syn capture_end 2/0 payload=5/0`, `> hello`},
+		{"a SYN's copy behind the handshake, whose first packet that is followed is the server's", `
+			0.0000 [fd00::1]:4000 > [fd00::2]:80 S seq=100
+			0.0001 [fd00::2]:80 > [fd00::1]:4000 A seq=501 ack=101
+			0.0002 [fd00::1]:4000 > [fd00::2]:80 A seq=101 ack=501
+			0.0003 [fd00::2]:80 > [fd00::1]:4000 SA seq=500 ack=101
+			0.0015 [fd00::1]:4000 > [fd00::2]:80 S seq=100`,
+			`[fd00::1]:4000 > [fd00::2]:80 tcp S1 SaAh syn capture_end 3/2 syns=2`, ``},
 		{"missing bytes are a gap", handshake + `
 			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello
 			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=116 ack=501 data=world`,

@@ -33,7 +33,7 @@ type tcpTrack struct {
 type tcpDetail struct {
 	opening       [2]uint32    // sequence number of the SYN, or of the first byte seen
 	early         [2][2]uint32 // signatures of the first packets
-	told          bool         // opening of the client is what the SYN-ACK acknowledged
+	told          bool         // opening of the client is that of a SYN that was not followed, or what the SYN-ACK acknowledged
 	syns, synacks uint32
 	rtt           int64
 
@@ -97,6 +97,16 @@ func (t *Table) write(r *record, c *tcpTrack, end, letter int) {
 // not followed: a flood of them costs a record each and nothing more.
 func (t *Table) tcp(r *record, n uint32, s *segment, end int, frame pcaps.FrameID, now int64) {
 	flags := s.flags & (flagFIN | flagSYN | flagRST | flagACK)
+	simple := flags == flagSYN && s.payloadLen == 0 || flags&flagRST != 0
+	var c *tcpTrack
+	if r.extra != 0 || !simple && t.tracked < t.config.MaxTracked {
+		if r.extra == 0 {
+			t.extra(r).mac[end] = s.srcMAC
+		}
+		if c = t.track(r); c.seen == 0 {
+			t.start(r, t.origin(n), c, s, end)
+		}
+	}
 	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
 		o := t.origin(n)
 		r.resetTTL = s.ttl
@@ -110,12 +120,11 @@ func (t *Table) tcp(r *record, n uint32, s *segment, end int, frame pcaps.FrameI
 			r.bits |= bitOddReset
 		}
 	}
-	simple := flags == flagSYN && s.payloadLen == 0 || flags&flagRST != 0
-	if r.extra == 0 && (simple || t.tracked >= t.config.MaxTracked) {
+	if c == nil {
 		r.flags[end] |= flags
 		switch {
 		case flags == flagSYN:
-			t.origin(n).opening = uint16(s.seq + s.payloadLen)
+			t.origin(n).opens(s.seq+s.payloadLen, r)
 			if r.oriented != BySYN { // its refusal came first: captures are not always in order
 				if end != r.client() {
 					r.swap(BySYN)
@@ -127,13 +136,6 @@ func (t *Table) tcp(r *record, n uint32, s *segment, end int, frame pcaps.FrameI
 		}
 		t.ending(r, n, end, flags)
 		return
-	}
-	if r.extra == 0 {
-		t.extra(r).mac[end] = s.srcMAC
-	}
-	c := t.track(r)
-	if c.seen == 0 {
-		t.start(r, t.origin(n), c, s, end)
 	}
 	c.seen++
 	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
@@ -262,23 +264,36 @@ func (t *Table) start(r *record, o *origin, c *tcpTrack, s *segment, end int) {
 		}
 		t.write(r, c, client, histSYN)
 		d.early[client][0] = r.signature[client]
-		if end != client && s.flags&(flagSYN|flagACK) == flagSYN|flagACK {
-			d.opening[client], c.next[client], c.known[client] = s.ack-1, s.ack, true
-			c.stream[client], d.told = s.ack, true
+		first, ok := o.opened(r)
+		if s.flags&flagSYN != 0 {
+			first, ok = s.ack-1, end != client && s.flags&flagACK != 0
 		}
-		if ahead := uint32(uint16(s.seq-1) - o.opening); end == client && s.flags&flagSYN == 0 && ahead < aheadOfSYN {
-			d.opening[client], c.next[client], c.known[client] = s.seq-1-ahead, s.seq-ahead, true
-			c.stream[client] = s.seq - ahead
+		if ok {
+			d.opening[client], c.next[client], c.known[client] = first, first+1, true
+			c.stream[client], d.told = first+1, true
 		}
 	case s.flags&flagSYN == 0:
 		c.late = true
 	}
+	for end := range 2 { // it came before the SYN that it refused
+		if r.flags[end]&flagRST != 0 {
+			t.write(r, c, end, histRST)
+		}
+	}
 }
 
-// aheadOfSYN is how far behind a SYN that was not followed the client's next packet
-// may be, where packets between them are late: little, for of the SYN's number only
-// the lower half is known.
-const aheadOfSYN = 1 << 13
+// opens notes the sequence number of a SYN that is not followed.
+func (o *origin) opens(seq uint32, r *record) {
+	o.opening = uint16(seq)
+	if (r.flags[0]|r.flags[1])&flagRST == 0 {
+		o.resetAfter = seq >> 16
+	}
+}
+
+// opened is that number, where it is known whole.
+func (o *origin) opened(r *record) (seq uint32, ok bool) {
+	return o.resetAfter<<16 | uint32(o.opening), (r.flags[0]|r.flags[1])&flagRST == 0
+}
 
 // shake notes that the client acknowledged the SYN-ACK, or went on as if it
 // had: of a connection captured one way nothing else is seen.
@@ -378,8 +393,8 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 		c.stream[end] = c.next[end]
 	}
 	if !c.spoke[end] && end == r.client() {
-		// The client is nowhere near what a SYN-ACK said of its SYN: that one
-		// answered another connection of these ports, or the capture has both
+		// The client is nowhere near its SYN, or what a SYN-ACK said of it: that
+		// was of another connection of these ports, or the capture has both
 		// sides of a device that renumbers.
 		if far := int32(seq - c.next[end]); (far >= 1<<16 || far <= -1<<16) && t.extra(r).tcp.told {
 			c.next[end], c.stream[end] = seq, seq
