@@ -228,6 +228,9 @@ func (t *Table) drop(x *extra, end int) {
 
 // conclude delivers what is still held and ends the dissection.
 func (t *Table) conclude(r *record, x *extra) {
+	if r.bits&bitAwaits != 0 {
+		t.resume(r, x)
+	}
 	if x.state == nil {
 		return
 	}
@@ -288,11 +291,16 @@ func (t *Table) retireSilent(q *queue, silence int64) {
 			continue
 		}
 		x := t.extra(r)
-		switch {
-		case x.state == nil || !x.rareOrNone().holdsNone():
-		case t.now-r.last <= silence:
-			t.wait(q, e.n, r.last)
-		default:
+		if t.now-r.last <= silence {
+			if x.state != nil || r.bits&bitAwaits != 0 {
+				t.wait(q, e.n, r.last)
+			}
+			continue
+		}
+		if r.bits&bitAwaits != 0 {
+			t.resume(r, x)
+		}
+		if x.state != nil && x.rareOrNone().holdsNone() {
 			t.conclude(r, x)
 		}
 	}

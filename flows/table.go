@@ -104,6 +104,7 @@ const (
 	bitIndexed // found by new packets; clear when the flow is over for good
 	bitUsed
 	bitOddReset // the first RST does not fit the connection
+	bitAwaits   // segments are put off until the SYN before them comes
 )
 
 // client is the end that opened the flow: 0 for a, 1 for b.
@@ -141,6 +142,7 @@ type extra struct {
 type rare struct {
 	icmp      []ICMPError
 	held      [2][]pending // segments ahead of the stream
+	postponed []postponed  // segments before their SYN, as they came
 	recent    *recent      // once a copy was seen
 	over      [3][2]uint32 // how often packets, bytes and payload of the record ran over
 	copies    [2]uint32    // made by the mirror
@@ -236,9 +238,10 @@ type Table struct {
 	ended  queue               // connections that were closed or reset
 	talks  queue               // flows of datagrams
 
-	shortest int64 // of the timeouts, nanoseconds
-	now      int64 // latest packet time
-	buffered int   // bytes in held segments
+	shortest int64  // of the timeouts, nanoseconds
+	now      int64  // latest packet time
+	buffered int    // bytes in held segments, and in those put off
+	putOff   uint64 // segments that were put off
 	parts    fragments
 	orphans  []orphan // ICMP errors about flows that are not known, as they came
 	adopted  []orphan // those that were tied to the flow that adopter began

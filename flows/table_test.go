@@ -128,6 +128,11 @@ func TestTable(t *testing.T) {
 			0.0002 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=101 ttl=55
 			0.5000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 3/1 copies=1/0 syns=2 reset=server@3,ttl=55`, ``},
+		{"a SYN-ACK behind the RST that refuses it is no answer to a second SYN", `
+			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0001 10.0.0.1:4000 > 10.0.0.2:80 R seq=101
+			0.0002 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTO SRh syn reset 2/1 reset=client@2,ttl=64`, ``},
 		{"a SYN behind a reset of another connection", `
 			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=901
 			0.1 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
@@ -312,24 +317,76 @@ func TestTable(t *testing.T) {
 			0.0003 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 SDh syn capture_end 3/1 payload=10/0 late=1/0`, `> hello
 			> world`},
-		{"a SYN-ACK behind a part of what it opened: the first bytes were not read", `
+		{"a SYN-ACK soon behind a part of what it opened: its place is known", `
 			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			0.0001 10.0.0.2:80 > 10.0.0.1:4000 PA seq=506 ack=101 data=world
 			0.0002 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=101 data=hello
 			0.0003 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sdh syn capture_end 1/3 payload=0/10 late=0/1`, `< hello
+			< world`},
+		{"a SYN-ACK long behind a part of what it opened: the first bytes were not read", `
+			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0001 10.0.0.2:80 > 10.0.0.1:4000 PA seq=506 ack=101 data=world
+			0.0002 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=101 data=hello
+			0.0103 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sdth syn capture_end 1/3 payload=0/10 again=0/1 unanswered<1 midway`, `< world`},
-		{"likewise a SYN, and then the SYN-ACK", `
+		{"likewise a SYN, and then the SYN-ACK: soon", `
 			0.0001 10.0.0.1:4000 > 10.0.0.2:80 PA seq=106 ack=501 data=world
 			0.0002 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			0.0003 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
 			0.0004 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 DSh syn capture_end 3/1 payload=10/0 late=1/0`, `> hello
+			> world`},
+		{"likewise a SYN, and then the SYN-ACK: late", `
+			0.0001 10.0.0.1:4000 > 10.0.0.2:80 PA seq=106 ack=501 data=world
+			0.0102 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0103 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.0104 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 DSTh syn capture_end 3/1 payload=10/0 again=1/0 stalled>1 midway`, `> world`},
+		{"a whole connection, its SYNs last: bytes of both ends in their order", `
+			0.0009 10.0.0.1:4000 > 10.0.0.2:80 A seq=116 ack=512
+			0.0008 10.0.0.2:80 > 10.0.0.1:4000 FA seq=511 ack=116
+			0.0007 10.0.0.2:80 > 10.0.0.1:4000 PA seq=506 ack=111 data=WORLD
+			0.0005 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=101 data=HELLO
+			0.0008 10.0.0.1:4000 > 10.0.0.2:80 FA seq=115 ack=511
+			0.0006 10.0.0.1:4000 > 10.0.0.2:80 PA seq=106 ack=501 data=worldly
+			0.0004 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.0006 10.0.0.1:4000 > 10.0.0.2:80 PA seq=113 ack=501 data=ok
+			0.0001 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
+			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp SF AfdFDhS syn closed 6/4 payload=14/10 late=3/2`, `> hello
+			< HELLO
+			> worldly
+			> ok
+			< WORLD`},
+		{"bytes before the SYN, and between them some that never come", `
+			0.0001 10.0.0.1:4000 > 10.0.0.2:80 PA seq=111 ack=501 data=world
+			0.0002 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0003 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 DShG syn capture_end 2/1 payload=5/0 missed=10/0 lost`, `> world`},
+		{"an acknowledgement before its SYN is no beginning", `
+			0.0001 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=506
+			0.0002 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0003 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.0004 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ASDh syn capture_end 3/1 payload=5/0 late=1/0 unseen<`, `> hello`},
+		{"a capture that begins in the middle: bytes of both ends as they came", `
+			0.000 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=one
+			0.001 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=104 data=two
+			0.002 10.0.0.1:4000 > 10.0.0.2:80 PA seq=104 ack=504 data=three
+			0.003 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=one
+			0.004 10.0.0.2:80 > 10.0.0.1:4000 A seq=504 ack=109
+			0.020 10.0.0.2:80 > 10.0.0.1:4000 PA seq=504 ack=109 data=four`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH DdaT port capture_end 3/3 payload=11/7 again=1/0 stalled>1 midway`, `> one
+			< two
+			> three
+			< four`},
 		{"an acknowledgement before what its end had sent, and the SYN-ACK", `
 			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			0.0001 10.0.0.2:80 > 10.0.0.1:4000 A seq=506 ack=102
 			0.0002 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=101 data=hello
 			0.0003 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sadh syn capture_end 1/3 payload=0/5 unseen>`, `< hello`},
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sadh syn capture_end 1/3 payload=0/5 late=0/1 unseen>`, `< hello`},
 		{"a SYN, and far from it the middle of another connection: nothing is missing between them", `
 			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			9.0 10.0.0.1:4000 > 10.0.0.2:80 PA seq=6557700 ack=501 data=hello`,

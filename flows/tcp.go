@@ -105,6 +105,8 @@ func (t *Table) tcp(r *record, n uint32, s *segment, end int, frame pcaps.FrameI
 		}
 		if c = t.track(r); c.seen == 0 {
 			t.start(r, t.origin(n), c, s, end)
+		} else if r.bits&bitAwaits != 0 && !near(now, t.extra(r).rare.postponed[0].time) {
+			t.resume(r, t.extra(r))
 		}
 	}
 	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
@@ -196,7 +198,11 @@ func (t *Table) tcp(r *record, n uint32, s *segment, end int, frame pcaps.FrameI
 			t.extra(r).makeRare().shut[end] = window{frame, now, now}
 		}
 	}
-	if flags&flagRST == 0 {
+	switch {
+	case flags&flagRST != 0:
+	case r.bits&bitAwaits != 0 || s.payloadLen > 0 && !c.spoke[end] && t.unplaced(r, end):
+		t.await(r, c, s, end, flags, frame, now)
+	default:
 		t.sequence(r, c, s, end, flags, frame, now)
 	}
 	if flags&(flagFIN|flagRST) != 0 {
@@ -262,6 +268,9 @@ func (t *Table) start(r *record, o *origin, c *tcpTrack, s *segment, end int) {
 		if end == client {
 			d.syns--
 		}
+		if r.flags[client]&flagRST != 0 {
+			d.syns = max(d.syns-1, 1)
+		}
 		t.write(r, c, client, histSYN)
 		d.early[client][0] = r.signature[client]
 		first, ok := o.opened(r)
@@ -275,7 +284,7 @@ func (t *Table) start(r *record, o *origin, c *tcpTrack, s *segment, end int) {
 	case s.flags&flagSYN == 0:
 		c.late = true
 	}
-	for end := range 2 { // it came before the SYN that it refused
+	for end := range 2 { // it came before what it refused
 		if r.flags[end]&flagRST != 0 {
 			t.write(r, c, end, histRST)
 		}
@@ -327,9 +336,21 @@ func (t *Table) open(r *record, c *tcpTrack, s *segment, end int, frame pcaps.Fr
 		}
 	}
 	d.opening[end] = s.seq
-	if !c.known[end] {
-		c.next[end], c.known[end] = s.seq+1, true
-		c.stream[end] = s.seq + 1
+	first := s.seq + 1
+	switch ahead := c.next[end] - first; {
+	case !c.known[end]:
+		c.next[end], c.known[end] = first, true
+		c.stream[end] = first
+	case !c.spoke[end] && ahead > 0 && ahead < 1<<16:
+		// Acknowledgements came before it, or what has been put off: all that
+		// lies between is still to come.
+		high := c.next[end]
+		if r.flags[end]&flagFIN != 0 {
+			high--
+		}
+		if c.stream[end] = first; high != first {
+			t.extra(r).makeRare().holes[end] = []hole{{first, high}}
+		}
 	}
 }
 
@@ -376,6 +397,17 @@ func (t *Table) ending(r *record, n uint32, end int, flags uint8) {
 	}
 }
 
+// locate begins the stream of end at seq, or where the other end said that it
+// goes on.
+func (t *Table) locate(r *record, c *tcpTrack, seq uint32, end int) {
+	t.extra(r).tcp.opening[end], c.next[end], c.known[end] = seq, seq, true
+	if other := 1 - end; !c.late && c.acking[other] && seq-c.acked[other] < 1<<16 {
+		// The SYN is missing from the capture; the other end told what it had received.
+		c.next[end] = c.acked[other]
+	}
+	c.stream[end] = c.next[end]
+}
+
 // sequence places the payload of s in the stream of end, counts what is new,
 // repeated and missing, and delivers what is in order.
 func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint8, frame pcaps.FrameID, now int64) {
@@ -384,13 +416,7 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 		seq++
 	}
 	if !c.known[end] {
-		d := &t.extra(r).tcp
-		d.opening[end], c.next[end], c.known[end] = seq, seq, true
-		if other := 1 - end; !c.late && c.acking[other] && seq-c.acked[other] < 1<<16 {
-			// The SYN is missing from the capture; the other end told what it had received.
-			c.next[end] = c.acked[other]
-		}
-		c.stream[end] = c.next[end]
+		t.locate(r, c, seq, end)
 	}
 	if !c.spoke[end] && end == r.client() {
 		// The client is nowhere near its SYN, or what a SYN-ACK said of it: that

@@ -87,6 +87,7 @@ type Sighting struct {
 	Named    bool // asked for by number
 	Messages []dissect.Message
 
+	putOff    bool   // its bytes are to be delivered later
 	pos       uint64 // of the delivered bytes in their stream
 	delivered int    // how many they are, the last ones of the payload
 	of        *subject
@@ -163,9 +164,9 @@ func (w *Watch) Add(p *pcaps.Packet) {
 	w.now = u
 	w.seen = u.sight(p, &w.sieve.s, how == quoted)
 	w.byFrame[p.Frame] = w.seen
-	copies := w.table.stats.Copies
+	copies, putOff := w.table.stats.Copies, w.table.putOff
 	w.give(p)
-	w.seen.Copy = w.table.stats.Copies > copies
+	w.seen.Copy, w.seen.putOff = w.table.stats.Copies > copies, w.table.putOff > putOff && w.seen.Payload > 0
 	if !u.keeps(w.seen) {
 		delete(w.byFrame, p.Frame)
 	}
@@ -276,7 +277,7 @@ func (u *subject) keeps(x *Sighting) bool {
 	case x.Again:
 		u.again++
 		keep = u.again <= maxAgain
-	case x.delivered > 0 || x.Ahead || x.Part:
+	case x.delivered > 0 || x.Ahead || x.putOff || x.Part:
 		u.silent++
 		keep = u.silent <= maxSilent
 	}

@@ -165,6 +165,32 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// TestWatchBegunLate tells of a connection whose start is missing: its first bytes
+// are delivered a little later than they come, and are told in their frame.
+func TestWatchBegunLate(t *testing.T) {
+	const client, server = "10.0.0.1:4000", "10.0.0.2:80"
+	var p []pcaps.Packet
+	for i := range 5 {
+		p = said(p, float64(i), server, client, "A", 501, 101+uint32(i), "")
+	}
+	const request = "GET /a HTTP/1.1\r\n\r\n"
+	p = said(p, 6.000, client, server, "PA", 106, 501, request)
+	p = said(p, 6.001, server, client, "PA", 501, 106+uint32(len(request)), "HTTP/1.1 204 No Content\r\n\r\n")
+	p = said(p, 6.500, client, server, "A", 106+uint32(len(request)), 528, "")
+	want := `1 < A 1:1 len 0
+2 < A 1:2 len 0
+3 < A 1:3 len 0
+4 < A 1:4 len 0
+(1 left, 1 acks, 0 copies, [0 0])
+6 > PA 6:1 len 19 | GET /a HTTP/1.1
+7 < PA 1:25 len 27 | HTTP/1.1 204 No Content
+(1 left)
+`
+	if got := retell(t, p, nil, 1)[0].tells(); got != want {
+		t.Errorf("the flow tells\n%swant\n%s", got, want)
+	}
+}
+
 // TestRefusalAlone begins a flow with the reset that answers a SYN, of which the
 // capture lacks the SYN or has it later.
 func TestRefusalAlone(t *testing.T) {
