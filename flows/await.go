@@ -21,9 +21,18 @@ type postponed struct {
 	nth   uint32 // as tcpTrack.seen counts
 }
 
-// maxPostponed is how many segments of a connection wait at most: more than both
-// ends send before they hear of each other (RFC 6928 section 2).
-const maxPostponed = 64
+const (
+	maxPostponed = 64      // segments of a connection: more than both ends send before they hear of each other (RFC 6928 section 2)
+	maxAwaiting  = 1 << 14 // connections at once
+	maxShelves   = 64      // lists kept for the next ones
+)
+
+// awaiting is the connection of record n, as long as that is the one that began in
+// frame, of which segments are put off.
+type awaiting struct {
+	n     uint32
+	frame uint32 // its lower half
+}
 
 // unplaced says whether the place of what end sends is not known from a SYN.
 func (t *Table) unplaced(r *record, end int) bool {
@@ -32,17 +41,27 @@ func (t *Table) unplaced(r *record, end int) bool {
 
 // await puts s off, or, where it is the SYN that was waited for, goes on with
 // what was.
-func (t *Table) await(r *record, c *tcpTrack, s *segment, end int, flags uint8, frame pcaps.FrameID, now int64) {
+func (t *Table) await(r *record, n uint32, c *tcpTrack, s *segment, end int, flags uint8, frame pcaps.FrameID, now int64) {
 	x := t.extra(r)
-	d := x.makeRare()
 	if flags&flagSYN != 0 {
 		t.sequence(r, c, s, end, flags, frame, now)
-		if !slices.ContainsFunc(d.postponed, func(p postponed) bool { return p.n > 0 && t.unplaced(r, int(p.end)) }) {
+		if !slices.ContainsFunc(*x.postponed, func(p postponed) bool { return p.n > 0 && t.unplaced(r, int(p.end)) }) {
 			t.resume(r, x)
 		}
 		return
 	}
-	r.bits |= bitAwaits
+	if r.bits&bitAwaits == 0 {
+		if len(t.awaiting)-t.due >= maxAwaiting {
+			t.resumeNext()
+		}
+		t.awaiting = append(t.awaiting, awaiting{n, uint32(t.origin(n).frame)})
+		r.bits |= bitAwaits
+		if l := len(t.shelves); l > 0 {
+			x.postponed, t.shelves = t.shelves[l-1], t.shelves[:l-1]
+		} else {
+			x.postponed = new([]postponed)
+		}
+	}
 	if !c.known[end] {
 		t.locate(r, c, s.seq, end)
 	}
@@ -51,20 +70,54 @@ func (t *Table) await(r *record, c *tcpTrack, s *segment, end int, flags uint8, 
 		p.data = slices.Clone(s.payload)
 		t.buffered += len(p.data)
 	}
-	d.postponed = append(d.postponed, p)
+	*x.postponed = append(*x.postponed, p)
 	t.putOff++
-	if len(d.postponed) >= maxPostponed || t.buffered+t.set.Held() > t.config.MaxBuffered {
+	if len(*x.postponed) >= maxPostponed || t.buffered+t.set.Held() > t.config.MaxBuffered {
 		t.resume(r, x)
 	}
+}
+
+// overdue says whether x has waited long enough at the packet time now.
+func (x *extra) overdue(now int64) bool { return !near(now, (*x.postponed)[0].time) }
+
+// resumeDue goes on with the connections that have waited long enough.
+func (t *Table) resumeDue() {
+	for t.due < len(t.awaiting) {
+		if r := t.goesOn(t.awaiting[t.due]); r != nil && !t.extra(r).overdue(t.now) {
+			break
+		}
+		t.resumeNext()
+	}
+	if t.due > len(t.awaiting)/2 { // not for each few of them
+		t.awaiting = append(t.awaiting[:0], t.awaiting[t.due:]...)
+		t.due = 0
+	}
+}
+
+// resumeNext goes on with the connection that has waited longest.
+func (t *Table) resumeNext() {
+	if r := t.goesOn(t.awaiting[t.due]); r != nil {
+		t.resume(r, t.extra(r))
+	}
+	t.due++
+}
+
+// goesOn returns the record of a connection of which segments are still put off,
+// nil for others.
+func (t *Table) goesOn(e awaiting) *record {
+	if r := t.record(e.n); uint32(t.origin(e.n).frame) == e.frame && r.bits&bitAwaits != 0 {
+		return r
+	}
+	return nil
 }
 
 // resume takes what was put off, in the order in which it came; by their times,
 // where those tell another one.
 func (t *Table) resume(r *record, x *extra) {
-	c, list := t.track(r), x.rare.postponed
-	x.rare.postponed = nil
+	c, shelf := t.track(r), x.postponed
+	x.postponed = nil
 	r.bits &^= bitAwaits
-	seen := c.seen
+	list, seen := *shelf, c.seen
 	slices.SortStableFunc(list, func(a, b postponed) int { return cmp.Compare(a.time, b.time) })
 	for i := range list {
 		p := &list[i]
@@ -82,5 +135,9 @@ func (t *Table) resume(r *record, x *extra) {
 		if int32(acked-c.next[end]) >= 0 {
 			c.unanswered[end] = 0
 		}
+	}
+	clear(list)
+	if *shelf = list[:0]; len(t.shelves) < maxShelves {
+		t.shelves = append(t.shelves, shelf)
 	}
 }

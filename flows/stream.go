@@ -292,13 +292,10 @@ func (t *Table) retireSilent(q *queue, silence int64) {
 		}
 		x := t.extra(r)
 		if t.now-r.last <= silence {
-			if x.state != nil || r.bits&bitAwaits != 0 {
+			if x.state != nil {
 				t.wait(q, e.n, r.last)
 			}
 			continue
-		}
-		if r.bits&bitAwaits != 0 {
-			t.resume(r, x)
 		}
 		if x.state != nil && x.rareOrNone().holdsNone() {
 			t.conclude(r, x)

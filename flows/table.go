@@ -127,22 +127,22 @@ func (r *record) ports() [2]uint16 {
 // extra is what is kept beside a record when its payload or its TCP state is
 // followed, or when something rare happened to it.
 type extra struct {
-	state   *dissect.State // while the dissection goes on
-	result  dissect.Result // of one that is over
-	rare    *rare
-	mac     [2]MAC
-	tags    uint16 // of the first packet of the other direction
-	hasTags bool
-	ttl     [2]uint8 // or hop limit, of the first packets of each end that are no RST
-	next    uint32   // free list: 1 + index
-	tcp     tcpDetail
+	state     *dissect.State // while the dissection goes on
+	result    dissect.Result // of one that is over
+	rare      *rare
+	postponed *[]postponed // while segments are put off
+	mac       [2]MAC
+	tags      uint16 // of the first packet of the other direction
+	hasTags   bool
+	ttl       [2]uint8 // or hop limit, of the first packets of each end that are no RST
+	next      uint32   // free list: 1 + index
+	tcp       tcpDetail
 }
 
 // rare is what few flows have anything of.
 type rare struct {
 	icmp      []ICMPError
 	held      [2][]pending // segments ahead of the stream
-	postponed []postponed  // segments before their SYN, as they came
 	recent    *recent      // once a copy was seen
 	over      [3][2]uint32 // how often packets, bytes and payload of the record ran over
 	copies    [2]uint32    // made by the mirror
@@ -237,6 +237,10 @@ type Table struct {
 	states [2][]*dissect.State // of dissections that are over: see spare
 	ended  queue               // connections that were closed or reset
 	talks  queue               // flows of datagrams
+
+	awaiting []awaiting     // connections of which segments are put off, the first to wait first
+	due      int            // of awaiting, those that were dealt with
+	shelves  []*[]postponed // lists of those that wait no more: used again
 
 	shortest int64  // of the timeouts, nanoseconds
 	now      int64  // latest packet time
@@ -361,6 +365,9 @@ func (t *Table) add(batch []pcaps.Packet) {
 		t.stats.Outcomes[Decoded]++
 		t.now = max(t.now, p.Time)
 		t.count(p.Frame, p.Time, s, t.guess[i])
+	}
+	if t.due < len(t.awaiting) {
+		t.resumeDue()
 	}
 	if t.ended.due(t.now, grace) {
 		t.retireSilent(&t.ended, grace)

@@ -105,7 +105,7 @@ func (t *Table) tcp(r *record, n uint32, s *segment, end int, frame pcaps.FrameI
 		}
 		if c = t.track(r); c.seen == 0 {
 			t.start(r, t.origin(n), c, s, end)
-		} else if r.bits&bitAwaits != 0 && !near(now, t.extra(r).rare.postponed[0].time) {
+		} else if r.bits&bitAwaits != 0 && t.extra(r).overdue(now) {
 			t.resume(r, t.extra(r))
 		}
 	}
@@ -201,7 +201,7 @@ func (t *Table) tcp(r *record, n uint32, s *segment, end int, frame pcaps.FrameI
 	switch {
 	case flags&flagRST != 0:
 	case r.bits&bitAwaits != 0 || s.payloadLen > 0 && !c.spoke[end] && t.unplaced(r, end):
-		t.await(r, c, s, end, flags, frame, now)
+		t.await(r, n, c, s, end, flags, frame, now)
 	default:
 		t.sequence(r, c, s, end, flags, frame, now)
 	}

@@ -87,6 +87,24 @@ func each(frames []taken, change func(f taken) taken) [][]taken {
 	return [][]taken{out}
 }
 
+// shuffled delays each frame by up to a millisecond, and leaves its time.
+func shuffled(frames []taken, random *rand.Rand) []taken {
+	type delayed struct {
+		taken
+		due time.Time
+	}
+	var list []delayed
+	for _, f := range frames {
+		list = append(list, delayed{f, f.info.Timestamp.Add(time.Duration(random.Int64N(int64(time.Millisecond))))})
+	}
+	slices.SortStableFunc(list, func(a, b delayed) int { return a.due.Compare(b.due) })
+	var out []taken
+	for _, d := range list {
+		out = append(out, d.taken)
+	}
+	return out
+}
+
 // messes are the ways in which a recording can be worse than the traffic. What
 // is lossy may leave a question open that the clean capture answers; nothing
 // may be answered otherwise.
@@ -210,6 +228,12 @@ var messes = []struct {
 			out[i], out[i+1] = out[i+1], out[i]
 		}
 		return [][]taken{out}
+	}},
+	{"out of order within a millisecond", false, func(frames []taken, random *rand.Rand) [][]taken {
+		return [][]taken{shuffled(frames, random)}
+	}},
+	{"each frame twice, out of order within a millisecond", false, func(frames []taken, random *rand.Rand) [][]taken {
+		return [][]taken{shuffled(slices.Concat(frames, frames), random)}
 	}},
 	{"segments sent again with other bytes", false, func(frames []taken, _ *rand.Rand) [][]taken {
 		var out []taken
@@ -407,7 +431,7 @@ func TestMessyCaptures(t *testing.T) {
 		for _, mess := range messes {
 			t.Run(sample+"/"+mess.name, func(t *testing.T) {
 				rounds := 1
-				if strings.HasPrefix(mess.name, "lost") {
+				if strings.HasPrefix(mess.name, "lost") || strings.HasSuffix(mess.name, "millisecond") {
 					rounds = 4
 				}
 				for round := range rounds {
