@@ -49,6 +49,9 @@ type recent [2]struct {
 // isCopy says whether s is a copy of an earlier packet of its end, and counts
 // it when it is.
 func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint32) bool {
+	if s.bare && s.ipID == 0 {
+		return false // all that would tell it from the next packet was cut off
+	}
 	isOne := func(other uint32) bool { return same(signature, other) }
 	var x *rare
 	if r.extra != 0 && t.track(r).copied {

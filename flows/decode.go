@@ -21,11 +21,12 @@ const (
 	Malformed                  // a header contradicts itself
 	Fragment                   // part of a datagram that is not complete yet
 	UnknownLink                // the link type is not understood
+	PortsOnly                  // the capture cut the frame inside the transport header, behind the ports: a packet of its flow
 	outcomes
 )
 
 func (o Outcome) String() string {
-	return [outcomes]string{"decoded", "not IP", "truncated", "malformed", "fragment", "unknown link type"}[o]
+	return [outcomes]string{"decoded", "not IP", "truncated", "malformed", "fragment", "unknown link type", "ports only"}[o]
 }
 
 // address is an IPv4 or IPv6 address without a pointer: IPv6 in network order
@@ -126,6 +127,7 @@ type segment struct {
 	srcMAC MAC
 
 	fragment fragment // valid when outcome is Fragment
+	bare     bool     // outcome is PortsOnly, and not even the flags of TCP are there
 	isError  bool     // an ICMP error: the packet that it is about is quoted in the payload
 	lan      bool     // outcome is NotIP, and the frame is one that every Ethernet has
 
@@ -245,7 +247,7 @@ func (s *segment) plain(p *pcaps.Packet) bool {
 		s.sack = shortestSACK(b[tcp+20:tcp+off], s.ack)
 	}
 	s.srcMAC = MAC(b[6:12])
-	s.isError, s.lan = false, false
+	s.isError, s.lan, s.bare = false, false, false
 	if s.depth > 0 {
 		s.tags = tags{}
 		s.depth = 0
@@ -259,7 +261,7 @@ func (s *segment) reset(p *pcaps.Packet) {
 	s.seq, s.ack, s.window = 0, 0, 0
 	s.wireLen, s.cut, s.parts, s.partBytes = uint32(p.WireLen), max(p.WireLen-len(p.Data), 0), 0, 0
 	s.payload, s.payloadLen = nil, 0
-	s.isError, s.lan, s.room = false, false, 0
+	s.isError, s.lan, s.bare, s.room = false, false, false, 0
 	s.srcMAC = MAC{}
 	if s.depth > 0 {
 		s.tags = tags{}
@@ -808,23 +810,49 @@ func (s *segment) tcp(b []byte, n int) Outcome {
 	if len(b) >= 4 {
 		s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	}
+	const flags = 14 // what is read of a header that the capture cut ends behind them
 	if len(b) < 20 {
-		return short(20, n)
+		if out := s.cutShort(b, 20, n); out != PortsOnly || len(b) < flags {
+			return out
+		}
 	}
 	s.seq, s.ack = binary.BigEndian.Uint32(b[4:]), binary.BigEndian.Uint32(b[8:])
 	s.flags = b[13]
-	s.window = binary.BigEndian.Uint16(b[14:])
-	s.checksum = binary.BigEndian.Uint16(b[16:])
 	off := int(b[12]>>4) * 4
 	if off < 20 || off > n {
 		return Malformed
 	}
 	s.sack = 0
+	if len(b) < 20 {
+		s.window = 1 // not known; not closed
+		s.bare = false
+		s.rest(nil, n-off)
+		return PortsOnly
+	}
+	s.window = binary.BigEndian.Uint16(b[14:])
+	s.checksum = binary.BigEndian.Uint16(b[16:])
 	if off > 20 && off == n {
 		s.sack = shortestSACK(b[20:min(off, len(b))], s.ack)
 	}
 	s.rest(b[min(off, len(b)):], n-off)
 	return Decoded
+}
+
+// cutShort is the outcome of a transport header of need bytes of which b are
+// there, of n that the IP header leaves. Where the capture cut it behind the
+// ports, which are read already, the packet's flow is known; its payload is what
+// is left but for UDP's and SCTP's header, and for TCP's, whose length is not
+// known, nothing.
+func (s *segment) cutShort(b []byte, need, n int) Outcome {
+	out := short(need, n)
+	if out != Truncated || s.cut == 0 || len(b) < 4 {
+		return out
+	}
+	s.bare = true
+	if s.proto != ProtoTCP {
+		s.rest(nil, n-need)
+	}
+	return PortsOnly
 }
 
 // TCP options (RFC 9293 section 3.1, RFC 2018 section 3).
@@ -863,15 +891,19 @@ func shortestSACK(b []byte, ack uint32) uint32 {
 
 // udp reads a UDP header (RFC 768) and the tunnels known by port.
 func (s *segment) udp(b []byte, n int) Outcome {
+	if len(b) >= 4 {
+		s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
+	}
+	if len(b) >= 6 {
+		if l := int(binary.BigEndian.Uint16(b[4:])); l >= 8 && l < n {
+			n = l
+			b = b[:min(n, len(b))]
+		}
+	}
 	if len(b) < 8 {
-		return short(8, n)
+		return s.cutShort(b, 8, n)
 	}
-	s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	s.checksum = binary.BigEndian.Uint16(b[6:])
-	if l := int(binary.BigEndian.Uint16(b[4:])); l >= 8 && l < n {
-		n = l
-		b = b[:min(n, len(b))]
-	}
 	b, n = b[8:], n-8
 	switch s.dstPort {
 	case portVXLAN, portVXLANLinux:
@@ -908,7 +940,7 @@ func (s *segment) sctp(b []byte, n int) Outcome {
 		s.srcPort, s.dstPort = binary.BigEndian.Uint16(b), binary.BigEndian.Uint16(b[2:])
 	}
 	if len(b) < 12 {
-		return short(12, n)
+		return s.cutShort(b, 12, n)
 	}
 	s.seq = binary.BigEndian.Uint32(b[8:]) // the checksum
 	s.rest(b[12:], n-12)

@@ -542,6 +542,7 @@ func TestDecode(t *testing.T) {
 // Cut at every byte, a frame is truncated, or what could be read of it is what
 // the whole frame says: a tunnel's outer packet, or less payload.
 func TestDecodeTruncated(t *testing.T) {
+	portsOnly := map[uint8]int{}
 	for _, c := range decodeCases {
 		whole := decoded(c.link, c.frame, len(c.frame))
 		for n := range len(c.frame) {
@@ -554,6 +555,16 @@ func TestDecodeTruncated(t *testing.T) {
 			}
 			switch {
 			case s.outcome == Truncated:
+			case s.outcome == PortsOnly && s.depth < whole.depth:
+			case s.outcome == PortsOnly:
+				if s.srcPort != whole.srcPort || s.dstPort != whole.dstPort || s.proto != whole.proto {
+					t.Errorf("%s, %d of %d bytes: ports %d and %d of protocol %d, the whole is %s", c.name, n, len(c.frame), s.srcPort, s.dstPort, s.proto, whole.headers())
+				}
+				if s.proto == ProtoTCP && s.bare != (s.flags == 0) || !s.bare && (s.seq != whole.seq || s.ack != whole.ack || s.flags != whole.flags) ||
+					!s.bare && s.payloadLen != whole.payloadLen || s.proto == ProtoUDP && s.payloadLen < whole.payloadLen {
+					t.Errorf("%s, %d of %d bytes: seq=%d ack=%d flags=%#x payload=%d, the whole is %s", c.name, n, len(c.frame), s.seq, s.ack, s.flags, s.payloadLen, whole.headers())
+				}
+				portsOnly[s.proto]++
 			case s.outcome == NotIP && n < 8+24: // too short to be told from the control frames of 802.11
 			case s.outcome != Decoded:
 				t.Errorf("%s, %d of %d bytes: %s", c.name, n, len(c.frame), s.headers())
@@ -561,6 +572,9 @@ func TestDecodeTruncated(t *testing.T) {
 				t.Errorf("%s, %d of %d bytes: %s, the whole is %s", c.name, n, len(c.frame), s.headers(), whole.headers())
 			}
 		}
+	}
+	if portsOnly[ProtoTCP] == 0 || portsOnly[ProtoUDP] == 0 || portsOnly[ProtoSCTP] == 0 {
+		t.Errorf("cut behind the ports, by protocol: %v", portsOnly)
 	}
 }
 

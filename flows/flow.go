@@ -114,6 +114,7 @@ type TCP struct {
 	State   ConnState
 	History string // Zeek's letters: S H A D F R ... from the client, lower case from the server, ^ when the ends were swapped
 
+	Bare          bool   // of none of its headers more than the ports was captured: how it went is not known
 	SYNs, SYNACKs uint32 // transmissions of each, mirror copies left out
 	Acked         bool   // the client acknowledged the SYN-ACK
 	RTT           int64  // nanoseconds from SYN to the ACK of the SYN-ACK; 0 when unknown

@@ -74,7 +74,7 @@ func (r *Recall) find(p *pcaps.Packet) (k key, opens, ok bool) {
 	s := &r.s
 	s.decode(p)
 	switch s.outcome {
-	case Decoded:
+	case Decoded, PortsOnly:
 		if s.isError && r.q.decodeQuoted(s) {
 			s = &r.q
 		}

@@ -404,6 +404,9 @@ func text(f *Flow) string {
 	if f.TCP.ResetBy != ResetByNobody {
 		fmt.Fprintf(&b, " reset=%s@%d,ttl=%d", f.TCP.ResetBy, f.TCP.ResetFrame.Number(), f.TCP.ResetTTL)
 	}
+	if f.TCP.Bare {
+		b.WriteString(" bare")
+	}
 	for d := range 2 {
 		if n := f.TCP.Unanswered[d]; n > 0 {
 			fmt.Fprintf(&b, " unanswered%c%d", "><"[d], n)

@@ -90,7 +90,7 @@ func (v *Sieve) find(p *pcaps.Packet) (int, finding) {
 		return n, ofOne
 	}
 	switch s.outcome {
-	case Decoded:
+	case Decoded, PortsOnly:
 		if n, known := v.byError[p.Frame]; known && s.isError {
 			return n, quoted
 		}
@@ -145,7 +145,7 @@ func addressOf(a netip.Addr) address {
 func (f *Flow) Touches(p *pcaps.Packet) bool {
 	var s, q segment
 	s.decode(p)
-	if s.outcome != Decoded {
+	if s.outcome != Decoded && s.outcome != PortsOnly {
 		return false
 	}
 	s.setKey(0)

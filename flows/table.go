@@ -396,17 +396,15 @@ func (t *Table) take(p *pcaps.Packet, s *segment) {
 			t.stats.Outcomes[Fragment]++
 			return
 		}
-		if s.outcome == Decoded {
-			s.setKey(t.seed)
-		}
 	}
 	t.stats.Outcomes[s.outcome]++
-	if s.outcome != Decoded {
+	if s.outcome != Decoded && s.outcome != PortsOnly {
 		if s.outcome == UnknownLink {
 			t.unknown[p.Link] = true
 		}
 		return
 	}
+	s.setKey(t.seed)
 	t.count(p.Frame, p.Time, s, 0)
 }
 
@@ -455,7 +453,9 @@ func (t *Table) count(frame pcaps.FrameID, now int64, s *segment, guess uint32) 
 	t.tally(r, s, end)
 	switch s.proto {
 	case ProtoTCP:
-		t.tcp(r, n-1, s, end, frame, now)
+		if !s.bare {
+			t.tcp(r, n-1, s, end, frame, now)
+		}
 	case ProtoUDP:
 		t.datagram(dissect.UDP, r, n-1, s, end, frame, now)
 	case ProtoICMP, ProtoICMPv6:

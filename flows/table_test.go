@@ -613,6 +613,26 @@ func TestTable(t *testing.T) {
 			`10.0.0.1:0 > 10.0.0.2:0 ip:89 first_packet capture_end 1/1 payload=5/5 vlan:20 vlan:30
 			10.0.0.2:0 > 10.0.0.1:0 ip:90 first_packet capture_end 1/0 payload=5/0`, ``},
 
+		{"TCP cut behind the ports", `
+			0.0 10.0.0.1:4000 > 10.0.0.2:80 S seq=100 cut=16
+			0.1 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101 cut=7
+			0.2 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello cut=21
+			0.3 10.0.0.1:4000 > 10.0.0.2:81 S seq=100 cut=17`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH  port capture_end 2/1 bare`, ``},
+		{"TCP cut behind the flags", `
+			0.00 10.0.0.1:4000 > 10.0.0.2:80 S seq=100 cut=6
+			0.01 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101 cut=5
+			0.03 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 cut=1
+			0.04 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello cut=8`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 3/1 payload=5/0 rtt=30ms lost`, ``},
+		{"TCP whose later headers were cut", handshake + `
+			0.04 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello cut=21
+			0.05 10.0.0.1:4000 > 10.0.0.2:80 PA seq=106 ack=501 data=world`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADG syn capture_end 4/1 payload=5/0 missed=5/0 rtt=30ms lost`, ``},
+		{"UDP cut behind the ports: no copies of each other", `
+			0.0000 [fd00::1]:4000 > [fd00::2]:53 udp data=a1 cut=6
+			0.0001 [fd00::1]:4000 > [fd00::2]:53 udp data=a2 cut=4`,
+			`[fd00::1]:4000 > [fd00::2]:53 udp port capture_end 2/0 payload=4/0`, ``},
 		{"fragments in order, reversed, repeated and overlapping", `
 			0.00 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=0+24 more
 			0.01 10.0.0.1:4000 > 10.0.0.2:53 udp len=40 seq=0 id=1 frag=24+24

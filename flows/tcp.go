@@ -729,6 +729,7 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 		}
 	}
 	if x == nil || t.track(r).seen == 0 {
+		c.Bare = r.flags == [2]uint8{}
 		if r.flags[client]&flagSYN != 0 {
 			c.SYNs = r.packets[client]
 			if x != nil {

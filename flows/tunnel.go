@@ -36,7 +36,7 @@ func (s *segment) nsh(b []byte) Outcome {
 // protocol or port is a flow of its own.
 func (s *segment) tunnel(proto uint8, b []byte, n int, open func(*segment, []byte) Outcome) Outcome {
 	outer := *s
-	if out := open(s, b); out == Decoded || out == Fragment || s.lan {
+	if out := open(s, b); out == Decoded || out == Fragment || out == PortsOnly || s.lan {
 		return out
 	}
 	*s = outer

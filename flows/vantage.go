@@ -224,7 +224,7 @@ func (v *Vantage) Add(t *Table, batch []pcaps.Packet) {
 		switch s := &t.segments[0]; {
 		case s.outcome == Decoded && t.stats.Copies == copies:
 			v.note(t, p, s)
-		case s.outcome == Truncated:
+		case s.outcome == Truncated || s.outcome == PortsOnly:
 			v.short[ipVersion(s.v6)]++
 		}
 	}

@@ -177,6 +177,8 @@ func remarkDecoding(d *flows.Stats, warn func(string, ...any)) {
 			warn("%s of a link type that is not understood: %s", count(n, "frame"), strings.Join(links, ", "))
 		case kind == flows.Truncated:
 			warn("%s cut inside a header, not counted in any flow", count(n, "frame"))
+		case kind == flows.PortsOnly:
+			warn("%s cut behind the ports: counted in their flows, of which little more is known", count(n, "frame"))
 		default:
 			warn("%s with headers that contradict themselves, not counted in any flow", count(n, "frame"))
 		}

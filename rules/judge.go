@@ -277,6 +277,8 @@ func (p *Policy) missing(f *flows.Flow) (Reason, pcaps.FrameID) {
 		return OneDirectionCaptured, f.Frame
 	case f.Packets[1] == 0 && p.cutShort(f):
 		return CaptureEnded, f.Frame
+	case f.TCP.Bare:
+		return BytesMissing, f.Frame
 	case late(f):
 		return StartNotCaptured, f.Frame
 	case f.Proto == flows.ProtoTCP && f.Payload[0] == 0:

@@ -116,7 +116,7 @@ func (t *Tally) Add(f *flows.Flow, v *Verdict) {
 		if f.OneSided() {
 			t.oneSided++
 		}
-		if late(f) {
+		if late(f) && !f.TCP.Bare {
 			t.lateStart++
 		}
 		if f.Facts.Text(dissect.TLSClientCertBasis) == "inferred" {

@@ -450,6 +450,42 @@ func TestMessyCaptures(t *testing.T) {
 	}
 }
 
+// TestPortsOnly cuts the frames of the sample sites behind the ports: every flow is
+// there, and of none is said how it went.
+func TestPortsOnly(t *testing.T) {
+	const most = atIP + 20 + 6
+	for _, sample := range []string{"site.pcapng", "site-violations.pcapng"} {
+		path := filepath.Join("..", "..", "pcaps", "samples", sample)
+		frames := readFrames(t, path)
+		for i, f := range frames {
+			frames[i].data = f.data[:min(len(f.data), most)]
+			frames[i].info.CaptureLength = len(frames[i].data)
+		}
+		name := filepath.Join(t.TempDir(), "cut.pcap")
+		writeFrames(t, name, frames)
+		var clean, got answers
+		clean.read(t, path)
+		got.read(t, name)
+		for k, want := range clean.flows {
+			if strings.HasPrefix(k, "icmp") {
+				continue // their identifiers are cut off
+			}
+			have := got.flows[k]
+			if len(have) != len(want) {
+				t.Errorf("%s: %s: %q, clean %q", sample, k, have, want)
+			}
+			for _, h := range have {
+				if strings.HasPrefix(h, "violation") || strings.HasPrefix(h, "blocked") || strings.HasPrefix(h, "documented") || strings.Contains(h, "start_not_captured") {
+					t.Errorf("%s: %s: %q of ports alone", sample, k, h)
+				}
+			}
+		}
+		if report := written("audit", "--exit-zero", name); !strings.Contains(report, "cut behind the ports") {
+			t.Errorf("%s: the report does not say what was cut:\n%s", sample, report)
+		}
+	}
+}
+
 // compare holds what was said of a messy capture against the clean one.
 func compare(t *testing.T, clean, got *answers, lossy bool) {
 	t.Helper()
