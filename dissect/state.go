@@ -449,8 +449,11 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 			return
 		}
 		if m, ok := err.(*Malformed); ok {
-			s.broken = m
-			s.finish(set)
+			// It says nothing of what the other end sends.
+			if s.broken == nil {
+				s.broken = m
+			}
+			s.abandon(set, dir)
 			return
 		}
 		if n > len(b) {

@@ -427,11 +427,18 @@ func TestStateEnds(t *testing.T) {
 		t.Errorf("phase %d, %q, broken %v", s.phase, s.Text(SMBStatus), s.Broken())
 	}
 
+	// What one end contradicts itself in says nothing of the other end.
 	s = newStage(t, 1000)
 	s.data(ToServer, say('A', "bad"), say('A', "more"))
-	if s.Broken() == nil || s.phase != done || s.Text(SMBStatus) != "closed" {
-		t.Errorf("phase %d, broken %v", s.phase, s.Broken())
+	first := s.Broken()
+	if first == nil || !s.Done(ToServer) || s.Done(ToClient) || s.Text(SMBStatus) != "" {
+		t.Errorf("done %v and %v, broken %v, %q", s.Done(ToServer), s.Done(ToClient), first, s.Text(SMBStatus))
 	}
+	s.data(ToClient, say('A', "answer"), say('A', "bad"), say('A', "more"))
+	if s.Broken() != first || s.phase != done || s.Text(SMBStatus) != "closed" {
+		t.Errorf("phase %d, broken %v, first %v", s.phase, s.Broken(), first)
+	}
+	s.heard("0Abad", "1Aanswer", "1Abad")
 	s.is("a", ByContent) // what it was stays known
 
 	s = newStage(t, 1000)

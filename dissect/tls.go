@@ -234,6 +234,7 @@ type tlsParser struct {
 	helloDone   bool // ServerHelloDone or ClientKeyExchange: a full handshake, up to TLS 1.2
 	keyExchange bool // the client's ClientKeyExchange was seen
 	settled     bool // nothing more to learn
+	broken      bool // what an end sent was not TLS, and the rest of it is not read
 	outcome     outcome
 	certKnown   bool // tls.client_cert has been said
 
@@ -347,8 +348,9 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 		case length > maxRecord:
 			r.malformed("record length", "longer than a record can be")
 		}
-		if r.err() != nil {
-			return n, r.err()
+		if err := r.err(); err != nil {
+			p.broken = p.broken || err != ErrShort
+			return n, err
 		}
 		switch {
 		case p.opener != nil && p.opener.wants(p, dir, typ):
@@ -381,6 +383,7 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 			p.settled = true
 		}
 		if err != nil {
+			p.broken = true
 			return n, err
 		}
 		if n > len(b) {
@@ -798,7 +801,7 @@ func (p *tlsParser) Close(facts *Facts) {
 		return
 	}
 	p.closeFlight(facts)
-	if p.alertFrame != 0 && p.outcome == open && !p.sides[0].lost && !p.sides[1].lost {
+	if p.alertFrame != 0 && p.outcome == open && !p.broken && !p.sides[0].lost && !p.sides[1].lost {
 		now := facts.Frame
 		facts.Frame = p.alertFrame
 		p.refuse(p.alertFrom, facts)

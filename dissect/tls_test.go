@@ -560,6 +560,36 @@ func TestFlightEndings(t *testing.T) {
 	}
 }
 
+// What one end sends may be no TLS any more, or never have been: the other end's
+// messages are read all the same. What the answers to such a client mean is not
+// guessed.
+func TestTLSOfOneEnd(t *testing.T) {
+	noise := message{ToServer, []byte("no record at all")}
+	hello := message{ToServer, plainHello}
+	answer := message{ToClient, serverHelloRecord(0x0303, 0x1301, chose13...)}
+	for _, test := range []struct {
+		name string
+		says []message
+		want string
+		not  string
+	}{
+		{"the hello alone", []message{hello, noise, answer}, "tls.version 1.3\ntls.cipher 0x1301\n", ""},
+		{"an SSL 2.0 hello", []message{{ToServer, unhex("802e 01 0301 0015 0000 0010" +
+			"010080 020080 030080 040080 050080 060040 0700c0 00112233445566778899aabbccddeeff")}, noise,
+			{ToClient, serverHelloRecord(0x0301, 0x0005)}}, "tls.version 1.0\ntls.cipher 0x0005\n", ""},
+		{"a cut hello", []message{{ToServer, append(plainHello[:55:55], 0x34)}, {ToServer, plainHello[56:]}, answer}, "tls.version 1.3\n", ""},
+		{"answered by an alert", []message{hello, answer, {ToClient, sealed(900)}, {ToServer, sealed(53)}, noise, {ToClient, sealed(19)}},
+			"tls.version 1.3\n", "tls.refused"},
+		{"answered by an alert of TLS 1.2", []message{hello, {ToClient, serverHelloRecord(0x0303, 0xc02b)}, noise,
+			{ToClient, record(recordCCS, 1)}, {ToClient, record(recordAlert, make([]byte, 26)...)}}, "tls.version 1.2\n", "tls.refused"},
+	} {
+		c, facts := talk(t, test.says)
+		if c.state.Broken() == nil || !strings.Contains(facts, test.want) || test.not != "" && strings.Contains(facts, test.not) {
+			t.Errorf("%s: broken %v, want %q, not %q:\n%s", test.name, c.state.Broken(), test.want, test.not, facts)
+		}
+	}
+}
+
 // extended is plainHello with more extensions.
 func extended(extensions ...byte) []byte {
 	b := append(bytes.Clone(plainHello), extensions...)
