@@ -293,6 +293,7 @@ type tlsSide struct {
 	ccs      bool // ChangeCipherSpec was seen
 	finished bool // a sealed handshake record was seen behind it: Finished, up to TLS 1.2
 	lost     bool // messages may be missing: a gap
+	rawKey   bool // its Certificate is to be a raw public key, up to TLS 1.2
 	adrift   bool // the record boundary is lost: looking for a header
 
 	sealedHandshake bool // a sealed record of the handshake type was seen

@@ -27,6 +27,7 @@ import (
 const (
 	maxCachedCertificates = 1024
 	maxVerifiedKey        = 8192 // bits of an RSA key whose own signature is checked
+	rawPublicKey          = 2    // a certificate type, RFC 7250 section 7
 	maxNames              = 64   // alternative names kept of one certificate
 )
 
@@ -44,6 +45,9 @@ func (p *tlsParser) readCertificates(dir Dir, r *reader, facts *Facts) error {
 	tls13 := p.opened && p.tls13()
 	if tls13 {
 		r.bytes("certificate context", r.u8("certificate context length"))
+	}
+	if !tls13 && p.sides[dir].rawKey {
+		return p.readRawKey(dir, r, facts)
 	}
 	list := r.within("certificates", r.be24("certificates length"))
 	var leaf []byte
@@ -95,6 +99,30 @@ func (p *tlsParser) readCertificates(dir Dir, r *reader, facts *Facts) error {
 	c.tell(facts, TLSCertSHA256, TLSCertCN, TLSCertSAN, TLSCertIssuer, TLSCertNotBefore, TLSCertNotAfter)
 	if c.selfSigned {
 		facts.SetFlag(TLSCertSelfSigned, true)
+	}
+	return nil
+}
+
+// readRawKey takes in a Certificate message that is a public key alone (RFC 7250
+// section 3): the end is known by its key, of which nothing is told.
+//
+//	length  3   0 where the client shows none
+//	key         SubjectPublicKeyInfo
+func (p *tlsParser) readRawKey(dir Dir, r *reader, facts *Facts) error {
+	key := r.bytes("public key", r.be24("public key length"))
+	r.empty("certificate message")
+	if r.err() != nil {
+		return r.err()
+	}
+	what := "present"
+	if len(key) == 0 {
+		what = "empty"
+	}
+	if facts.traced() {
+		facts.tell(dir, 1, "Certificate of the "+p.end(dir)+": a raw public key", Field{"length", bytesOf(len(key))})
+	}
+	if dir == p.client {
+		p.sayClientCert(facts, what, p.basis())
 	}
 	return nil
 }

@@ -31,6 +31,8 @@ const (
 	extECPointFormats    = 11     // RFC 8422 section 5.2
 	extSignatureAlgs     = 13     // RFC 8446 section 4.2.3
 	extALPN              = 16     // RFC 7301
+	extClientCertType    = 19     // RFC 7250
+	extServerCertType    = 20     //
 	extEncryptThenMAC    = 22     // RFC 7366
 	extSessionTicket     = 35     // RFC 5077
 	extPreSharedKey      = 41     // RFC 8446 section 4.2.11
@@ -235,6 +237,8 @@ type serverHello struct {
 	alpn        []byte
 	hasPSK      bool
 	hasETM      bool // encrypt-then-MAC
+	clientRaw   bool // the client is to show a raw public key in place of a certificate
+	serverRaw   bool // the server does
 }
 
 // read reads the body of a ServerHello, of type msgHelloRetryRequest where the
@@ -274,6 +278,10 @@ func (h *serverHello) read(r *reader, typ int) {
 			h.hasPSK = true
 		case extEncryptThenMAC:
 			h.hasETM = true
+		case extClientCertType:
+			h.clientRaw = ext.u8("certificate type") == rawPublicKey
+		case extServerCertType:
+			h.serverRaw = ext.u8("certificate type") == rawPublicKey
 		case extALPN:
 			list := ext.within("protocols", ext.be16("protocols length"))
 			h.alpn = list.bytes("protocol", list.u8("protocol length"))
@@ -323,6 +331,7 @@ func (p *tlsParser) readServerHello(dir Dir, typ int, r *reader, facts *Facts) e
 		facts.SetFlag(TLSHelloRetry, true)
 	}
 	p.version = likeTLS(version)
+	p.sides[p.client].rawKey, p.sides[p.server()].rawKey = h.clientRaw, h.serverRaw
 	facts.SetText(TLSVersion, versionName(version))
 	if h.suite != 0 || !h.retry {
 		p.suite = uint16(h.suite)

@@ -15,6 +15,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -586,6 +587,35 @@ func TestTLSOfOneEnd(t *testing.T) {
 		c, facts := talk(t, test.says)
 		if c.state.Broken() == nil || !strings.Contains(facts, test.want) || test.not != "" && strings.Contains(facts, test.not) {
 			t.Errorf("%s: broken %v, want %q, not %q:\n%s", test.name, c.state.Broken(), test.want, test.not, facts)
+		}
+	}
+}
+
+// A raw public key takes the place of the certificates where both agreed on it.
+func TestRawPublicKeys(t *testing.T) {
+	handshake := func(typ byte, body ...byte) []byte {
+		return record(recordHandshake, append([]byte{typ, 0, 0, byte(len(body))}, body...)...)
+	}
+	key := append([]byte{0, 0, 34, 0x30, 32}, make([]byte, 32)...)
+	server := []byte{0, extServerCertType, 0, 1, rawPublicKey}
+	both := append([]byte{0, extClientCertType, 0, 1, rawPublicKey}, server...)
+	list := append([]byte{0, 0, 37}, key...)
+	for _, test := range []struct {
+		name             string
+		chosen           []byte
+		ofServer, client []byte
+		want             string
+	}{
+		{"both", both, key, key, "tls.client_cert present\ntls.client_cert_basis observed\n"},
+		{"none of the client", both, key, []byte{0, 0, 0}, "tls.client_cert empty\ntls.client_cert_basis observed\n"},
+		{"the server's alone", server, key, list, "tls.client_cert present\ntls.client_cert_basis observed\ntls.client_cert_sha256"},
+		{"a certificate type of old", []byte{0, extClientCertType, 0, 1, 0}, list, list, "tls.cert_sha256"},
+	} {
+		c, facts := talk(t, []message{{ToServer, plainHello}, {ToClient, slices.Concat(serverHelloRecord(0x0303, 0xc02b, test.chosen...),
+			handshake(msgCertificate, test.ofServer...), handshake(msgCertificateRequest, 0), handshake(msgServerHelloDone))},
+			{ToServer, handshake(msgCertificate, test.client...)}})
+		if c.state.Broken() != nil || !strings.Contains(facts, test.want) || !strings.Contains(facts, "tls.cert_request true\n") {
+			t.Errorf("%s: broken %v, want %q:\n%s", test.name, c.state.Broken(), test.want, facts)
 		}
 	}
 }
