@@ -487,6 +487,9 @@ func TestGreetingAlone(t *testing.T) {
 		{"\x53\x00\x00\x00\x0a8.0.36\x00" + strings.Repeat("s", 'S'-1-7), "mysql"},
 		{"\x3a\x00\x00\x00\x0a8.0.36\x00" + strings.Repeat("s", ':'-1-7), "mysql"},
 		{"\x4a\x00\x00\x00\x0a8.0.36\x00" + strings.Repeat("s", 'J'-1-7), "mysql"},
+		{"\x4a\x00\x00\x00\x0a11.8.9-MariaDB\x00" + strings.Repeat("s", 'J'-1-15), "mysql"},
+		{"\x4a\x00\x00\x00\x0a118.9\x00" + strings.Repeat("s", 'J'-1-6), ""},
+		{"\x4a\x00\x00\x00\x0a.8.9\x00" + strings.Repeat("s", 'J'-1-5), ""},
 		{"220 mail.example ESMTP\r\n", "smtp"},
 		{":irc.example NOTICE * :*** Looking up your hostname\r\n", ""},
 	} {

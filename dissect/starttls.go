@@ -99,16 +99,26 @@ func probePostgres(b []byte) Match {
 func probeMySQL(b []byte) Match {
 	r := newReader(b)
 	length := r.u8("length") | r.u8("length")<<8 | r.u8("length")<<16
-	number, protocol, digit := r.u8("number"), r.u8("protocol"), r.u8("version")
+	number, protocol := r.u8("number"), r.u8("protocol")
 	switch {
 	case len(b) > 1 && b[1] > 1 || len(b) > 2 && b[2] != 0 || len(b) > 3 && number != 0 || len(b) > 4 && protocol != 10:
 		return No
 	case r.err() != nil:
 		return Maybe
-	case length < 40 || digit < '3' || digit > '9':
+	case length < 40:
 		return No
 	}
-	return FromServer
+	// The first of the numbers of the version: 3 to 9 of MySQL, two digits of
+	// MariaDB, which said "5.5.5-" ahead of them until its 11th.
+	for i, c := range r.rest() {
+		switch {
+		case c == '.' && i > 0:
+			return FromServer
+		case c < '0' || c > '9' || i == 0 && c == '0' || i > 1:
+			return No
+		}
+	}
+	return Maybe
 }
 
 type starttlsParser struct {
