@@ -144,7 +144,7 @@ type Context struct {
 // All is every protocol, in the order of preference.
 func All() []Dissector {
 	return []Dissector{
-		tlsDissector, ssh, http, http2, socks, starttls, smb, rpcTCP, rpc, zmtp, quic, dtls, stun,
+		tlsDissector, ssh, http, http2, socks, proxy, starttls, smb, rpcTCP, rpc, zmtp, quic, dtls, stun,
 		ldap, cldap, kerberosTCP, kerberosUDP, rdp, tds, dcerpc, snmp,
 		ntp, dhcp, dhcpv6, nbns, nbdgm, ssdp, wsDiscovery, syslog, radius, tftp, ike, wireGuard, bittorrentTCP, bittorrentUDP,
 		bgp, vnc, telnet, mqtt, amqp, sip, redis, mongodb, elasticsearch, iscsi,

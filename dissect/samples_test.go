@@ -168,6 +168,35 @@ http.status 304
 		},
 	},
 	{
+		name:     "PROXY protocol, version 1",
+		protocol: "http", over: TCP, ports: [2]uint16{51082, 8080},
+		says: []message{
+			{ToServer, []byte("PROXY TCP4 192.0.2.1 198.51.100.2 56324 80\r\nGET / HTTP/1.1\r\nHost: behind.example\r\n\r\n")},
+			{ToClient, []byte("HTTP/1.1 304 Not Modified\r\n\r\n")},
+		},
+		facts: `
+http.method GET
+http.requests 1
+http.host behind.example
+http.status 304
+`,
+	},
+	{
+		name:     "PROXY protocol, version 2, the server speaks first",
+		protocol: "ssh", over: TCP, ports: [2]uint16{51083, 8022},
+		says: []message{
+			{ToServer, append(unhex("0d0a0d0a000d0a515549540a 21 11 000f"+ // on behalf, TCP over IPv4, 15 bytes
+				"c0000201 c6336402 dc04 0016"), 0x04, 0, 0)}, // addresses, ports, a NOOP
+			{ToClient, []byte("S")},
+			{ToClient, []byte("SH-2.0-Inner\r\n")},
+			{ToServer, []byte("SSH-2.0-Outer\r\n")},
+		},
+		facts: `
+ssh.server_banner SSH-2.0-Inner
+ssh.client_banner SSH-2.0-Outer
+`,
+	},
+	{
 		name:     "NFS over UDP, GSS",
 		protocol: "nfs", over: UDP, ports: [2]uint16{700, 2049},
 		says: []message{
