@@ -155,7 +155,7 @@ func All() []Dissector {
 // Refinements is every name that a Parser gives a flow in place of its
 // Dissector's.
 func Refinements() []string {
-	return []string{"nfs", "mount", "portmap", "smtp", "ftp", "imap", "pop3", "irc", "xmpp", "gnutella", "vmware-authd", "mysql", "postgresql"}
+	return []string{"nfs", "mount", "portmap", "smtp", "ftp", "imap", "pop3", "nntp", "sieve", "nats", "irc", "xmpp", "gnutella", "vmware-authd", "mysql", "postgresql"}
 }
 
 // Names is every name that a flow's protocol may have: those of the Dissectors

@@ -1061,6 +1061,63 @@ dns.answer 203.0.113.10
 		facts: refusedFacts,
 	},
 	{
+		name:     "NNTP, then TLS",
+		protocol: "tls", over: TCP, ports: [2]uint16{50119, 1119},
+		says: []message{
+			{ToClient, []byte("200 news.example ready\r\n")},
+			{ToServer, []byte("CAPABILITIES\r\n")},
+			{ToClient, []byte("101 list\r\nVERSION 2\r\nSTARTTLS\r\n.\r\n")},
+			{ToServer, []byte("STARTTLS\r\n")},
+			{ToClient, []byte("382 go ahead\r\n")},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: refusedFacts,
+	},
+	{
+		name:     "ManageSieve, then TLS",
+		protocol: "tls", over: TCP, ports: [2]uint16{50190, 4190},
+		says: []message{
+			{ToClient, []byte("\"IMPLEMENTATION\" \"Example\"\r\n\"SIEVE\" \"fileinto\"\r\n\"STARTTLS\"\r\nOK\r\n")},
+			{ToServer, []byte("STARTTLS\r\n")},
+			{ToClient, []byte("OK \"go ahead\"\r\n")},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: refusedFacts,
+	},
+	{
+		name:     "POP3 without a text, then TLS",
+		protocol: "tls", over: TCP, ports: [2]uint16{50110, 1110},
+		says: []message{
+			{ToClient, []byte("+OK\r\n")},
+			{ToServer, []byte("STLS\r\n")},
+			{ToClient, []byte("+OK\r\n")},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: refusedFacts,
+	},
+	{
+		name:     "NATS, then TLS",
+		protocol: "tls", over: TCP, ports: [2]uint16{50422, 4222},
+		says: []message{
+			{ToClient, []byte(`INFO {"server_id":"N","version":"2.10.25","proto":1,"tls_required":true} ` + "\r\n")},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: refusedFacts,
+	},
+	{
+		name:     "NATS",
+		protocol: "nats", over: TCP, ports: [2]uint16{50423, 4222},
+		says: []message{
+			{ToClient, []byte(`INFO {"server_id":"N","version":"2.10.25","proto":1} ` + "\r\n")},
+			{ToServer, []byte(`CONNECT {"verbose":false}` + "\r\nPING\r\n")},
+			{ToClient, []byte("PONG\r\n")},
+		},
+	},
+	{
 		name:     "PostgreSQL, then TLS",
 		protocol: "tls", over: TCP, ports: [2]uint16{50432, 5432},
 		says: []message{

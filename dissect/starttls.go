@@ -3,9 +3,10 @@ package dissect
 import "bytes"
 
 // Protocols that turn into TLS on the way: SMTP (RFC 3207), IMAP and POP3 (RFC
-// 2595), FTP's control connection (RFC 4217), XMPP (RFC 6120), IRC, Gnutella
-// and VMware's authentication service, which are text, and the databases
-// PostgreSQL and MySQL (each one's protocol manual):
+// 2595), FTP's control connection (RFC 4217), XMPP (RFC 6120), NNTP (RFC 4642),
+// ManageSieve (RFC 5804), NATS, IRC, Gnutella and VMware's authentication
+// service, which are text, and the databases PostgreSQL and MySQL (each one's
+// protocol manual):
 //
 //	PostgreSQL  client  00000008 04d2162f    server  "S" for yes
 //	            client  length (4)  00030000  name 00 value 00 ...  without TLS
@@ -46,6 +47,13 @@ var beginnings = [...]struct {
 	{"pop3", FromServer, "+OK "},
 	{"imap", FromServer, "* OK "},
 	{"imap", FromServer, "* PREAUTH "},
+	{"pop3", FromClient, "CAPA\r\n"},
+	{"pop3", FromClient, "STLS\r\n"},
+	{"nntp", FromClient, "CAPABILITIES"},
+	{"nntp", FromClient, "MODE READER"},
+	{"sieve", FromServer, `"IMPLEMENTATION" "`},
+	{"nats", FromServer, "INFO {"},
+	{"nats", FromClient, "CONNECT {"},
 	{"irc", FromClient, "NICK "},
 	{"irc", FromClient, "CAP LS"},
 	{"irc", FromClient, "STARTTLS\r\n"},
@@ -71,10 +79,18 @@ func probeStartTLS(dir Dir, b []byte) Match {
 	if answer == No {
 		answer = max(probeMySQL(b), probePostgres(b))
 	}
-	if answer == No && dir == ToClient && (len(b) == 0 || b[0] == ':' || b[0] == 'S') {
-		return Maybe // an IRC server's greeting, PostgreSQL's yes: the client decides
+	if answer == No && undecided(dir, b) {
+		return Maybe
 	}
 	return answer
+}
+
+// undecided says that b may be what a server begins with, and that of others: the
+// client decides. An IRC server's greeting, PostgreSQL's yes, a POP3 server's
+// greeting without a text, which is Redis's yes, too, and NNTP's.
+func undecided(dir Dir, b []byte) bool {
+	return dir == ToClient && (len(b) == 0 || b[0] == ':' || b[0] == 'S') ||
+		begins(b, "+OK\r\n") != No || begins(b, "200 ") != No || begins(b, "201 ") != No
 }
 
 // probePostgres knows the startup message of version 3: pairs of names and
@@ -185,6 +201,13 @@ func startsAs(dir Dir, b []byte) string {
 		if known.protocol != "" && bytes.HasPrefix(b, []byte(known.bytes)) {
 			return known.protocol
 		}
+	}
+	switch {
+	case dir == ToServer:
+	case begins(b, "+OK\r\n") == Yes:
+		return "pop3"
+	case begins(b, "200 ") == Yes, begins(b, "201 ") == Yes:
+		return "nntp"
 	}
 	if dir == ToClient && bytes.HasPrefix(b, []byte("220")) {
 		line, _, complete := bytes.Cut(b, []byte("\n"))
