@@ -82,20 +82,21 @@ func probeHTTP2(_ Dir, b []byte) Match {
 }
 
 // probeHTTP2Settings judges the beginning of a frame that should be a server's
-// first: SETTINGS, no flags, stream 0, at least one setting, and none that is
-// not in the registry or there to keep clients tolerant.
+// first: SETTINGS, no flags, stream 0, and no setting that is neither in the
+// registry or its range for experiments (section 11.3), of which gRPC uses some,
+// nor there to keep clients tolerant. Of one without settings the client decides.
 func probeHTTP2Settings(b []byte) Match {
 	shape := [http2FrameHeader]byte{3: http2Settings}
 	for i, c := range b[:min(len(b), len(shape))] {
 		if i == 2 {
-			if c == 0 || c%6 != 0 || int(c) > 6*maxHTTP2Settings {
+			if c%6 != 0 || int(c) > 6*maxHTTP2Settings {
 				return No
 			}
 		} else if c != shape[i] {
 			return No
 		}
 	}
-	if len(b) <= 2 {
+	if len(b) <= 2 || b[2] == 0 {
 		return Maybe
 	}
 	settings := b[min(len(b), http2FrameHeader):]
@@ -105,7 +106,7 @@ func probeHTTP2Settings(b []byte) Match {
 	}
 	for len(settings) >= 2 {
 		id := int(settings[0])<<8 | int(settings[1])
-		if (id == 0 || id > 0x10) && !isGREASE(id) {
+		if (id == 0 || id > 0x10) && id < 0xf000 && !isGREASE(id) {
 			return No
 		}
 		settings = settings[min(len(settings), 6):]

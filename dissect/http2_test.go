@@ -83,7 +83,7 @@ func TestProbeHTTP2(t *testing.T) {
 		{settings[:4], Maybe},
 		{"POST / HTTP/1.1\r\n", No},
 		{"PRI * HTTP/2.0\r\n\r\nXX", No},
-		{"\x00\x00\x00\x04\x00\x00\x00\x00\x00", No},                     // no setting: as much as a run of zeros
+		{"\x00\x00\x00\x04\x00\x00\x00\x00\x00", Maybe},                  // no setting: as much as a run of zeros, the client decides
 		{"\x00\x00\x06\x04\x01\x00\x00\x00\x00", No},                     // an acknowledgement is empty
 		{"\x00\x00\x06\x04\x00\x00\x00\x00\x01", No},                     // of a stream
 		{"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x33\x33\x00\x00\x00", No}, // no such setting
@@ -103,6 +103,26 @@ func h2talk(t *testing.T, says ...message) (string, *conversation) {
 		c.say(m.from, m.b)
 	}
 	return c.end(), c
+}
+
+// A server may send its settings before the client has said a word: settings of
+// gRPC's own, or none.
+func TestHTTP2ServerFirst(t *testing.T) {
+	for _, settings := range [][]byte{
+		h2(http2Settings, 0, 0, unhex("0004003fffff fe0300000001")),
+		h2(http2Settings, 0, 0, nil),
+	} {
+		var client, server h2Packer
+		facts, c := h2talk(t,
+			message{ToClient, settings},
+			message{ToServer, append([]byte(http2Preface), h2ClientSettings...)},
+			message{ToServer, h2(http2Headers, http2EndHeaders|1, 1, client.block(":method", "POST", ":path", "/a"))},
+			message{ToClient, h2(http2Headers, http2EndHeaders|1, 1, server.block(":status", "200"))},
+		)
+		if want := "http.method POST\nhttp.requests 1\nhttp.status 200\nhttp.unauthenticated 1\n"; facts != want || c.state.Protocol(c.set) != "http2" {
+			t.Errorf("% x: protocol %q, facts:\n%swant:\n%s", settings, c.state.Protocol(c.set), facts, want)
+		}
+	}
 }
 
 // An upgrade from HTTP/1.1 goes on as HTTP/2; the facts of both are the flow's.
