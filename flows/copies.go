@@ -91,6 +91,9 @@ func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint
 		}
 	}
 	x.copies[end]++
+	if ttl := t.extra(r).ttl[end]; ttl != 0 && ttl != s.ttl {
+		x.routed[end] = true
+	}
 	return true
 }
 

@@ -122,6 +122,7 @@ type TCP struct {
 	// TTL or hop limit of the first packets of each direction, resets left out;
 	// 0 when there are none, or nothing but SYNs.
 	TTL      [2]uint8
+	Routed   [2]bool // copies had another: packets are there from before and from behind a router
 	ResetBy  ResetBy
 	ResetTTL uint8 // TTL or hop limit of the first RST
 	ResetOdd bool  // its numbers are not those that the end would have given it

@@ -442,6 +442,11 @@ func text(f *Flow) string {
 			break
 		}
 	}
+	for d := range 2 {
+		if f.TCP.Routed[d] {
+			fmt.Fprintf(&b, " routed%c", "><"[d])
+		}
+	}
 	for _, e := range f.ICMP {
 		fmt.Fprintf(&b, " icmp:%d/%d@%s", e.Type, e.Code, e.From)
 	}

@@ -146,6 +146,7 @@ type rare struct {
 	recent    *recent      // once a copy was seen
 	over      [3][2]uint32 // how often packets, bytes and payload of the record ran over
 	copies    [2]uint32    // made by the mirror
+	routed    [2]bool      // some of them had passed a router
 	parts     [2]uint32    // fragments beyond the one that completed each datagram
 	partBytes [2]uint64    // on the wire
 

@@ -498,7 +498,7 @@ func TestTable(t *testing.T) {
 			0.1001 copy
 			0.2000 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello # sent again, with another identification
 			0.2001 copy`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADT syn capture_end 8/2 payload=20/0 again=1/0 copies=4/1 rtt=30ms unanswered>1`, `> hello`},
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADT syn capture_end 8/2 payload=20/0 again=1/0 copies=4/1 rtt=30ms unanswered>1 routed<`, `> hello`},
 		{"a mirror's copies, behind the answer", `
 			0.00000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			0.00010 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
@@ -510,7 +510,7 @@ func TestTable(t *testing.T) {
 			0.00070 10.0.0.1:4000 > 10.0.0.2:80 A seq=105 ack=501 len=4
 			0.00080 copy 7
 			0.00090 copy 8`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 8/2 payload=16/0 copies=4/1 rtt=300µs`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 8/2 payload=16/0 copies=4/1 rtt=300µs routed<`,
 			`> xyza
 			> bcde`},
 		{"the copy of a refused SYN is no attempt", `
@@ -523,7 +523,7 @@ func TestTable(t *testing.T) {
 			0.0000 [fd00::1]:4000 > [fd00::2]:80 A seq=101 ack=501 data=hello
 			0.0005 copy
 			0.0300 copy`,
-			`[fd00::1]:4000 > [fd00::2]:80 tcp OTH DT port capture_end 3/0 payload=15/0 again=1/0 copies=1/0 unanswered>1 midway`, `> hello`},
+			`[fd00::1]:4000 > [fd00::2]:80 tcp OTH DT port capture_end 3/0 payload=15/0 again=1/0 copies=1/0 unanswered>1 routed> midway`, `> hello`},
 		{"copies of datagrams, and datagrams of one size", `
 			0.0000 [fd00::1]:4000 > [fd00::2]:53 udp data=a1
 			0.0001 copy

@@ -755,7 +755,7 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 		if k.unanswered[end] > 0 && (c.UnansweredFrame == 0 || odd.unansweredNth[end] < unanswered) {
 			c.UnansweredFrame, unanswered = odd.unansweredFrame[end], odd.unansweredNth[end]
 		}
-		c.TTL[dir] = x.ttl[end]
+		c.TTL[dir], c.Routed[dir] = x.ttl[end], odd.routed[end]
 		c.Stalled[dir], c.StalledFrame[dir], c.StalledNth[dir] = odd.stalled[end], odd.stalledFrame[end], odd.stalledNth[end]
 		stuck := odd.stalledAt[end]
 		c.LargeLost[dir] = odd.sacked[end] > 0 && odd.sackedFrom[end] == stuck.low && odd.sacked[end] < stuck.high-stuck.low

@@ -34,6 +34,7 @@ func (p *Policy) cutShort(f *flows.Flow) bool {
 type diagnosis struct {
 	Because
 	before bool    // it never came to carry anything
+	own    bool    // and it was the client that broke it off: nothing was in its way
 	more   Because // what else the capture tells of the cause: who sent a reset, whether the server is there
 }
 
@@ -44,6 +45,10 @@ func (d *diagnosis) into(v *Verdict) {
 		v.why(d.more.Reason, d.more.Frame, d.more.Saw)
 	}
 }
+
+// brokenOff is what is seen of checks whether a port answers: those of load balancers
+// and scanners end so.
+const brokenOff = "the client's own reset, in answer to the SYN-ACK"
 
 // What is sent again and again, in the words of the evidence.
 const (
@@ -107,6 +112,9 @@ func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 		}
 		if !spoke[0] && !spoke[1] {
 			d.Reason = HalfOpen
+			if t.ResetBy == flows.ResetByClient && p.resetter(f).Reason != ResetByDevice {
+				d.own, d.Saw = true, brokenOff
+			}
 			return d
 		}
 	case t.SYNACKs > 2 && t.Acked && f.Retransmitted[0] > 1:
@@ -203,7 +211,8 @@ func (p *Policy) resetter(f *flows.Flow) Because {
 		return because
 	}
 	var known []uint8
-	if h := p.host(addr); h != nil {
+	h := p.host(addr)
+	if h != nil {
 		known = h.ttls[:h.ttlCount]
 	}
 	own := t.TTL[from]
@@ -219,6 +228,11 @@ func (p *Policy) resetter(f *flows.Flow) Because {
 		}
 	}
 	if own == t.ResetTTL {
+		if h != nil && h.routed && 2*f.Duplicate[from] < f.Packets[from] {
+			// The captures see a router's both sides, and this did not cross it:
+			// the router may have sent it, with the same TTL.
+			return Because{}
+		}
 		because.Reason = ResetByHost
 	}
 	because.Saw = p.hops(t.ResetTTL, own)
@@ -270,6 +284,7 @@ func (h *host) listen(f *flows.Flow, from dissect.Dir) {
 	case f.Packets[from] == 0 && f.OneSided():
 		h.unheard = true
 	}
+	h.routed = h.routed || f.TCP.Routed[from]
 	ttl := f.TCP.TTL[from]
 	if ttl == 0 || int(h.ttlCount) == len(h.ttls) {
 		return

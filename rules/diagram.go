@@ -226,7 +226,8 @@ type Infrastructure struct {
 	ID, Title string
 	Over      []Service
 	Apps      []string       // protocols of which it must be one where that was recognised; empty for any
-	To        []netip.Prefix // servers it is allowed to; empty for any
+	To        []netip.Prefix // servers it is allowed to; empty for any, unless ToSite
+	ToSite    bool           // and to the site's own hosts, should their addresses be public ones
 	File      string
 	Line      int
 }

@@ -24,12 +24,10 @@ type end struct {
 func (e *end) unknown() bool { return e.roles == 0 && !e.pinned && !e.scanner }
 
 func (p *Policy) end(addr netip.Addr) end {
-	e := end{outside: isOutside(addr), scanner: len(p.probes.scanners) > 0 && p.probes.scans(addr)}
+	e := end{scanner: len(p.probes.scanners) > 0 && p.probes.scans(addr)}
 	if h := p.host(addr); h != nil {
 		e.host, e.roles, e.dynamic, e.pinned = h, h.roles, h.pin.DynamicPorts, h.pinned
-		return e
-	}
-	if p.inv != nil {
+	} else if p.inv != nil {
 		if pin, ok := p.inv.Host(addr, nil); ok {
 			e.dynamic, e.pinned = pin.DynamicPorts, pin.Pinned
 			for _, c := range pin.Roles {
@@ -37,6 +35,7 @@ func (p *Policy) end(addr netip.Addr) end {
 			}
 		}
 	}
+	e.outside = isOutside(addr) && !p.isOurs(addr, e.roles)
 	return e
 }
 
@@ -56,7 +55,7 @@ func (p *Policy) Judge(f *flows.Flow, v *Verdict) {
 		p.addConcerns(f, v)
 		return
 	}
-	if p.ambientFor(f) != nil {
+	if (!c.scanner || f.Payload.Sum() > 0) && p.ambientFor(f) != nil {
 		p.ambient(f, v)
 		return
 	}
@@ -120,9 +119,9 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 		p.judgeEdge(f, e.edge, server, t)
 		switch {
 		case from && to:
-		case t.Kind == Blocked, t.Kind == Indeterminate && f.Packets[1] == 0 && p.cutShort(f):
-			// Where the connection never came to be, nothing could tell who
-			// the other end is.
+		case t.Kind == Blocked, t.Kind == Indeterminate && (f.Packets[1] == 0 && p.cutShort(f) || brief(f)):
+			// Where the connection never came to be, or nothing was said in
+			// it, nothing could tell who the other end is.
 		case maybeTo && e.outside != 0 && server.outside:
 			// Known by its name alone: what judgeEdge says of the name holds.
 			if t.Kind == Documented || t.Kind == Violation {
@@ -185,9 +184,12 @@ func (p *Policy) judgeEdge(f *flows.Flow, e *edge, server *end, v *Verdict) {
 	p.judgeSourcePort(f, e, v)
 	cut := p.diagnose(f, e.wantsTLS)
 	if cut.before {
-		if len(v.Reasons) > 0 {
+		switch {
+		case len(v.Reasons) > 0:
 			v.Kind = Violation
-		} else {
+		case cut.own:
+			v.Kind = Indeterminate
+		default:
 			v.Kind = Blocked
 		}
 		cut.into(v)
@@ -263,6 +265,11 @@ func (p *Policy) judgeSourcePort(f *flows.Flow, e *edge, v *Verdict) {
 	if !p.dynamicFor(client.host, client.dynamic, port) {
 		v.why(SourcePortNotDynamic, f.Frame, "")
 	}
+}
+
+// brief says whether a connection was opened, and given up before a word was said.
+func brief(f *flows.Flow) bool {
+	return f.Proto == flows.ProtoTCP && f.TCP.SYNs > 0 && f.TCP.SYNACKs > 0 && f.Payload.Sum() == 0
 }
 
 // late says whether the capture began after the flow did.

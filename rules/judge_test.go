@@ -568,6 +568,13 @@ func TestDiagnose(t *testing.T) {
 		f.Payload[1], f.TCP.DataFrame[1] = 0, 0
 		f.End = f.Start + 6e9
 	})
+	routed := with(func(f *flows.Flow) { f.TCP.Routed[1] = true })
+	probe := with(func(f *flows.Flow) {
+		f.Packets, f.Payload = flows.Pair{2, 1}, flows.Pair{}
+		f.TCP = flows.TCP{State: flows.StateRSTO, History: "ShR", SYNs: 1, SYNACKs: 1, SYNACKFrame: pcaps.MakeFrameID(0, 11),
+			ResetBy: flows.ResetByClient, ResetTTL: 64, ResetFrame: pcaps.MakeFrameID(0, 12)}
+		f.Ended = flows.Reset
+	})
 	hello := speaks("tls", "tls.sni=bg.example")
 	oneWay := with(func(f *flows.Flow) {
 		f.Packets[1], f.Payload[1], f.TCP.SYNACKs, f.TCP.State, f.TCP.History = 0, 0, 0, flows.StateSH, "SAD"
@@ -585,6 +592,22 @@ func TestDiagnose(t *testing.T) {
 			Blocked, "rst_to_syn; reset_by_host: TTL 60, the host's own packets 60", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 60))},
 		{"reset by a device on the path", flow(tAgent2, tBG, 44445, refused, with(func(f *flows.Flow) { f.TCP.ResetTTL = 63 })),
 			Blocked, "rst_to_syn; reset_by_device: TTL 63, the host's own packets 60", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 60))},
+		{"reset where a router's both sides are captured, on one of them", flow(tAgent2, tBG, 44445, refused, with(func(f *flows.Flow) { f.TCP.ResetTTL = 64 })),
+			Blocked, "rst_to_syn", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 64), routed)},
+		{"reset where a router's both sides are captured, on both", flow(tAgent2, tBG, 44445, refused, with(func(f *flows.Flow) {
+			f.TCP.ResetTTL, f.Packets[1], f.Duplicate[1] = 64, 2, 1
+		})),
+			Blocked, "rst_to_syn; reset_by_host: TTL 64, the host's own packets 64", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 64), routed)},
+		{"half-open, and the client broke it off", flow(tAgent2, tBG, 44445, probe),
+			Indeterminate, "half_open: the client's own reset, in answer to the SYN-ACK", nil},
+		{"half-open, broken off in the client's name", flow(tAgent2, tBG, 44445, probe, with(func(f *flows.Flow) { f.TCP.ResetTTL = 250 })),
+			Blocked, "half_open", flow(tAgent2, tSN, 9876, mutual(), ttl(64, 60))},
+		{"half-open", flow(tAgent2, tBG, 44445, probe, with(func(f *flows.Flow) { f.TCP.ResetBy, f.Ended = flows.ResetByNobody, flows.CaptureEnd })),
+			Blocked, "half_open", nil},
+		{"a server that nobody knows is tried", flow(tAgent2, tRogue.Next(), 44445, probe),
+			Indeterminate, "half_open: the client's own reset, in answer to the SYN-ACK", nil},
+		{"nothing is said to a server that nobody knows", flow(tAgent2, tRogue.Next(), 44445, said(0, 0)),
+			Indeterminate, "nothing_said", nil},
 		{"reset by who knows whom", flow(tAgent2, tBG, 44445, refused, with(func(f *flows.Flow) { f.TCP.ResetTTL = 63 })),
 			Blocked, "rst_to_syn", nil},
 		{"a host that is reached on two ways", flow(tAgent2, tBG, 44445, mutual(), ttl(64, 61), reset(60)),

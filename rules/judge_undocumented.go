@@ -21,7 +21,7 @@ func (p *Policy) ambientFor(f *flows.Flow) *Infrastructure {
 		}
 	}
 	for _, a := range p.diagram.Ambient {
-		if !a.covers(f) {
+		if !p.covers(a, f) {
 			continue
 		}
 		if len(a.Apps) > 0 && f.App != "" && !slices.Contains(a.Apps, f.App) {
@@ -33,9 +33,9 @@ func (p *Policy) ambientFor(f *flows.Flow) *Infrastructure {
 }
 
 // covers says whether a flow is to one of a's services.
-func (a *Infrastructure) covers(f *flows.Flow) bool {
-	if len(a.To) > 0 {
-		in := false
+func (p *Policy) covers(a *Infrastructure, f *flows.Flow) bool {
+	if len(a.To) > 0 || a.ToSite {
+		in := a.ToSite && p.ours(f.Server.Addr())
 		for _, prefix := range a.To {
 			in = in || prefix.Contains(f.Server.Addr())
 		}

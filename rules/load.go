@@ -265,7 +265,11 @@ func (x *draft) infrastructure(n *yaml.Node) {
 		}},
 		field{"to", false, func(n *yaml.Node) {
 			x.oneOrMore(n, "to of "+what, func(n *yaml.Node) {
-				if s := x.scalar(n, "to of "+what); s != "" {
+				switch s := x.scalar(n, "to of "+what); s {
+				case "":
+				case "site":
+					a.ToSite = true
+				default:
 					if p, ok := x.prefix(n, s); ok {
 						a.To = append(a.To, p)
 					}

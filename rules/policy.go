@@ -47,9 +47,10 @@ type Policy struct {
 
 	hosts index      // of order
 	known addressSet // hosts that have a role
-	order []*host    // in the order in which they were met: what is printed never follows a map
-	links index      // of lines
-	lines []*link    // likewise
+	own   ownNets
+	order []*host // in the order in which they were met: what is printed never follows a map
+	links index   // of lines
+	lines []*link // likewise
 	slabs struct {
 		hosts []host
 		links []link

@@ -38,6 +38,7 @@ type host struct {
 
 	heard    pcaps.FrameID // a flow in which it sent something; 0 for none
 	unheard  bool          // something that it must have sent was not captured
+	routed   bool          // what it sent was captured on both sides of a router
 	ttlCount uint8
 	ttls     [4]uint8 // of what it sent, one for each way that this took
 
@@ -433,6 +434,7 @@ func (p *Policy) Settle() {
 			}
 			changed = changed || h.roles != before[i]
 		}
+		p.findOwn()
 		if !changed {
 			break
 		}

@@ -150,7 +150,7 @@ func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
 		w *= 0.6
 	}
 	kind := answersAt
-	if busierPeer(h, s, n.clients) {
+	if p.busierPeer(h, s, bit, n.clients) {
 		w, kind = w*0.25, listensToo
 	} else if p.actsOtherwise(h, bit) && n.clients <= 2 {
 		w, kind = w*0.4, listensToo
@@ -158,10 +158,12 @@ func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
 	h.clue(clue{part: uint8(bit), kind: kind, grade: n.best, mute: !n.answered, weight: w, service: s, count: max(n.clients, n.tried), peer: n.peer, frame: n.frame})
 }
 
-// busierPeer says whether h calls, or is called by, a host that serves more
-// clients at s than h does: one of many programs of that product that listen
-// there too, rather than its server.
-func busierPeer(h *host, s *service, clients int) bool {
+// busierPeer says whether h calls a host that serves more clients at s than h
+// does, or is called by one and acts as a client of the product itself: one of
+// many programs of that product that listen there too, rather than its server. A
+// load balancer serves more than the server behind it, which calls what a server
+// does.
+func (p *Policy) busierPeer(h *host, s *service, bit, clients int) bool {
 	for _, l := range h.asClient {
 		if l.service == s && l.opened > 0 && l.server.clientsAt(s) > clients {
 			return true
@@ -169,7 +171,30 @@ func busierPeer(h *host, s *service, clients int) bool {
 	}
 	for _, l := range h.asServer {
 		if l.service == s && l.opened > 0 && l.client.clientsAt(s) > clients {
-			return true
+			return p.callsAsClient(h, bit)
+		}
+	}
+	return false
+}
+
+// callsAsClient says whether h called a port of the product's own that is there for
+// components which serve nobody, and not for the one that h would be.
+func (p *Policy) callsAsClient(h *host, bit int) bool {
+	for _, l := range h.asClient {
+		if l.opened == 0 || l.service.common {
+			continue
+		}
+		var from mask
+		for i := range l.service.edges {
+			from |= l.service.edges[i].from
+		}
+		if from.has(bit) {
+			continue
+		}
+		for rest := from &^ p.external; rest != 0; rest &= rest - 1 {
+			if !p.parts[bits.TrailingZeros64(uint64(rest))].server {
+				return true
+			}
 		}
 	}
 	return false
@@ -253,7 +278,7 @@ func (p *Policy) judgeNames(h *host, first bool) {
 	for _, c := range h.goesBy {
 		h.clue(c)
 	}
-	if len(h.goesBy) > 0 || !isOutside(h.addr) || len(p.names.of[h.addr]) > 0 {
+	if len(h.goesBy) > 0 || !isOutside(h.addr) || p.ours(h.addr) || len(p.names.of[h.addr]) > 0 {
 		return
 	}
 	for i := range p.parts {

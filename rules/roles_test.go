@@ -104,6 +104,21 @@ func TestRoles(t *testing.T) {
 		wantRoles(t, rolesFrom(t, "", all...), plain)
 	})
 
+	t.Run("a load balancer stands before the servers", func(t *testing.T) {
+		balancer := tRogue
+		var all []*flows.Flow
+		for _, a := range []netip.Addr{tAgent1, tAgent2, tAgent3} {
+			all = append(all, flow(a, balancer, 7780, curve), flow(a, balancer, 9877, tls()), flow(a, balancer, 9876, mutual()))
+		}
+		all = append(all,
+			flow(balancer, tMS, 7780, curve), flow(balancer, tMS, 9877, tls()), flow(balancer, tSN, 9876, mutual()),
+			flow(tSN, tMS, 7780, curve))
+		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{
+			balancer: "management-server storage-node", tMS: "management-server", tSN: "storage-node",
+			tAgent1: "agent", tAgent2: "agent", tAgent3: "agent",
+		})
+	})
+
 	t.Run("a scanner has no role and gives none", func(t *testing.T) {
 		all := site()
 		for _, server := range []netip.Addr{tMS, tSN, tAgent3, tRogue} {
@@ -119,6 +134,10 @@ func TestRoles(t *testing.T) {
 		p.Judge(flow(tRogue, tMS, 22, refused), &v)
 		if v.Kind != Undocumented || v.Reasons[0].Reason != UnknownHost || v.Reasons[1].Reason != PortScan {
 			t.Errorf("the scan is %s %v", v.Kind, v.Reasons)
+		}
+		p.Judge(flow(tRogue, tMS, 53, refused), &v)
+		if v.Kind != Undocumented || v.Reasons[1].Reason != PortScan {
+			t.Errorf("the scan of a name server's port is %s %v", v.Kind, v.Reasons)
 		}
 		// A host of which it tried one port has that one in its finding.
 		tally := NewTally(p)
