@@ -119,9 +119,9 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 		p.judgeEdge(f, e.edge, server, t)
 		switch {
 		case from && to:
-		case t.Kind == Blocked, t.Kind == Indeterminate && (f.Packets[1] == 0 && p.cutShort(f) || brief(f)):
-			// Where the connection never came to be, or nothing was said in
-			// it, nothing could tell who the other end is.
+		case t.Kind == Blocked, t.Kind == Indeterminate && (f.Packets[1] == 0 && p.cutShort(f) || wordless(f)):
+			// Where the connection never came to be, or nothing of it was
+			// captured, nothing could tell who the other end is.
 		case maybeTo && e.outside != 0 && server.outside:
 			// Known by its name alone: what judgeEdge says of the name holds.
 			if t.Kind == Documented || t.Kind == Violation {
@@ -267,9 +267,10 @@ func (p *Policy) judgeSourcePort(f *flows.Flow, e *edge, v *Verdict) {
 	}
 }
 
-// brief says whether a connection was opened, and given up before a word was said.
-func brief(f *flows.Flow) bool {
-	return f.Proto == flows.ProtoTCP && f.TCP.SYNs > 0 && f.TCP.SYNACKs > 0 && f.Payload.Sum() == 0
+// wordless says whether nothing of a connection was captured that could tell what it
+// is: no payload, or what both ends had said before the capture began.
+func wordless(f *flows.Flow) bool {
+	return f.Proto == flows.ProtoTCP && (f.Payload.Sum() == 0 || late(f) && f.App == "")
 }
 
 // late says whether the capture began after the flow did.
