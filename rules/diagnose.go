@@ -347,7 +347,7 @@ func icmpReason(f *flows.Flow) (Reason, pcaps.FrameID) {
 			case e.Type == 2:
 				r = ICMPFragmentationNeeded
 			case e.Type != 1:
-			case e.Code == 1:
+			case e.Code == 1, e.Code == 5, e.Code == 6: // both are kinds of 1 (RFC 4443 section 3.1)
 				r = ICMPAdminProhibited
 			case e.Code == 4:
 				r = ICMPPortUnreachable

@@ -110,7 +110,7 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 		from := e.from&client.roles != 0 || len(e.From) == 0
 		to := e.to&server.roles != 0
 		maybeFrom := !from && client.unknown() && p.mayBeClient(e.edge, client)
-		maybeTo := !to && server.unknown() && (e.to&^e.outside != 0 && !server.outside || e.outside != 0 && server.outside)
+		maybeTo := !to && server.unknown() && (e.to&^e.outside != 0 && (!server.outside || p.hosted) || e.outside != 0 && server.outside)
 		if !(from && (to || maybeTo) || to && maybeFrom) {
 			continue
 		}

@@ -676,6 +676,26 @@ func TestDiagnose(t *testing.T) {
 	}
 }
 
+// The codes of ICMPv6's destination unreachable (RFC 4443 section 3.1).
+func TestUnreachable(t *testing.T) {
+	six := func(a netip.Addr) netip.Addr {
+		b := netip.MustParseAddr("fd00::").As16()
+		copy(b[12:], a.AsSlice())
+		return netip.AddrFrom16(b)
+	}
+	p := rolesFrom(t, "", flow(six(tAgent1), six(tMS), 7780, curve))
+	for code, want := range [...]Reason{
+		ICMPHostUnreachable, ICMPAdminProhibited, ICMPHostUnreachable, ICMPHostUnreachable,
+		ICMPPortUnreachable, ICMPAdminProhibited, ICMPAdminProhibited,
+	} {
+		var v Verdict
+		p.Judge(flow(six(tAgent1), six(tMS), 7780, unanswered, icmpError(1, uint8(code))), &v)
+		if v.Kind != Blocked || v.Reasons[0].Reason != want {
+			t.Errorf("code %d: %s %v, want %s", code, v.Kind, v.Reasons, want)
+		}
+	}
+}
+
 // A closed window is a concern, and says nothing of the diagram.
 func TestZeroWindow(t *testing.T) {
 	p := testPolicy(t, tInventory)

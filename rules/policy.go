@@ -45,13 +45,14 @@ type Policy struct {
 	seed     uint64
 	nameSeed maphash.Seed
 
-	hosts index      // of order
-	known addressSet // hosts that have a role
-	own   ownNets
-	order []*host // in the order in which they were met: what is printed never follows a map
-	links index   // of lines
-	lines []*link // likewise
-	slabs struct {
+	hosts  index      // of order
+	known  addressSet // hosts that have a role
+	own    ownNets
+	hosted bool    // some server of the site has a public address
+	order  []*host // in the order in which they were met: what is printed never follows a map
+	links  index   // of lines
+	lines  []*link // likewise
+	slabs  struct {
 		hosts []host
 		links []link
 	}

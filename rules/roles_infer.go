@@ -155,7 +155,11 @@ func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
 	} else if p.actsOtherwise(h, bit) && n.clients <= 2 {
 		w, kind = w*0.4, listensToo
 	}
-	h.clue(clue{part: uint8(bit), kind: kind, grade: n.best, mute: !n.answered, weight: w, service: s, count: max(n.clients, n.tried), peer: n.peer, frame: n.frame})
+	count := n.clients
+	if n.best == tried {
+		count = n.tried
+	}
+	h.clue(clue{part: uint8(bit), kind: kind, grade: n.best, mute: !n.answered, weight: w, service: s, count: count, peer: n.peer, frame: n.frame})
 }
 
 // busierPeer says whether h calls a host that serves more clients at s than h

@@ -104,6 +104,16 @@ func TestRoles(t *testing.T) {
 		wantRoles(t, rolesFrom(t, "", all...), plain)
 	})
 
+	t.Run("a flood has no clients", func(t *testing.T) {
+		all := site()
+		for i := range 50 {
+			all = append(all, flow(netip.AddrFrom4([4]byte{172, 16, 3, byte(i)}), tSN, 9876, unanswered))
+		}
+		if says := rolesFrom(t, "", all...).firstSaid(tSN); says != "answers mutual TLS on tcp/9876 for 4 clients" {
+			t.Errorf("the storage node %s", says)
+		}
+	})
+
 	t.Run("a load balancer stands before the servers", func(t *testing.T) {
 		balancer := tRogue
 		var all []*flows.Flow

@@ -1,6 +1,9 @@
 package rules
 
-import "net/netip"
+import (
+	"math/bits"
+	"net/netip"
+)
 
 // ownNets are the networks of the site that have public addresses, as those of IPv6
 // mostly are. No address tells that by itself: a network is taken for the site's
@@ -19,13 +22,18 @@ func network(a netip.Addr) netip.Prefix {
 	return n
 }
 
-// findOwn looks for the site's public networks, by the parts that are known so far.
+// findOwn looks for the site's public networks, by the parts that are known so far,
+// and for servers of the site at public addresses, wherever.
 func (p *Policy) findOwn() {
-	p.own = nil
+	p.own, p.hosted = nil, false
 	hosts := map[netip.Prefix]int{}
 	for _, h := range p.order {
-		if h.roles&^p.external != 0 && isOutside(h.addr) {
-			hosts[network(h.addr)]++
+		if h.roles&^p.external == 0 || !isOutside(h.addr) {
+			continue
+		}
+		hosts[network(h.addr)]++
+		for rest := h.roles &^ p.external; rest != 0; rest &= rest - 1 {
+			p.hosted = p.hosted || p.parts[bits.TrailingZeros64(uint64(rest))].server
 		}
 	}
 	if len(hosts) == 0 {

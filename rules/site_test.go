@@ -52,12 +52,25 @@ func TestOwnNetworks(t *testing.T) {
 		}
 	}
 
-	// One agent somewhere outside has no network of its own there.
-	p := rolesFrom(t, "", append(site(), flow(tOther, tMS, 7780, curve), flow(tOther, tSN, 9876, mutual()))...)
-	wantRoles(t, p, map[netip.Addr]string{tOther: "agent"})
+	// Servers that are hosted outside, each somewhere: so may be one that is down.
+	p := rolesFrom(t, "",
+		flow(tAgent1, tCloud, 7780, curve), flow(tAgent1, tCloud, 9877, tls()), flow(tAgent1, tSN, 9876, mutual()))
+	wantRoles(t, p, map[netip.Addr]string{tCloud: "management-server"})
 	var v Verdict
+	for port, kind := range map[uint16]Kind{9876: Blocked, 9999: Undocumented} {
+		if p.Judge(flow(tAgent1, at("192.0.2.9"), port, unanswered), &v); v.Kind != kind {
+			t.Errorf("nobody answers outside at %d: %s, want %s", port, v.Kind, kind)
+		}
+	}
+
+	// One agent somewhere outside has no network of its own there.
+	p = rolesFrom(t, "", append(site(), flow(tOther, tMS, 7780, curve), flow(tOther, tSN, 9876, mutual()))...)
+	wantRoles(t, p, map[netip.Addr]string{tOther: "agent"})
 	p.Judge(flow(tOther, tOther.Next(), 0, echo), &v)
 	if v.Kind != Undocumented {
 		t.Errorf("a neighbour of an agent outside is pinged: %s", v.Kind)
+	}
+	if p.Judge(flow(tAgent1, at("192.0.2.9"), 9876, unanswered), &v); v.Kind != Undocumented {
+		t.Errorf("nobody answers outside, and no server of the site is there: %s", v.Kind)
 	}
 }
