@@ -299,7 +299,7 @@ func (p *Policy) otherTransport(f *flows.Flow, s *service, from, to mask) *edge 
 	return e
 }
 
-// sameKind says whether the ends play parts of one kind: an agent and an agent
+// sameKind says whether the ends have roles of one kind: an agent and an agent
 // for VMware.
 func (p *Policy) sameKind(a, b mask) bool {
 	for x := a; x != 0; x &= x - 1 {

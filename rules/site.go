@@ -7,7 +7,7 @@ import (
 
 // ownNets are the networks of the site that have public addresses, as those of IPv6
 // mostly are. No address tells that by itself: a network is taken for the site's
-// own where two hosts of it play parts of the site, and none is known for a
+// own where two hosts of it have roles of the site, and none is known for a
 // component outside. The length of its prefix is not known either: what is
 // taken is what a single network has at most, as a rule.
 type ownNets map[netip.Prefix]bool
