@@ -209,10 +209,22 @@ const (
 // and IPv6 meet before the transport switch.
 func (s *segment) decode(p *pcaps.Packet) {
 	if s.plain(p) {
+		if p.Tag != 0 {
+			s.tag(p.Tag)
+		}
 		return
 	}
 	s.reset(p)
+	if p.Tag != 0 {
+		s.tag(p.Tag)
+	}
 	s.outcome = s.link(p.Link, p.Data)
+}
+
+// tag takes a VLAN tag that is not in the frame.
+func (s *segment) tag(tag uint32) {
+	s.push(tagVLAN, tag&0xfff)
+	s.wireLen += 4
 }
 
 // plain reads the commonest of frames and no other: Ethernet, an IPv4 header

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -692,6 +693,32 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("%s, then %s", s.headers(), again.headers())
 		}
 	})
+}
+
+// TestTagAside reads frames whose tag the capture left out: nothing differs from
+// those that have it.
+func TestTagAside(t *testing.T) {
+	for _, script := range []string{
+		`0 10.0.0.1:4000 > 10.0.0.2:80 PA seq=1 ack=1 len=30`,
+		`0 10.0.0.1:4000 > 10.0.0.2:53 udp len=30`,
+		`0 [2001:db8::1]:4000 > [2001:db8::2]:53 udp len=30 cut=10`,
+	} {
+		p := frame(t, script, 1)
+		for _, tags := range [][]byte{{0x81, 0, 0x20, 5}, {0x88, 0xa8, 0, 9, 0x81, 0, 0, 5}} {
+			whole, aside := p, p
+			whole.Data = slices.Concat(p.Data[:12], tags, p.Data[12:])
+			aside.Data = slices.Concat(p.Data[:12], tags[4:], p.Data[12:])
+			aside.Tag = binary.BigEndian.Uint32(tags)
+			whole.WireLen += len(tags)
+			aside.WireLen += len(tags) - 4
+			var want, got segment
+			want.decode(&whole)
+			got.decode(&aside)
+			if !reflect.DeepEqual(got, want) || got.outcome != Decoded || got.tags[0].id != uint32(tags[3]) {
+				t.Errorf("%s behind % x: %+v, want %+v", script, tags, got, want)
+			}
+		}
+	}
 }
 
 // The short way through the headers and the long one come to the same.

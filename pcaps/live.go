@@ -23,6 +23,12 @@ type LiveOptions struct {
 	Filter         string      // BPF expression or bytecode, run in the kernel; empty takes every frame
 	NotPromiscuous bool        // see only what the interface would receive anyway
 	By             CaptureWith // what captures; the zero value chooses
+
+	// TagsAside leaves VLAN tags that the kernel has taken off the frames in
+	// Packet.Tag: to put one back is to write to memory that another processor has
+	// just written, which takes longer than to read the frame. It is for those who
+	// only read the frames.
+	TagsAside bool
 }
 
 // CaptureWith is a way to capture from an interface.

@@ -44,6 +44,11 @@ type Packet struct {
 	Data    []byte   // captured bytes, link header first; valid until the next Read
 	WireLen int      // bytes on the wire; more than len(Data) when the snap length cut the frame
 	Link    LinkType // what Data begins with
+
+	// Tag is the VLAN tag that stood behind the addresses of an Ethernet frame,
+	// type and control information as on the wire; 0 for none. It is neither in Data
+	// nor in WireLen. Only LiveOptions.TagsAside sets it.
+	Tag uint32
 }
 
 // Source hands out packets. A Source belongs to one goroutine.

@@ -69,6 +69,7 @@ type ring struct {
 	cooked bool // frames begin at the network header, and get an SLL2 header here
 	snap   int
 	promis bool
+	aside  bool // tags stay out of the frames
 
 	shared *ringMemory
 	block  int    // the block that is read, or waited for
@@ -137,7 +138,7 @@ func newRing(name string, o LiveOptions) (r *ring, err error) {
 		}
 		return nil, err
 	}
-	r = &ring{name: name, link: LinkLinuxSLL2, cooked: true, snap: o.SnapLen, promis: !o.NotPromiscuous}
+	r = &ring{name: name, link: LinkLinuxSLL2, cooked: true, snap: o.SnapLen, promis: !o.NotPromiscuous, aside: o.TagsAside}
 	shared := &ringMemory{fd: probe, wake: -1}
 	r.shared = shared
 	defer func() {
@@ -462,6 +463,7 @@ func (r *ring) frame(p *Packet) {
 		tpid = h.Hv1.Vlan_tpid
 	}
 	tci := uint16(h.Hv1.Vlan_tci)
+	tag := uint32(0) // that stays aside
 	if r.cooked {
 		// protocol (2)  reserved (2)  interface (4)  hardware (2)  type (1)
 		// address length (1)  address (8), big endian: LINKTYPE_LINUX_SLL2.
@@ -490,6 +492,8 @@ func (r *ring) frame(p *Packet) {
 		binary.BigEndian.PutUint16(head[8:], hardware)
 		head[10], head[11] = kind, alen
 		copy(head[12:], addr[:])
+	} else if tagged && r.link == LinkEthernet && r.aside {
+		tag = uint32(tpid)<<16 | uint32(tci)
 	} else if tagged && r.link == LinkEthernet && h.Snaplen >= macsLen {
 		copy(mem[begin-sizeofVLAN:], mem[begin:begin+macsLen])
 		begin -= sizeofVLAN
@@ -510,6 +514,9 @@ func (r *ring) frame(p *Packet) {
 	}
 	st.Frames++
 	st.Bytes += uint64(wire)
+	if tag != 0 {
+		st.Bytes += sizeofVLAN
+	}
 	if wire > int(end-begin) {
 		st.Cut++
 	}
@@ -519,6 +526,7 @@ func (r *ring) frame(p *Packet) {
 		Data:    mem[begin:end:end],
 		WireLen: max(wire, int(end-begin)),
 		Link:    r.link,
+		Tag:     tag,
 	}
 	r.at += h.Next_offset
 	r.left--

@@ -163,6 +163,7 @@ func TestRingVLAN(t *testing.T) {
 	w := newWire(t)
 	s := openTest(t, "v1", LiveOptions{By: CaptureRing})
 	any := openTest(t, "any", LiveOptions{By: CaptureRing})
+	aside := openTest(t, "v1", LiveOptions{By: CaptureRing, TagsAside: true})
 	tag := func(tags ...byte) []byte {
 		f := testFrame(7, 60)
 		copy(f[12:], []byte{8, 0, 0x45}) // IPv4
@@ -185,6 +186,23 @@ func TestRingVLAN(t *testing.T) {
 		if !bytes.Equal(p.Data, sent[i]) || p.WireLen != len(sent[i]) {
 			t.Errorf("frame %d, %d bytes on the wire\n% x, sent\n% x", i, p.WireLen, p.Data[:26], sent[i][:26])
 		}
+	}
+	bytesOf := 0
+	for i, p := range read(t, aside, len(sent), 5*time.Second) {
+		f := sent[i]
+		bytesOf += len(f)
+		tag := binary.BigEndian.Uint32(f[12:])
+		if i == 0 {
+			tag = 0
+		} else {
+			f = append(append([]byte(nil), f[:12]...), f[16:]...)
+		}
+		if !bytes.Equal(p.Data, f) || p.WireLen != len(f) || p.Tag != tag {
+			t.Errorf("tag aside: frame %d, %d bytes on the wire, tag %#x\n% x, want %#x\n% x", i, p.WireLen, p.Tag, p.Data[:26], tag, f[:26])
+		}
+	}
+	if st := aside.Stats(); st.Files[0].Frames != uint64(len(sent)) || st.Files[0].Bytes != uint64(bytesOf) {
+		t.Errorf("tags aside: %+v, want %d frames of %d bytes", st.Files[0], len(sent), bytesOf)
 	}
 	// On any the same frames leave by v0, tagged as they were written, and come
 	// in by v1, where the kernel has taken the tag off.

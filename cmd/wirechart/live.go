@@ -359,6 +359,7 @@ func (r *live) open(o pcaps.Options) (pcaps.Source, error) {
 	}
 	src, err := l.open(l.interfaces, pcaps.LiveOptions{
 		By: by, SnapLen: l.snapLen, Buffer: l.buffer << 20, Filter: o.Filter, NotPromiscuous: l.notPromiscuous,
+		TagsAside: l.write == "" && l.evidence == "", // which keep the frames
 	})
 	if err != nil {
 		return nil, err
