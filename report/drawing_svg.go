@@ -117,84 +117,102 @@ func (g *drawing) view(observed, linked bool) *svgView {
 		if !observed && l.edge == nil {
 			continue
 		}
-		s := svgLine{Class: "documented", Says: l.says(observed), Label: l.label(observed), Thick: 1.6}
-		s.Name = s.Label + ", " + s.Says
-		if observed {
-			s.Class, s.Thick = className(l.stateWord()), l.thickness()
-			if l.hindered() > 0 {
-				s.Class += " hindered"
-			}
-		}
+		s := g.svgLine(l, observed, linked)
 		used[s.Class] = true
-		if l.edge != nil {
-			s.Edge = l.edge.ID
-		}
-		switch {
-		case !linked:
-		case l.edge != nil:
-			s.Href = "edge-" + l.edge.ID
-		case l.finding > 0:
-			s.Href = fmt.Sprintf("finding-%d", l.finding)
-			s.Finding = g.audit.Findings[l.finding-1].ID
-		}
-		s.Path = path(l.points)
-		end := l.points[len(l.points)-1]
-		s.X, s.Y, s.Anchor = end.x-labelGap, end.y-4, "end"
-		toward := 1
-		if l.toRight {
-			s.X, s.Anchor, toward = end.x+labelGap, "start", -1
-		}
-		s.Head = head(end, toward, s.Thick)
-		if s.Class == "blocked" || l.hindered() > 0 && observed {
-			s.Bar = bar(end, toward)
-		}
 		v.Lines = append(v.Lines, s)
 	}
 	for _, b := range g.boxes {
-		s := svgBox{X: b.x, Y: b.y, W: b.w, H: b.h}
-		if b.component != nil {
-			s.Component = b.id
-			if linked {
-				s.Href = "component-" + b.id
-			}
-			if b.component.External {
-				s.Class = "external"
-			}
-		}
-		small := b.notes
-		if observed && b.component != nil {
-			small = b.hosts
-			if len(b.hosts) == 1 && b.hosts[0] == "no host found" {
-				s.Class = "absent"
-			}
-		}
-		s.Says = strings.Join(slices.Concat(b.title, small), " ")
-		y := b.y + (b.h-len(b.title)*titleLine-len(small)*noteLine)/2
-		for _, text := range b.title {
-			y += titleLine
-			s.Texts = append(s.Texts, svgText{"title", text, b.x + b.w/2, y - 4})
-		}
-		for _, text := range small {
-			y += noteLine
-			s.Texts = append(s.Texts, svgText{"note", text, b.x + b.w/2, y - 2})
-		}
-		v.Boxes = append(v.Boxes, s)
-		if !observed {
-			continue
-		}
-		for i, x := range b.strangers {
-			y := b.y + b.h + 6 + i*chipHeight
-			class := ""
-			if x.kind == rules.Indeterminate {
-				class = "undecided"
-			}
-			v.Chips = append(v.Chips, svgChip{class, x.text(), b.x, y, b.w, chipHeight - 3, b.x + 6, y + 12})
+		v.Boxes = append(v.Boxes, b.svg(observed, linked))
+		if observed {
+			v.Chips = append(v.Chips, b.svgStrangers()...)
 		}
 	}
 	if observed {
 		v.key(used)
 	}
 	return v
+}
+
+// svgLine is a line with its head and label.
+func (g *drawing) svgLine(l *line, observed, linked bool) svgLine {
+	s := svgLine{Class: "documented", Says: l.says(observed), Label: l.label(observed), Thick: 1.6}
+	s.Name = s.Label + ", " + s.Says
+	if observed {
+		s.Class, s.Thick = className(l.stateWord()), l.thickness()
+		if l.hindered() > 0 {
+			s.Class += " hindered"
+		}
+	}
+	if l.edge != nil {
+		s.Edge = l.edge.ID
+	}
+	switch {
+	case !linked:
+	case l.edge != nil:
+		s.Href = "edge-" + l.edge.ID
+	case l.finding > 0:
+		s.Href = fmt.Sprintf("finding-%d", l.finding)
+		s.Finding = g.audit.Findings[l.finding-1].ID
+	}
+	s.Path = path(l.points)
+	end := l.points[len(l.points)-1]
+	s.X, s.Y, s.Anchor = end.x-labelGap, end.y-4, "end"
+	toward := 1
+	if l.toRight {
+		s.X, s.Anchor, toward = end.x+labelGap, "start", -1
+	}
+	s.Head = head(end, toward, s.Thick)
+	if s.Class == "blocked" || l.hindered() > 0 && observed {
+		s.Bar = bar(end, toward)
+	}
+	return s
+}
+
+// svg is a box with its texts, centred: the title, then notes, or the hosts found.
+func (b *box) svg(observed, linked bool) svgBox {
+	s := svgBox{X: b.x, Y: b.y, W: b.w, H: b.h}
+	small := b.notes
+	if b.component != nil {
+		s.Component = b.id
+		if linked {
+			s.Href = "component-" + b.id
+		}
+		if b.component.External {
+			s.Class = "external"
+		}
+		if observed {
+			small = b.hosts
+			if len(b.hosts) == 1 && b.hosts[0] == "no host found" {
+				s.Class = "absent"
+			}
+		}
+	}
+	s.Says = strings.Join(slices.Concat(b.title, small), " ")
+	y := b.y + (b.h-len(b.title)*titleLine-len(small)*noteLine)/2
+	for _, text := range b.title {
+		y += titleLine
+		s.Texts = append(s.Texts, svgText{"title", text, b.x + b.w/2, y - 4})
+	}
+	for _, text := range small {
+		y += noteLine
+		s.Texts = append(s.Texts, svgText{"note", text, b.x + b.w/2, y - 2})
+	}
+	return s
+}
+
+// svgStrangers are the chips under a box: the hosts without a role that dealt with
+// it.
+func (b *box) svgStrangers() []svgChip {
+	var chips []svgChip
+	for i, x := range b.strangers {
+		class := ""
+		if x.kind == rules.Indeterminate {
+			class = "undecided"
+		}
+		y := b.y + b.h + 6 + i*chipHeight
+		chips = append(chips, svgChip{class, x.text(), b.x, y, b.w, chipHeight - 3, b.x + 6, y + 12})
+	}
+	return chips
 }
 
 // key explains the lines that are in the picture.
