@@ -92,7 +92,7 @@ func flowSchema() schema {
 			"port":  schema{"type": "integer", "minimum": 0, "maximum": 65535, "description": "absent where the protocol has none"},
 			"mac":   typed("string", "Ethernet address"),
 			"name":  typed("string", "what the host is called"),
-			"roles": listOf(schema{"type": "string"}, "components that the host plays; absent when nothing was judged"),
+			"roles": listOf(schema{"type": "string"}, "components that the host is; absent when nothing was judged"),
 		})
 	}
 	icmpError := func(doc string) schema {

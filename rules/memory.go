@@ -70,12 +70,12 @@ func ParseMemory(b []byte) (*Memory, error) {
 	d.DisallowUnknownFields()
 	if err := d.Decode(m); err != nil {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil, errors.New("ends before its end")
+			return nil, errors.New("cut off: the JSON document is not complete")
 		}
 		return nil, err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("goes on behind its end")
+		return nil, errors.New("something follows the JSON document")
 	}
 	if m.Schema != MemorySchema {
 		return nil, fmt.Errorf("schema %q, this program reads %s", m.Schema, MemorySchema)
@@ -160,22 +160,30 @@ func (m *Memory) Recall(a *Audit) {
 func day(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 // After is what there is to remember when a run that began with m has come to
-// the audit a, at a packet time. m may have nothing in it.
+// the audit a, at the packet time now. m may be empty.
 func (m *Memory) After(a *Audit, now int64) *Memory {
-	at := func(ns int64) time.Time { return time.Unix(0, ns).UTC() }
-	next := &Memory{Schema: MemorySchema, Diagram: a.Diagram.Name, Since: m.Since, Saved: at(now),
-		Hosts: []RememberedHost{}, Edges: []RememberedEdge{}, Findings: []RememberedFinding{}}
+	next := &Memory{Schema: MemorySchema, Diagram: a.Diagram.Name, Since: m.Since, Saved: utc(now),
+		Hosts: m.hostsAfter(a, now), Edges: m.edgesAfter(a), Findings: m.findingsAfter(a)}
 	if next.Since.IsZero() {
-		next.Since = at(a.Coverage.First)
+		next.Since = utc(a.Coverage.First)
 	}
+	return next
+}
 
+// utc is a packet time as it is written.
+func utc(ns int64) time.Time { return time.Unix(0, ns).UTC() }
+
+// hostsAfter are the hosts that have a role in a, and those of m that a does not
+// have; where they are too many, those that were seen last.
+func (m *Memory) hostsAfter(a *Audit, now int64) []RememberedHost {
+	hosts := []RememberedHost{}
 	old := map[netip.Addr]RememberedHost{}
 	for _, h := range m.Hosts {
 		old[h.Address] = h
 	}
 	for i := range a.Hosts {
 		h := &a.Hosts[i]
-		x := RememberedHost{Address: h.Addr, Name: h.Name, Last: at(now)}
+		x := RememberedHost{Address: h.Addr, Name: h.Name, Last: utc(now)}
 		for _, r := range h.Roles {
 			if r.Remembered {
 				x.Last = old[h.Addr].Last
@@ -187,69 +195,81 @@ func (m *Memory) After(a *Audit, now int64) *Memory {
 		}
 		slices.Sort(x.Roles)
 		delete(old, h.Addr)
-		next.Hosts = append(next.Hosts, x)
+		hosts = append(hosts, x)
 	}
 	for _, h := range m.Hosts {
 		if x, left := old[h.Address]; left {
-			next.Hosts = append(next.Hosts, x)
+			hosts = append(hosts, x)
 		}
 	}
-	if len(next.Hosts) > maxRememberedHosts {
-		slices.SortStableFunc(next.Hosts, func(a, b RememberedHost) int { return b.Last.Compare(a.Last) })
-		next.Hosts = next.Hosts[:maxRememberedHosts]
+	if len(hosts) > maxRememberedHosts {
+		slices.SortStableFunc(hosts, func(a, b RememberedHost) int { return b.Last.Compare(a.Last) })
+		hosts = hosts[:maxRememberedHosts]
 	}
-	slices.SortFunc(next.Hosts, func(a, b RememberedHost) int { return a.Address.Compare(b.Address) })
+	slices.SortFunc(hosts, func(a, b RememberedHost) int { return a.Address.Compare(b.Address) })
+	return hosts
+}
 
-	edges := map[string]RememberedEdge{}
+// edgesAfter are the edges that were used, in runs before or in that of a.
+func (m *Memory) edgesAfter(a *Audit) []RememberedEdge {
+	known := map[string]RememberedEdge{}
 	for _, e := range m.Edges {
-		edges[e.ID] = e
+		known[e.ID] = e
 	}
 	for i := range a.Edges {
 		e := &a.Edges[i]
 		if e.Last == 0 {
 			continue
 		}
-		x := edges[e.Edge.ID]
+		x := known[e.Edge.ID]
 		x.ID = e.Edge.ID
-		if x.First.IsZero() || at(e.Since).Before(x.First) {
-			x.First = at(e.Since)
-		}
-		if at(e.Last).After(x.Last) {
-			x.Last = at(e.Last)
-		}
+		x.First, x.Last = stretched(x.First, x.Last, e.Since, e.Last)
 		for _, c := range e.Verdicts {
 			x.Flows += c.Flows
 		}
-		edges[x.ID] = x
+		known[x.ID] = x
 	}
-	for _, e := range edges {
-		next.Edges = append(next.Edges, e)
+	edges := []RememberedEdge{}
+	for _, e := range known {
+		edges = append(edges, e)
 	}
-	slices.SortFunc(next.Edges, func(a, b RememberedEdge) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(edges, func(a, b RememberedEdge) int { return cmp.Compare(a.ID, b.ID) })
+	return edges
+}
 
-	findings := map[string]RememberedFinding{}
+// findingsAfter are the findings of runs before and of that of a, the latest first;
+// where they are too many, the latest.
+func (m *Memory) findingsAfter(a *Audit) []RememberedFinding {
+	known := map[string]RememberedFinding{}
 	for _, f := range m.Findings {
-		findings[f.ID] = f
+		known[f.ID] = f
 	}
 	for i := range a.Findings {
 		f := &a.Findings[i]
-		x := findings[f.ID]
+		x := known[f.ID]
 		x.ID, x.Verdict, x.Severity, x.Title = f.ID, f.Kind.String(), f.Severity.String(), f.Title
-		if x.First.IsZero() || at(f.First).Before(x.First) {
-			x.First = at(f.First)
-		}
-		if at(f.Last).After(x.Last) {
-			x.Last = at(f.Last)
-		}
+		x.First, x.Last = stretched(x.First, x.Last, f.First, f.Last)
 		x.Flows += f.Flows
-		findings[x.ID] = x
+		known[x.ID] = x
 	}
-	for _, f := range findings {
-		next.Findings = append(next.Findings, f)
+	findings := []RememberedFinding{}
+	for _, f := range known {
+		findings = append(findings, f)
 	}
-	slices.SortFunc(next.Findings, func(a, b RememberedFinding) int {
+	slices.SortFunc(findings, func(a, b RememberedFinding) int {
 		return cmp.Or(b.Last.Compare(a.Last), cmp.Compare(a.ID, b.ID))
 	})
-	next.Findings = next.Findings[:min(len(next.Findings), maxRememberedFindings)]
-	return next
+	return findings[:min(len(findings), maxRememberedFindings)]
+}
+
+// stretched is the time from first to last, with that from since to until, which
+// are packet times. Both are zero where nothing is known yet.
+func stretched(first, last time.Time, since, until int64) (time.Time, time.Time) {
+	if first.IsZero() || utc(since).Before(first) {
+		first = utc(since)
+	}
+	if utc(until).After(last) {
+		last = utc(until)
+	}
+	return first, last
 }

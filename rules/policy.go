@@ -171,63 +171,78 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 	if len(p.dynamic) == 0 {
 		p.dynamic = []PortRange{{49152, 65535}}
 	}
-	for i, c := range d.Components {
-		p.parts[i] = part{Component: c}
-		if c.External {
-			p.external |= 1 << i
-		}
-		for _, x := range d.InboundDynamic {
-			if c.Is(x) {
-				p.inbound |= 1 << i
-			}
-		}
-	}
+	p.compileComponents()
 	for i, e := range d.Edges {
 		x := &p.edges[i]
-		x.Edge, x.index, x.names = e, i, e.Names
-		p.edgeAt[e] = x
-		for bit, c := range d.Components {
-			if e.AllowsFrom(c) {
-				x.from |= 1 << bit
-				p.parts[bit].clients++
-			}
-			if e.AllowsTo(c) {
-				x.to |= 1 << bit
-				p.parts[bit].server = p.parts[bit].server || !e.Optional
-			}
-		}
-		x.outside, x.nearly = x.to&p.external, x.from
-		for bit, c := range d.Components {
-			for _, f := range e.From {
-				if f.Is(c) {
-					x.nearly |= 1 << bit
-				}
-			}
-		}
-		for _, c := range e.To {
-			if c.External {
-				x.domains = append(x.domains, c.Names...)
-			}
-		}
-		if len(x.names) == 0 {
-			x.names = x.domains
-		}
-		x.require, x.expect = compileRequirements(e.Require), compileRequirements(e.Expect)
-		x.strong = len(x.require) > 1
-		for _, r := range x.require {
-			x.wantsTLS = x.wantsTLS || r.app && r.Accepts("tls")
-			x.wantsZMTP = x.wantsZMTP || r.app && r.Accepts("zmtp")
-		}
-		for _, r := range x.expect {
-			x.wantsToken = x.wantsToken || r.key == dissect.HTTPToken && !r.app
-		}
+		p.compileEdge(x, e, i)
 		for j := range e.Over {
 			if err := p.addService(x, &e.Over[j]); err != nil {
 				return nil, err
 			}
 		}
 	}
-	for _, a := range d.Ambient {
+	p.compileAmbient()
+	return p, nil
+}
+
+func (p *Policy) compileComponents() {
+	for i, c := range p.diagram.Components {
+		p.parts[i] = part{Component: c}
+		if c.External {
+			p.external |= 1 << i
+		}
+		for _, x := range p.diagram.InboundDynamic {
+			if c.Is(x) {
+				p.inbound |= 1 << i
+			}
+		}
+	}
+}
+
+// compileEdge makes x of e, the edge at an index, without its services.
+func (p *Policy) compileEdge(x *edge, e *Edge, index int) {
+	x.Edge, x.index, x.names = e, index, e.Names
+	p.edgeAt[e] = x
+	for bit, c := range p.diagram.Components {
+		if e.AllowsFrom(c) {
+			x.from |= 1 << bit
+			p.parts[bit].clients++
+		}
+		if e.AllowsTo(c) {
+			x.to |= 1 << bit
+			p.parts[bit].server = p.parts[bit].server || !e.Optional
+		}
+	}
+	x.outside, x.nearly = x.to&p.external, x.from
+	for bit, c := range p.diagram.Components {
+		for _, f := range e.From {
+			if f.Is(c) {
+				x.nearly |= 1 << bit
+			}
+		}
+	}
+	for _, c := range e.To {
+		if c.External {
+			x.domains = append(x.domains, c.Names...)
+		}
+	}
+	if len(x.names) == 0 {
+		x.names = x.domains
+	}
+	x.require, x.expect = compileRequirements(e.Require), compileRequirements(e.Expect)
+	x.strong = len(x.require) > 1
+	for _, r := range x.require {
+		x.wantsTLS = x.wantsTLS || r.app && r.Accepts("tls")
+		x.wantsZMTP = x.wantsZMTP || r.app && r.Accepts("zmtp")
+	}
+	for _, r := range x.expect {
+		x.wantsToken = x.wantsToken || r.key == dissect.HTTPToken && !r.app
+	}
+}
+
+// compileAmbient marks the ports of ambient services.
+func (p *Policy) compileAmbient() {
+	for _, a := range p.diagram.Ambient {
 		for _, s := range a.Over {
 			table := 0
 			switch s.Proto {
@@ -245,7 +260,6 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 			}
 		}
 	}
-	return p, nil
 }
 
 // edgeOf is an Edge as the policy uses it, nil for one of another diagram.
