@@ -77,14 +77,17 @@ func TestMemory(t *testing.T) {
 
 func TestMemoryMistakes(t *testing.T) {
 	good := string((&Memory{Schema: MemorySchema, Diagram: "d"}).Text())
-	for name, text := range map[string]string{
-		"empty": "", "cut": good[:len(good)/2], "two": good + good, "not JSON": "\x00\x00\x00",
-		"another version": strings.Replace(good, "/v1", "/v2", 1),
-		"a member more":   strings.Replace(good, `"diagram"`, `"more": 1, "diagram"`, 1),
-		"no address":      strings.Replace(good, `"hosts": null`, `"hosts": [{"roles": []}]`, 1),
+	for _, c := range []struct{ name, text, says string }{
+		{"empty", "", "cut off"},
+		{"cut", good[:len(good)/2], "cut off"},
+		{"two", good + good, "something follows"},
+		{"not JSON", "\x00\x00\x00", "invalid character"},
+		{"another version", strings.Replace(good, "/v1", "/v2", 1), `schema "wirechart/state/v2", this program reads wirechart/state/v1`},
+		{"a member more", strings.Replace(good, `"diagram"`, `"more": 1, "diagram"`, 1), `unknown field "more"`},
+		{"no address", strings.Replace(good, `"hosts": null`, `"hosts": [{"roles": []}]`, 1), "host 1 has no address"},
 	} {
-		if m, err := ParseMemory([]byte(text)); err == nil {
-			t.Errorf("%s: taken for %+v", name, m)
+		if m, err := ParseMemory([]byte(c.text)); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %+v and the error %v, expected one with %q", c.name, m, err, c.says)
 		}
 	}
 }
