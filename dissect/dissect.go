@@ -69,7 +69,7 @@ const (
 // Dissector is one protocol.
 type Dissector struct {
 	Name  string    // as the record's app member says it
-	Over  Transport //
+	Over  Transport // what carries it
 	Ports []uint16  // tried first on these ports; never evidence by themselves
 
 	// Probe looks at the first bytes of one direction, from the start of the

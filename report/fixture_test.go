@@ -60,7 +60,7 @@ func testAudit(t *testing.T) (*rules.Audit, *Options) {
 		{"10.20.30.26", "", "agent", "calls 7780 of components"},
 		{"203.0.113.10", "eu2-cloud.acronis.com", "cloud", "named eu2-cloud.acronis.com by the client in TLS"},
 	} {
-		a.Hosts = append(a.Hosts, rules.Host{Addr: addr(h.ip), Name: h.name, Flows: 12, FirstSee: pcaps.MakeFrameID(0, uint64(i+1)),
+		a.Hosts = append(a.Hosts, rules.Host{Addr: addr(h.ip), Name: h.name, Flows: 12, FirstSeen: pcaps.MakeFrameID(0, uint64(i+1)),
 			MAC: flows.MAC{2, 0, 0, 0, 0, byte(i)}, Ports: [2]uint16{49152, 65000}, Sampled: 9,
 			Roles: []rules.Role{{Component: d.Component(h.role), Confidence: 0.97 - 0.1*float64(i%3),
 				Because: []rules.Evidence{{Weight: 3, Says: h.says, Frame: pcaps.MakeFrameID(0, uint64(41+i))}, {Weight: 1, Says: "listens on its ports"}}}}})

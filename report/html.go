@@ -454,7 +454,7 @@ func (p *htmlPage) hosts(a *rules.Audit, o *Options) {
 			break
 		}
 		h := &a.Hosts[i]
-		x := htmlHost{Address: h.Addr.String(), Name: Clean(h.Name), Flows: number(h.Flows), Parts: "none", First: Clean(o.place(h.FirstSee))}
+		x := htmlHost{Address: h.Addr.String(), Name: Clean(h.Name), Flows: number(h.Flows), Parts: "none", First: Clean(o.place(h.FirstSeen))}
 		if h.MAC != (flows.MAC{}) {
 			x.MAC = string(appendMAC(nil, h.MAC))
 		}

@@ -564,8 +564,8 @@ func newHostDoc(h *rules.Host, o *Options) hostDoc {
 	if h.Sampled > 0 {
 		doc.SourcePorts = h.Ports[:]
 	}
-	if h.FirstSee.Number() > 0 {
-		doc.File, doc.Frame = o.file(h.FirstSee), h.FirstSee.Number()
+	if h.FirstSeen.Number() > 0 {
+		doc.File, doc.Frame = o.file(h.FirstSeen), h.FirstSeen.Number()
 	}
 	for _, r := range h.Roles {
 		role := roleDoc{Role: r.Component.ID, Confidence: r.Confidence, Because: make([]evidenceDoc, 0, len(r.Because))}

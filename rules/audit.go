@@ -86,11 +86,11 @@ type Host struct {
 	MAC   flows.MAC
 	Roles []Role // most certain first; empty for a host without a role
 
-	Pinned   bool // the inventory says which roles it has
-	Ports    [2]uint16
-	Sampled  int    // source ports that Ports was learned from: lowest and highest seen
-	Flows    uint64 // flows with payload that it took part in
-	FirstSee pcaps.FrameID
+	Pinned    bool      // the inventory says which roles it has
+	Ports     [2]uint16 // lowest and highest source port of connections that it opened
+	Sampled   int       // how many source ports those are of; 0 where none is known
+	Flows     uint64    // flows with payload that it took part in
+	FirstSeen pcaps.FrameID
 }
 
 // Role is a component that a host was found to be, or is by the inventory.

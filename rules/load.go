@@ -14,15 +14,6 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Load reads a diagram from a file. What is wrong with it comes as Mistakes.
-func Load(path string) (*Diagram, error) {
-	b, err := readText(path)
-	if err != nil {
-		return nil, err
-	}
-	return Parse(path, b)
-}
-
 // Parse reads a diagram from its text; name stands for the file in messages.
 // A diagram that extends a built-in one comes joined to it. What is wrong comes
 // as Mistakes, all of it.

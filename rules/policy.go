@@ -274,7 +274,7 @@ func compileRequirements(list []Requirement) []requirement {
 		} else if k, ok := dissect.KeyNamed(r.Name); ok {
 			r.key = k
 		} else {
-			continue // Load refuses names that are not facts; a diagram made in Go is taken as it is
+			continue // Parse refuses names that are not facts; a diagram made in Go is taken as it is
 		}
 		out = append(out, r)
 	}

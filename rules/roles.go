@@ -43,7 +43,7 @@ type host struct {
 	ttls     [4]uint8 // of what it sent, one for each way that this took
 
 	roles mask
-	// What it played in earlier runs: that holds until something is seen.
+	// Its roles in earlier runs, which hold until something is seen.
 	remembered mask
 
 	goesBy []clue // what its names say

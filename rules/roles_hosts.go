@@ -41,7 +41,7 @@ func (p *Policy) touches(h *host) bool {
 func (p *Policy) describe(h *host) Host {
 	x := Host{
 		Addr: h.addr, Name: p.Name(h.addr), Names: p.names.all(h.addr), MAC: h.mac,
-		Pinned: h.pinned, Flows: h.flows, FirstSee: h.first,
+		Pinned: h.pinned, Flows: h.flows, FirstSeen: h.first,
 		Ports: [2]uint16{h.low, h.high}, Sampled: int(h.inside + h.beside),
 	}
 	if x.Name == h.addr.String() {

@@ -55,7 +55,7 @@ type edgeCount struct {
 }
 
 // groupKey is what the flows of one Finding share. An end is the component that
-// the finding tells, whatever other parts its host plays: two findings that tell
+// the finding tells, whatever other roles its host has: two findings that tell
 // the same would have one id. The addresses are those of ends without a role.
 type groupKey struct {
 	concern    bool
