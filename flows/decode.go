@@ -84,10 +84,11 @@ const (
 	tagMACsec
 	tagL2TP
 	tagCAPWAP
+	tagPIM
 	tagKinds
 )
 
-var tagNames = [tagKinds]string{"", "vlan", "mpls", "pppoe", "cmd", "vntag", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "nsh", "ah", "teredo", "macsec", "l2tp", "capwap"}
+var tagNames = [tagKinds]string{"", "vlan", "mpls", "pppoe", "cmd", "vntag", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "nsh", "ah", "teredo", "macsec", "l2tp", "capwap", "pim"}
 
 func (t tag) String() string { return tagNames[t.kind] + ":" + strconv.FormatUint(uint64(t.id), 10) }
 
@@ -185,6 +186,7 @@ const (
 	protoAH       = 51
 	protoDstOpts  = 60
 	protoEtherIP  = 97
+	protoPIM      = 103
 	protoMobility = 135
 	protoEthernet = 143 // RFC 8986 section 9
 
@@ -787,6 +789,8 @@ func (s *segment) transport(proto uint8, b []byte, n int) Outcome {
 		return s.tunnel(proto, b, n, (*segment).etherIP)
 	case protoEthernet:
 		return s.tunnel(proto, b, n, (*segment).etherInIP)
+	case protoPIM:
+		return s.tunnel(proto, b, n, (*segment).pim)
 	case protoAH:
 		return s.ah(b, n)
 	}

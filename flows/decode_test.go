@@ -463,6 +463,14 @@ var decodeCases = []decodeCase{
 	}, tcp6)), plain6 + " l2tp:7"},
 	{"L2TP control", pcaps.LinkRaw, ipv4(17, udp(1701, 1701, []byte{0xc8, 2, 0, 12, 0, 1, 0, 0, 0, 1, 0, 2})),
 		"decoded 10.0.0.1:1701 > 10.0.0.2:1701 proto=17 payload=12/12"},
+	{"PIM register", pcaps.LinkRaw, ipv4(103, []byte{
+		0x21, 0, 0xde, 0xff, // version 2, register
+		0x80, 0, 0, 0, // border
+	}, tcp4), plain4 + " pim:0"},
+	{"PIM null register", pcaps.LinkRaw, ipv4(103, []byte{0x21, 0, 0x9e, 0xff, 0x40, 0, 0, 0}, tcp4),
+		"decoded 10.0.0.1:0 > 10.0.0.2:0 proto=103 payload=52/52"},
+	{"PIM hello", pcaps.LinkRaw, ipv4(103, []byte{0x20, 0, 0, 0, 0, 1, 0, 2, 0, 105}),
+		"decoded 10.0.0.1:0 > 10.0.0.2:0 proto=103 payload=10/10"},
 	{"CAPWAP, Ethernet inside", pcaps.LinkRaw, ipv4(17, udp(50000, 5247, []byte{
 		0, 0x10, 0x42, 0x00, // two words, radio 1, binding 1
 		0, 0, 0, 0,

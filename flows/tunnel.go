@@ -138,6 +138,26 @@ func (s *segment) etherInIP(b []byte) Outcome {
 	return s.ethernet(b)
 }
 
+// pim reads a Register message (RFC 7761 section 4.9.3), in which a router sends a
+// multicast packet to the rendezvous point:
+//
+//	version, type (1)  reserved (1)  checksum (2)  border, null (2 bits)  reserved
+//
+// A null register carries no packet, or a header that stands for one.
+func (s *segment) pim(b []byte) Outcome {
+	const register, null = 0x21, 0x40
+	if len(b) < 8 {
+		return Truncated
+	}
+	if b[0] != register || b[4]&null != 0 {
+		return NotIP
+	}
+	if !s.push(tagPIM, 0) {
+		return Malformed
+	}
+	return s.rawIP(b[8:])
+}
+
 // l2tp reads the header of a data message, version 2 (RFC 2661 section 3.1):
 //
 //	flags and version (2)  length (2)  tunnel (2)  session (2)

@@ -316,6 +316,11 @@ var messes = []struct {
 			return ether(f, 0x0800, outer(47, slices.Concat([]byte{0, 0}, f.data[12:])))
 		})
 	}},
+	{"PIM registers", false, func(frames []taken, _ *rand.Rand) [][]taken {
+		return each(frames, func(f taken) taken {
+			return ether(f, 0x0800, outer(103, slices.Concat([]byte{0x21, 0, 0, 0, 0, 0, 0, 0}, f.data[atIP:])))
+		})
+	}},
 	{"ERSPAN", false, func(frames []taken, _ *rand.Rand) [][]taken {
 		return each(frames, func(f taken) taken {
 			return ether(f, 0x0800, outer(47, slices.Concat([]byte{0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0x10, 20, 0, 42, 0, 0, 0, 0}, f.data)))
