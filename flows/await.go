@@ -42,11 +42,10 @@ func (t *Table) unplaced(r *record, end int) bool {
 // await puts s off, or, where it is the SYN that was waited for, goes on with
 // what was.
 func (t *Table) await(r *record, n uint32, c *tcpTrack, s *segment, end int, flags uint8, frame pcaps.FrameID, now int64) {
-	x := t.extra(r)
 	if flags&flagSYN != 0 {
 		t.sequence(r, c, s, end, flags, frame, now)
-		if !slices.ContainsFunc(*x.postponed, func(p postponed) bool { return p.n > 0 && t.unplaced(r, int(p.end)) }) {
-			t.resume(r, x)
+		if !slices.ContainsFunc(*t.postponed[r.extra], func(p postponed) bool { return p.n > 0 && t.unplaced(r, int(p.end)) }) {
+			t.resume(r)
 		}
 		return
 	}
@@ -57,9 +56,9 @@ func (t *Table) await(r *record, n uint32, c *tcpTrack, s *segment, end int, fla
 		t.awaiting = append(t.awaiting, awaiting{n, uint32(t.origin(n).frame)})
 		r.bits |= bitAwaits
 		if l := len(t.shelves); l > 0 {
-			x.postponed, t.shelves = t.shelves[l-1], t.shelves[:l-1]
+			t.postponed[r.extra], t.shelves = t.shelves[l-1], t.shelves[:l-1]
 		} else {
-			x.postponed = new([]postponed)
+			t.postponed[r.extra] = new([]postponed)
 		}
 	}
 	if !c.known[end] {
@@ -70,20 +69,24 @@ func (t *Table) await(r *record, n uint32, c *tcpTrack, s *segment, end int, fla
 		p.data = slices.Clone(s.payload)
 		t.buffered += len(p.data)
 	}
-	*x.postponed = append(*x.postponed, p)
+	list := t.postponed[r.extra]
+	*list = append(*list, p)
 	t.putOff++
-	if len(*x.postponed) >= maxPostponed || t.buffered+t.set.Held() > t.config.MaxBuffered {
-		t.resume(r, x)
+	if len(*list) >= maxPostponed || t.buffered+t.set.Held() > t.config.MaxBuffered {
+		t.resume(r)
 	}
 }
 
-// overdue says whether x has waited long enough at the packet time now.
-func (x *extra) overdue(now int64) bool { return !near(now, (*x.postponed)[0].time) }
+// overdue says whether what is put off of r has waited long enough at the packet
+// time now.
+func (t *Table) overdue(r *record, now int64) bool {
+	return !near(now, (*t.postponed[r.extra])[0].time)
+}
 
 // resumeDue goes on with the connections that have waited long enough.
 func (t *Table) resumeDue() {
 	for t.due < len(t.awaiting) {
-		if r := t.goesOn(t.awaiting[t.due]); r != nil && !t.extra(r).overdue(t.now) {
+		if r := t.goesOn(t.awaiting[t.due]); r != nil && !t.overdue(r, t.now) {
 			break
 		}
 		t.resumeNext()
@@ -97,7 +100,7 @@ func (t *Table) resumeDue() {
 // resumeNext goes on with the connection that has waited longest.
 func (t *Table) resumeNext() {
 	if r := t.goesOn(t.awaiting[t.due]); r != nil {
-		t.resume(r, t.extra(r))
+		t.resume(r)
 	}
 	t.due++
 }
@@ -113,9 +116,9 @@ func (t *Table) goesOn(e awaiting) *record {
 
 // resume takes what was put off, in the order in which it came; by their times,
 // where those tell another one.
-func (t *Table) resume(r *record, x *extra) {
-	c, shelf := t.track(r), x.postponed
-	x.postponed = nil
+func (t *Table) resume(r *record) {
+	c, shelf := t.track(r), t.postponed[r.extra]
+	delete(t.postponed, r.extra)
 	r.bits &^= bitAwaits
 	list, seen := *shelf, c.seen
 	slices.SortStableFunc(list, func(a, b postponed) int { return cmp.Compare(a.time, b.time) })

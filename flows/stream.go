@@ -229,7 +229,7 @@ func (t *Table) drop(x *extra, end int) {
 // conclude delivers what is still held and ends the dissection.
 func (t *Table) conclude(r *record, x *extra) {
 	if r.bits&bitAwaits != 0 {
-		t.resume(r, x)
+		t.resume(r)
 	}
 	if x.state == nil {
 		return

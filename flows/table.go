@@ -127,16 +127,15 @@ func (r *record) ports() [2]uint16 {
 // extra is what is kept beside a record when its payload or its TCP state is
 // followed, or when something rare happened to it.
 type extra struct {
-	state     *dissect.State // while the dissection goes on
-	result    dissect.Result // of one that is over
-	rare      *rare
-	postponed *[]postponed // while segments are put off
-	mac       [2]MAC
-	tags      uint16 // of the first packet of the other direction
-	hasTags   bool
-	ttl       [2]uint8 // or hop limit, of the first packets of each end that are no RST
-	next      uint32   // free list: 1 + index
-	tcp       tcpDetail
+	state   *dissect.State // while the dissection goes on
+	result  dissect.Result // of one that is over
+	rare    *rare
+	mac     [2]MAC
+	tags    uint16 // of the first packet of the other direction
+	hasTags bool
+	ttl     [2]uint8 // or hop limit, of the first packets of each end that are no RST
+	next    uint32   // free list: 1 + index
+	tcp     tcpDetail
 }
 
 // rare is what few flows have anything of.
@@ -162,7 +161,7 @@ type rare struct {
 	stalledFrame    [2]pcaps.FrameID
 	stalledNth      [2]uint32
 	back            [2]uint32 // the lowest place that was sent again in the run at hand
-	backAt          [2]int64  // and when
+	backAt          [2]uint32 // and when, in milliseconds
 	stalledAt       [2]hole   // what was sent again last in that run
 	sacked          [2]uint32 // shortest run of bytes that the other end had behind sackedFrom
 	sackedFrom      [2]uint32 // the acknowledgement that said so
@@ -239,9 +238,10 @@ type Table struct {
 	ended  queue               // connections that were closed or reset
 	talks  queue               // flows of datagrams
 
-	awaiting []awaiting     // connections of which segments are put off, the first to wait first
-	due      int            // of awaiting, those that were dealt with
-	shelves  []*[]postponed // lists of those that wait no more: used again
+	awaiting  []awaiting              // connections of which segments are put off, the first to wait first
+	due       int                     // of awaiting, those that were dealt with
+	postponed map[uint32]*[]postponed // what is put off, by the number of the extra
+	shelves   []*[]postponed          // lists of connections that wait no more: used again
 
 	shortest int64  // of the timeouts, nanoseconds
 	now      int64  // latest packet time
@@ -273,14 +273,15 @@ type Table struct {
 // each Flow is good until the next one.
 func NewTable(config Config, set *dissect.Set, settle func(iter.Seq[*Flow])) *Table {
 	t := &Table{
-		config:   config,
-		set:      set,
-		settle:   settle,
-		seed:     rand.Uint64(),
-		tagSets:  make([]tags, 1),
-		tagAt:    map[tags]uint16{{}: 0},
-		unknown:  map[pcaps.LinkType]bool{},
-		shortest: int64(min(config.Opening, config.Established, config.Closing, config.Datagram)),
+		config:    config,
+		set:       set,
+		settle:    settle,
+		seed:      rand.Uint64(),
+		tagSets:   make([]tags, 1),
+		tagAt:     map[tags]uint16{{}: 0},
+		unknown:   map[pcaps.LinkType]bool{},
+		postponed: map[uint32]*[]postponed{},
+		shortest:  int64(min(config.Opening, config.Established, config.Closing, config.Datagram)),
 	}
 	t.resize(1 << 10)
 	t.probe = new(dissect.State)

@@ -105,8 +105,8 @@ func (t *Table) tcp(r *record, n uint32, s *segment, end int, frame pcaps.FrameI
 		}
 		if c = t.track(r); c.seen == 0 {
 			t.start(r, t.origin(n), c, s, end)
-		} else if r.bits&bitAwaits != 0 && t.extra(r).overdue(now) {
-			t.resume(r, t.extra(r))
+		} else if r.bits&bitAwaits != 0 && t.overdue(r, now) {
+			t.resume(r)
 		}
 	}
 	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
@@ -481,10 +481,11 @@ func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.Fram
 	// segments behind it may be sent again in one go, and where frames are out of
 	// order, or copies that were not recognised, it only seems to go back. No
 	// sender waits so little for an answer.
-	if c.unanswered[end] > 0 && (int32(h.low-d.back[end]) > 0 || near(now, d.backAt[end])) {
+	at := uint32(now / int64(time.Millisecond))
+	if c.unanswered[end] > 0 && (int32(h.low-d.back[end]) > 0 || near(int64(int32(at-d.backAt[end]))*int64(time.Millisecond), 0)) {
 		return
 	}
-	d.back[end], d.backAt[end] = h.low, now
+	d.back[end], d.backAt[end] = h.low, at
 	c.unanswered[end]++
 	if c.unanswered[end] > d.stalled[end] {
 		d.stalled[end], d.stalledFrame[end], d.stalledNth[end] = c.unanswered[end], d.unansweredFrame[end], d.unansweredNth[end]
