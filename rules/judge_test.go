@@ -151,6 +151,14 @@ func refused(f *flows.Flow) {
 	f.Ended = flows.Reset
 }
 
+// brokeOff is a client's look whether a port answers: SYN, SYN-ACK, RST.
+func brokeOff(f *flows.Flow) {
+	f.Packets, f.Payload = flows.Pair{2, 1}, flows.Pair{}
+	f.TCP = flows.TCP{State: flows.StateRSTO, History: "ShR", SYNs: 1, SYNACKs: 1, SYNACKFrame: pcaps.MakeFrameID(0, 11),
+		ResetBy: flows.ResetByClient, ResetTTL: 64, ResetFrame: pcaps.MakeFrameID(0, 12)}
+	f.Ended = flows.Reset
+}
+
 func icmpError(kind, code uint8) func(*flows.Flow) {
 	return func(f *flows.Flow) {
 		f.ICMP = append(f.ICMP, flows.ICMPError{Type: kind, Code: code, From: tMS, Frame: pcaps.MakeFrameID(0, 12)})
@@ -569,12 +577,6 @@ func TestDiagnose(t *testing.T) {
 		f.End = f.Start + 6e9
 	})
 	routed := with(func(f *flows.Flow) { f.TCP.Routed[1] = true })
-	probe := with(func(f *flows.Flow) {
-		f.Packets, f.Payload = flows.Pair{2, 1}, flows.Pair{}
-		f.TCP = flows.TCP{State: flows.StateRSTO, History: "ShR", SYNs: 1, SYNACKs: 1, SYNACKFrame: pcaps.MakeFrameID(0, 11),
-			ResetBy: flows.ResetByClient, ResetTTL: 64, ResetFrame: pcaps.MakeFrameID(0, 12)}
-		f.Ended = flows.Reset
-	})
 	hello := speaks("tls", "tls.sni=bg.example")
 	oneWay := with(func(f *flows.Flow) {
 		f.Packets[1], f.Payload[1], f.TCP.SYNACKs, f.TCP.State, f.TCP.History = 0, 0, 0, flows.StateSH, "SAD"
@@ -598,13 +600,13 @@ func TestDiagnose(t *testing.T) {
 			f.TCP.ResetTTL, f.Packets[1], f.Duplicate[1] = 64, 2, 1
 		})),
 			Blocked, "rst_to_syn; reset_by_host: TTL 64, the host's own packets 64", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 64), routed)},
-		{"half-open, and the client broke it off", flow(tAgent2, tBG, 44445, probe),
+		{"half-open, and the client broke it off", flow(tAgent2, tBG, 44445, brokeOff),
 			Indeterminate, "half_open: the client's own reset, in answer to the SYN-ACK", nil},
-		{"half-open, broken off in the client's name", flow(tAgent2, tBG, 44445, probe, with(func(f *flows.Flow) { f.TCP.ResetTTL = 250 })),
+		{"half-open, broken off in the client's name", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.ResetTTL = 250 })),
 			Blocked, "half_open", flow(tAgent2, tSN, 9876, mutual(), ttl(64, 60))},
-		{"half-open", flow(tAgent2, tBG, 44445, probe, with(func(f *flows.Flow) { f.TCP.ResetBy, f.Ended = flows.ResetByNobody, flows.CaptureEnd })),
+		{"half-open", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.ResetBy, f.Ended = flows.ResetByNobody, flows.CaptureEnd })),
 			Blocked, "half_open", nil},
-		{"a server that nobody knows is tried", flow(tAgent2, tRogue.Next(), 44445, probe),
+		{"a server that nobody knows is tried", flow(tAgent2, tRogue.Next(), 44445, brokeOff),
 			Indeterminate, "half_open: the client's own reset, in answer to the SYN-ACK", nil},
 		{"nothing is said to a server that nobody knows", flow(tAgent2, tRogue.Next(), 44445, said(0, 0)),
 			Indeterminate, "nothing_said", nil},
@@ -849,6 +851,15 @@ func TestAdvice(t *testing.T) {
 		if len(a.Findings) != 1 || !strings.Contains(a.Findings[0].Do, test.do) {
 			t.Errorf("%s and %s: %+v", test.first, test.second, a.Findings)
 		}
+	}
+
+	tally := NewTally(p)
+	f := flow(tAgent1, tBG, 44445, brokeOff)
+	var v Verdict
+	p.Judge(f, &v)
+	tally.Add(f, &v)
+	if a := tally.Audit(Coverage{}); len(a.Findings) != 1 || !strings.Contains(a.Findings[0].Do, "Nothing to mend") {
+		t.Errorf("a probe: %+v", a.Findings)
 	}
 }
 

@@ -249,7 +249,7 @@ var reasonTable = [reasons]reasonInfo{
 	RSTToSYN: {"rst_to_syn", Medium, "refused: reset in answer to the SYN",
 		"check that the service runs and listens; a firewall that rejects looks the same, unless the reset's TTL differs"},
 	HalfOpen: {"half_open", Medium, "SYN and SYN-ACK, and the handshake never completed",
-		"where the client reset it: nothing to mend, a load balancer or a scanner looked whether the port answers; else look for a device between client and server that drops the client's later packets"},
+		"look for a device between client and server that drops the client's later packets"},
 	SYNACKDroppedBeforeClient: {"syn_ack_dropped_before_client", Medium, "the SYN-ACK left, and the client kept asking",
 		"look for a firewall, or a route back, between the capture point and the client"},
 	ClientHelloDropped: {"client_hello_dropped", Medium, "TCP was opened, and the client's first bytes were never answered",

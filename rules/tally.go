@@ -269,11 +269,16 @@ func cause(v *Verdict) Reason {
 	return NoReason
 }
 
-// advice is what a TLS alert (RFC 8446 section 6.2) calls for, where an end
-// broke the handshake off with one.
+// advice is what more was seen calls for: a TLS alert (RFC 8446 section 6.2), where an
+// end broke the handshake off with one, or a client's own reset.
 func advice(b *Because) string {
 	switch b.Reason {
 	case RejectedByServer, RejectedByClient, TLSHandshakeFailed:
+	case HalfOpen:
+		if b.Saw == brokenOff {
+			return "nothing to mend: a load balancer, a monitor or a scanner looked whether the port answers"
+		}
+		return ""
 	default:
 		return ""
 	}
@@ -465,7 +470,7 @@ func says(r Reason, saw string) string {
 		}
 	case TLSCipherNull, TLSCipherAnonymous, TLSCipherExport, TLSCipherRC4, TLSCipher3DES, TLSCipherNoForwardSecrecy, TLSCipherCBCSHA1:
 		return "the suite " + suiteName(saw)
-	case EstablishedThenDropped, IdleConnectionKilled, LargeSegmentsLost, ResetByHost, ResetByDevice, ZeroWindow:
+	case EstablishedThenDropped, IdleConnectionKilled, LargeSegmentsLost, ResetByHost, ResetByDevice, ZeroWindow, HalfOpen:
 		return saw
 	}
 	return "saw " + saw
