@@ -117,6 +117,7 @@ type TCP struct {
 	Bare          bool   // of none of its headers more than the ports was captured: how it went is not known
 	SYNs, SYNACKs uint32 // transmissions of each, mirror copies left out
 	Acked         bool   // the client acknowledged the SYN-ACK
+	Bare          bool   // what the client sent neither opens nor acknowledges nor resets: a scanner's, no stack sends that
 	RTT           int64  // nanoseconds from SYN to the ACK of the SYN-ACK; 0 when unknown
 
 	// TTL or hop limit of the first packets of each direction, resets left out;

@@ -453,6 +453,9 @@ func text(f *Flow) string {
 	for _, s := range f.Tunnel {
 		b.WriteString(" " + s)
 	}
+	if f.TCP.Bare {
+		b.WriteString(" bare")
+	}
 	if f.Dissect.Late {
 		b.WriteString(" midway")
 	}

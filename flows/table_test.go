@@ -513,6 +513,13 @@ func TestTable(t *testing.T) {
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 8/2 payload=16/0 copies=4/1 rtt=300µs routed<`,
 			`> xyza
 			> bcde`},
+		{"segments that no stack sends", `
+			0.000 10.0.0.1:4000 > 10.0.0.2:80 F seq=100
+			0.001 10.0.0.2:80 > 10.0.0.1:4000 RA ack=101
+			0.010 10.0.0.1:4001 > 10.0.0.2:80 FA seq=100 ack=7
+			0.011 10.0.0.2:80 > 10.0.0.1:4001 R seq=7`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH Fr port reset 1/1 reset=server@2,ttl=64 bare
+			10.0.0.1:4001 > 10.0.0.2:80 tcp OTH Fr port reset 1/1 reset=server@4,ttl=64 midway`, ``},
 		{"the copy of a refused SYN is no attempt", `
 			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			0.0001 10.0.0.2:80 > 10.0.0.1:4000 RA ack=101

@@ -715,6 +715,7 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 		replied = r.flags[1-client]&(flagACK|flagRST) == flagACK
 	}
 	c.State = connState(r, x, replied)
+	c.Bare = r.packets[client] > 0 && r.flags[client]&(flagSYN|flagACK|flagRST) == 0
 	c.History = t.history(r, x)
 	if (r.flags[0]|r.flags[1])&flagRST != 0 {
 		c.ResetBy = ResetByServer
@@ -773,7 +774,7 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 		f.Retransmitted[dir] = uint64(odd.retransmitted[end])
 		f.OutOfOrder[dir] = uint64(odd.outOfOrder[end])
 	}
-	f.Dissect.Late = k.late
+	f.Dissect.Late = k.late && !c.Bare
 }
 
 var noFacts = &dissect.Facts{}

@@ -275,7 +275,7 @@ func wordless(f *flows.Flow) bool {
 
 // late says whether the capture began after the flow did.
 func late(f *flows.Flow) bool {
-	return f.Dissect.Late || f.Proto == flows.ProtoTCP && f.TCP.SYNs == 0 && f.TCP.SYNACKs == 0
+	return f.Dissect.Late || f.Proto == flows.ProtoTCP && f.TCP.SYNs == 0 && f.TCP.SYNACKs == 0 && !f.TCP.Bare
 }
 
 // missing says why what would decide was not seen.

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"net/netip"
 
@@ -22,11 +23,15 @@ type probe struct {
 	pair   uint64 // hash of the two addresses
 	ports  uint64 // one bit for a hash of each port tried
 	strays uint64 // those among them that no edge documents
-	resets uint8  // handshakes that the client broke off at once
+	resets uint8  // handshakes that the client broke off at once and segments of no stack, at a port each
+	again  uint16 // and those at ports where it had been before
 }
 
 // scan is a host that was found scanning.
-type scan struct{ ports int }
+type scan struct {
+	ports int
+	pair  uint64 // where that rests on the resets of this pair alone
+}
 
 const (
 	probeSlots  = 1 << 13
@@ -36,7 +41,10 @@ const (
 	// edges document; the built-in diagram has five at most for one client.
 	scanPorts  = 7 // distinct ports of one host, documented or not
 	scanStrays = 4 // distinct ports of one host that no edge documents
-	scanResets = 3 // ports at which the client broke off a handshake half-way
+	scanResets = 3 // ports at which the client broke off a handshake half-way, or sent what no stack sends
+	// Who comes back to them, so often on average, is a load balancer or a
+	// monitor that looks whether they answer.
+	checkRounds = 2
 )
 
 // note sees a connection in which the client sent no payload.
@@ -54,24 +62,38 @@ func (t *probeTable) note(f *flows.Flow, documented bool) {
 		*s = probe{pair: pair}
 	}
 	bit := uint64(1) << (uint32(f.Server.Port()) * 0x9e3779b1 >> 26)
-	if s.ports&bit == 0 && f.TCP.SYNACKs > 0 && !f.TCP.Acked && f.TCP.ResetBy == flows.ResetByClient {
+	halfway := f.TCP.SYNACKs > 0 && !f.TCP.Acked && f.TCP.ResetBy == flows.ResetByClient
+	switch {
+	case s.ports&bit == 0 && (halfway || f.TCP.Bare):
 		s.resets++
+	case halfway && s.again < math.MaxUint16:
+		s.again++
 	}
 	s.ports |= bit
 	if !documented {
 		s.strays |= bit
 	}
 	n := bits.OnesCount64(s.ports)
-	if n < scanPorts && bits.OnesCount64(s.strays) < scanStrays && s.resets < scanResets {
+	many := n >= scanPorts || bits.OnesCount64(s.strays) >= scanStrays
+	if !many && s.resets < scanResets {
 		return
 	}
 	who := t.scanners[f.Client.Addr()]
+	if !many && int(s.again) >= checkRounds*int(s.resets) {
+		if who != nil && who.pair == pair {
+			delete(t.scanners, f.Client.Addr())
+		}
+		return
+	}
 	if who == nil {
 		if len(t.scanners) >= maxScanners {
 			return
 		}
-		who = &scan{}
+		who = &scan{pair: pair}
 		t.scanners[f.Client.Addr()] = who
+	}
+	if many {
+		who.pair = 0
 	}
 	who.ports = max(who.ports, n)
 }

@@ -104,6 +104,38 @@ func TestRoles(t *testing.T) {
 		wantRoles(t, rolesFrom(t, "", all...), plain)
 	})
 
+	t.Run("a load balancer looks whether ports answer", func(t *testing.T) {
+		var all []*flows.Flow
+		for _, a := range []netip.Addr{tAgent1, tAgent2, tAgent3} {
+			all = append(all, flow(a, tRogue, 7780, curve), flow(a, tRogue, 9876, mutual()))
+		}
+		look := []*flows.Flow{flow(tRogue, tMS, 7780, brokeOff), flow(tRogue, tMS, 9877, brokeOff), flow(tRogue, tMS, 9876, brokeOff)}
+		all = append(all, look...)
+		all = append(all, flow(tRogue, tMS, 7780, curve), flow(tRogue, tMS, 9876, mutual()))
+		p := rolesFrom(t, "", all...)
+		if !p.probes.scans(tRogue) {
+			t.Error("three handshakes broken off are no scan")
+		}
+		all = append(append(all, look...), look...)
+		p = rolesFrom(t, "", all...)
+		if p.probes.scans(tRogue) {
+			t.Error("who comes back to the same ports is a scanner")
+		}
+		wantRoles(t, p, map[netip.Addr]string{tRogue: "management-server storage-node", tMS: "management-server storage-node", tAgent1: "agent"})
+	})
+
+	t.Run("a scan of segments that no stack sends", func(t *testing.T) {
+		all := site()
+		for _, port := range []uint16{7780, 9877, 80} {
+			all = append(all, flow(tRogue, tMS, port, refused, with(func(f *flows.Flow) {
+				f.Oriented, f.TCP.SYNs, f.TCP.Bare, f.TCP.History = flows.ByPort, 0, true, "Fr"
+			})))
+		}
+		if p := rolesFrom(t, "", all...); !p.probes.scans(tRogue) {
+			t.Error("bare FINs to many ports are no scan")
+		}
+	})
+
 	t.Run("a flood has no clients", func(t *testing.T) {
 		all := site()
 		for i := range 50 {
