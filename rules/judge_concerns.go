@@ -27,7 +27,7 @@ func (p *Policy) addConcerns(f *flows.Flow, v *Verdict) {
 		p.tlsConcerns(f, v)
 	case "smb":
 		p.smbConcerns(f, v)
-	case "http":
+	case "http", "http2":
 		p.httpConcerns(f, v)
 	}
 }

@@ -99,6 +99,9 @@ func (p *Policy) wrongApp(f *flows.Flow, e *edge, app string, frame pcaps.FrameI
 		}
 		return ok
 	}
+	if app == "http2" {
+		app = "http" // the same requests, written differently
+	}
 	if e.wantsZMTP {
 		if app != "" {
 			try(app)

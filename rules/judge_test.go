@@ -252,6 +252,8 @@ func TestJudge(t *testing.T) {
 
 		// Violations: TLS and what is inside
 		{"http on 9877", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=header")), Violation, "", "plaintext_http_on_9877 jwt_in_clear"},
+		{"http/2 on 7780", flow(tAgent1, tMS, 7780, speaks("http2")), Violation, "", "http_on_7780 not_zmtp"},
+		{"http/2 on 9877", flow(tAgent1, tMS, 9877, speaks("http2", "http.requests=1", "http.token=header")), Violation, "", "plaintext_http_on_9877 jwt_in_clear"},
 		{"token in the url", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=url")), Violation, "", "plaintext_http_on_9877 jwt_in_clear jwt_in_url"},
 		{"unsigned token", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=header", "http.token_alg=none")), Violation, "", "plaintext_http_on_9877 jwt_in_clear jwt_alg_none"},
 		{"no token", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1")), Violation, "", "plaintext_http_on_9877 no_authentication"},
