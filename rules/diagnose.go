@@ -298,6 +298,14 @@ func (h *host) listen(f *flows.Flow, from dissect.Dir) {
 	h.ttlCount++
 }
 
+// welcome is listen for the server of a connection that it opened, and that
+// carried nothing. A reset alone may be another's.
+func (h *host) welcome(f *flows.Flow) {
+	if f.TCP.SYNACKs > 0 && f.Packets[1] > 0 {
+		h.listen(f, flows.ToClient)
+	}
+}
+
 // stalls says in which directions data was sent again and again without any
 // answer, and the first frame of that.
 func stalls(f *flows.Flow) (stalled [2]bool, frame pcaps.FrameID, nth uint32) {

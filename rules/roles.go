@@ -172,6 +172,7 @@ func (p *Policy) Observe(f *flows.Flow) {
 func (p *Policy) observeBarren(f *flows.Flow, s *service) {
 	if l := p.linkOf(f, s); l != nil {
 		l.flows++
+		l.server.welcome(f)
 		return
 	}
 	if p.barren >= maxBarren || s.port == 0 && !isOutside(f.Server.Addr()) {
@@ -181,6 +182,7 @@ func (p *Policy) observeBarren(f *flows.Flow, s *service) {
 	if client == nil || server == nil {
 		return
 	}
+	server.welcome(f)
 	if l := p.link(client, server, s, true); l != nil {
 		l.flows++
 	}
