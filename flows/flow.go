@@ -114,10 +114,10 @@ type TCP struct {
 	State   ConnState
 	History string // Zeek's letters: S H A D F R ... from the client, lower case from the server, ^ when the ends were swapped
 
-	Bare          bool   // of none of its headers more than the ports was captured: how it went is not known
+	PortsOnly     bool   // of none of its headers more than the ports was captured: how it went is not known
 	SYNs, SYNACKs uint32 // transmissions of each, mirror copies left out
 	Acked         bool   // the client acknowledged the SYN-ACK
-	Bare          bool   // what the client sent neither opens nor acknowledges nor resets: a scanner's, no stack sends that
+	ScanFlags     bool   // as FIN, NULL and Xmas scans send: what the client sent neither opens nor acknowledges nor resets, which no stack sends
 	RTT           int64  // nanoseconds from SYN to the ACK of the SYN-ACK; 0 when unknown
 
 	// TTL or hop limit of the first packets of each direction, resets left out;

@@ -404,8 +404,8 @@ func text(f *Flow) string {
 	if f.TCP.ResetBy != ResetByNobody {
 		fmt.Fprintf(&b, " reset=%s@%d,ttl=%d", f.TCP.ResetBy, f.TCP.ResetFrame.Number(), f.TCP.ResetTTL)
 	}
-	if f.TCP.Bare {
-		b.WriteString(" bare")
+	if f.TCP.PortsOnly {
+		b.WriteString(" ports-only")
 	}
 	for d := range 2 {
 		if n := f.TCP.Unanswered[d]; n > 0 {
@@ -453,8 +453,8 @@ func text(f *Flow) string {
 	for _, s := range f.Tunnel {
 		b.WriteString(" " + s)
 	}
-	if f.TCP.Bare {
-		b.WriteString(" bare")
+	if f.TCP.ScanFlags {
+		b.WriteString(" scan-flags")
 	}
 	if f.Dissect.Late {
 		b.WriteString(" midway")

@@ -121,7 +121,7 @@ func TestTable(t *testing.T) {
 			0.1001 copy
 			0.1002 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			0.1003 copy`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ rS syn reset 2/2 copies=1/1 reset=server@1,ttl=55`, ``},
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ rS syn reset 2/2 copies=1/1 reset=server@1,ttl=55 routed>`, ``},
 		{"a SYN behind its refusal, which a mirror doubled: the same attempt", `
 			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			0.0001 copy
@@ -518,7 +518,7 @@ func TestTable(t *testing.T) {
 			0.001 10.0.0.2:80 > 10.0.0.1:4000 RA ack=101
 			0.010 10.0.0.1:4001 > 10.0.0.2:80 FA seq=100 ack=7
 			0.011 10.0.0.2:80 > 10.0.0.1:4001 R seq=7`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH Fr port reset 1/1 reset=server@2,ttl=64 bare
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH Fr port reset 1/1 reset=server@2,ttl=64 scan-flags
 			10.0.0.1:4001 > 10.0.0.2:80 tcp OTH Fr port reset 1/1 reset=server@4,ttl=64 midway`, ``},
 		{"the copy of a refused SYN is no attempt", `
 			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
@@ -625,7 +625,7 @@ func TestTable(t *testing.T) {
 			0.1 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101 cut=7
 			0.2 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello cut=21
 			0.3 10.0.0.1:4000 > 10.0.0.2:81 S seq=100 cut=17`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH  port capture_end 2/1 bare`, ``},
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH  port capture_end 2/1 ports-only`, ``},
 		{"TCP cut behind the flags", `
 			0.00 10.0.0.1:4000 > 10.0.0.2:80 S seq=100 cut=6
 			0.01 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101 cut=5

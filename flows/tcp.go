@@ -709,13 +709,15 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 	client := r.client()
 	c := &f.TCP
 	var replied bool
-	if x != nil && t.track(r).seen > 0 {
+	followed := x != nil && t.track(r).seen > 0
+	if followed {
 		replied = t.track(r).acking[1-client]
 	} else {
 		replied = r.flags[1-client]&(flagACK|flagRST) == flagACK
 	}
 	c.State = connState(r, x, replied)
-	c.Bare = r.packets[client] > 0 && r.flags[client]&(flagSYN|flagACK|flagRST) == 0
+	c.PortsOnly = !followed && r.flags == [2]uint8{}
+	c.ScanFlags = !c.PortsOnly && r.packets[client] > 0 && r.flags[client]&(flagSYN|flagACK|flagRST) == 0
 	c.History = t.history(r, x)
 	if (r.flags[0]|r.flags[1])&flagRST != 0 {
 		c.ResetBy = ResetByServer
@@ -730,8 +732,7 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 			c.ResetFrame = x.rareOrNone().resetFrame
 		}
 	}
-	if x == nil || t.track(r).seen == 0 {
-		c.Bare = r.flags == [2]uint8{}
+	if !followed {
 		if r.flags[client]&flagSYN != 0 {
 			c.SYNs = r.packets[client]
 			if x != nil {
@@ -774,7 +775,7 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 		f.Retransmitted[dir] = uint64(odd.retransmitted[end])
 		f.OutOfOrder[dir] = uint64(odd.outOfOrder[end])
 	}
-	f.Dissect.Late = k.late && !c.Bare
+	f.Dissect.Late = k.late && !c.ScanFlags
 }
 
 var noFacts = &dissect.Facts{}

@@ -275,7 +275,7 @@ func wordless(f *flows.Flow) bool {
 
 // late says whether the capture began after the flow did.
 func late(f *flows.Flow) bool {
-	return f.Dissect.Late || f.Proto == flows.ProtoTCP && f.TCP.SYNs == 0 && f.TCP.SYNACKs == 0 && !f.TCP.Bare
+	return f.Dissect.Late || f.Proto == flows.ProtoTCP && f.TCP.SYNs == 0 && f.TCP.SYNACKs == 0 && !f.TCP.ScanFlags
 }
 
 // missing says why what would decide was not seen.
@@ -285,7 +285,7 @@ func (p *Policy) missing(f *flows.Flow) (Reason, pcaps.FrameID) {
 		return OneDirectionCaptured, f.Frame
 	case f.Packets[1] == 0 && p.cutShort(f):
 		return CaptureEnded, f.Frame
-	case f.TCP.Bare:
+	case f.TCP.PortsOnly:
 		return BytesMissing, f.Frame
 	case late(f):
 		return StartNotCaptured, f.Frame

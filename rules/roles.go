@@ -114,7 +114,7 @@ func (p *Policy) Observe(f *flows.Flow) {
 		p.halved = true
 	}
 	s := p.service(f)
-	if f.Proto == flows.ProtoTCP && f.Payload[0] == 0 && (f.Oriented == flows.BySYN || f.TCP.Bare) {
+	if f.Proto == flows.ProtoTCP && f.Payload[0] == 0 && (f.Oriented == flows.BySYN || f.TCP.ScanFlags) {
 		p.probes.note(f, s != nil)
 	}
 	if f.Payload[0]|f.Payload[1] == 0 {

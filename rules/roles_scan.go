@@ -64,7 +64,7 @@ func (t *probeTable) note(f *flows.Flow, documented bool) {
 	bit := uint64(1) << (uint32(f.Server.Port()) * 0x9e3779b1 >> 26)
 	halfway := f.TCP.SYNACKs > 0 && !f.TCP.Acked && f.TCP.ResetBy == flows.ResetByClient
 	switch {
-	case s.ports&bit == 0 && (halfway || f.TCP.Bare):
+	case s.ports&bit == 0 && (halfway || f.TCP.ScanFlags):
 		s.resets++
 	case halfway && s.again < math.MaxUint16:
 		s.again++

@@ -128,7 +128,7 @@ func TestRoles(t *testing.T) {
 		all := site()
 		for _, port := range []uint16{7780, 9877, 80} {
 			all = append(all, flow(tRogue, tMS, port, refused, with(func(f *flows.Flow) {
-				f.Oriented, f.TCP.SYNs, f.TCP.Bare, f.TCP.History = flows.ByPort, 0, true, "Fr"
+				f.Oriented, f.TCP.SYNs, f.TCP.ScanFlags, f.TCP.History = flows.ByPort, 0, true, "Fr"
 			})))
 		}
 		if p := rolesFrom(t, "", all...); !p.probes.scans(tRogue) {

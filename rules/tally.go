@@ -116,7 +116,7 @@ func (t *Tally) Add(f *flows.Flow, v *Verdict) {
 		if f.OneSided() {
 			t.oneSided++
 		}
-		if late(f) && !f.TCP.Bare {
+		if late(f) && !f.TCP.PortsOnly {
 			t.lateStart++
 		}
 		if f.Facts.Text(dissect.TLSClientCertBasis) == "inferred" {
