@@ -481,8 +481,9 @@ func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.Fram
 	// segments behind it may be sent again in one go, and where frames are out of
 	// order, or copies that were not recognised, it only seems to go back. No
 	// sender waits so little for an answer.
+	const soon = uint32(displaced / int64(time.Millisecond))
 	at := uint32(now / int64(time.Millisecond))
-	if c.unanswered[end] > 0 && (int32(h.low-d.back[end]) > 0 || near(int64(int32(at-d.backAt[end]))*int64(time.Millisecond), 0)) {
+	if c.unanswered[end] > 0 && (int32(h.low-d.back[end]) > 0 || at-d.backAt[end]+soon < 2*soon) {
 		return
 	}
 	d.back[end], d.backAt[end] = h.low, at
