@@ -66,7 +66,7 @@ func (t *Table) await(r *record, n uint32, c *tcpTrack, s *segment, end int, fla
 	}
 	p := postponed{pending{s.seq, s.payloadLen, nil, frame, now}, flags, uint8(end), c.seen}
 	if r.quiet&(1<<end) == 0 {
-		p.data = slices.Clone(s.payload)
+		p.data = t.keep(s.payload)
 		t.buffered += len(p.data)
 	}
 	list := t.postponed[r.extra]
@@ -127,6 +127,7 @@ func (t *Table) resume(r *record) {
 		t.buffered -= len(p.data)
 		c.seen = p.nth
 		t.sequence(r, c, &segment{seq: p.seq, payloadLen: p.n, payload: p.data}, int(p.end), p.flags, p.frame, p.time)
+		t.unkeep(p.data)
 	}
 	c.seen = seen
 	for end := range 2 { // what was acknowledged meanwhile

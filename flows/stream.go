@@ -155,7 +155,7 @@ func (t *Table) hold(r *record, x *extra, s *segment, seq uint32, end int, frame
 		}
 		if fresh > 0 {
 			piece := rest.part(0, fresh)
-			piece.data = slices.Clone(piece.data)
+			piece.data = t.keep(piece.data)
 			held = slices.Insert(held, at, piece)
 			t.buffered += len(piece.data)
 			at++
@@ -208,8 +208,37 @@ func (t *Table) release(r *record, x *extra, end int, force bool) {
 		if int32(p.seq+p.n-c.stream[end]) > 0 {
 			t.feed(r, x, end, p)
 		}
+		t.unkeep(p.data)
 	}
 	odd.held[end] = nil
+}
+
+// Payload that waits is copied. The copies of full segments are used again: behind
+// a hole there are many, one after the other.
+const (
+	keptRoom  = 1536 // bytes of a copy that is used again; one that would be half empty is not
+	maxUnkept = 1024 // copies that wait to be used again
+)
+
+// keep copies b.
+func (t *Table) keep(b []byte) []byte {
+	if len(b) < keptRoom/2 || len(b) > keptRoom {
+		return slices.Clone(b)
+	}
+	l := len(t.unkept)
+	if l == 0 {
+		return append(make([]byte, 0, keptRoom), b...)
+	}
+	kept := append(t.unkept[l-1], b...)
+	t.unkept = t.unkept[:l-1]
+	return kept
+}
+
+// unkeep gives back what keep returned, of which nothing may be left.
+func (t *Table) unkeep(b []byte) {
+	if cap(b) == keptRoom && len(t.unkept) < maxUnkept {
+		t.unkept = append(t.unkept, b[:0])
+	}
 }
 
 // holdsNone says that no segment waits for what comes before it.
@@ -222,6 +251,7 @@ func (t *Table) drop(x *extra, end int) {
 	}
 	for _, p := range x.rare.held[end] {
 		t.buffered -= len(p.data)
+		t.unkeep(p.data)
 	}
 	x.rare.held[end] = nil
 }

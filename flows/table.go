@@ -243,6 +243,8 @@ type Table struct {
 	postponed map[uint32]*[]postponed // what is put off, by the number of the extra
 	shelves   []*[]postponed          // lists of connections that wait no more: used again
 
+	unkept [][]byte // copies of payload that waits no more: see keep
+
 	shortest int64  // of the timeouts, nanoseconds
 	now      int64  // latest packet time
 	buffered int    // bytes in held segments, and in those put off

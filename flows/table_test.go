@@ -1124,7 +1124,7 @@ func TestHeldBounded(t *testing.T) {
 	limits := limits()
 	table := NewTable(Config{Limits: limits}, dissect.NewSet([]dissect.Dissector{(&recorder{}).dissector()}, &dissect.Context{}, limits.MaxBuffered), func(iter.Seq[*Flow]) {})
 	packets := frames(t, handshake+`
-		1.1 10.0.0.1:4000 > 10.0.0.2:80 A seq=200 ack=501 len=1000
+		1.1 10.0.0.1:4000 > 10.0.0.2:80 A seq=200 ack=501 len=700
 		1.2 10.0.0.1:4000 > 10.0.0.2:80 A seq=1300 ack=501 len=10
 		1.3 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 len=99`)
 	table.Add(packets[:5])
@@ -1134,6 +1134,28 @@ func TestHeldBounded(t *testing.T) {
 	runtime.GC()
 	if len(x.held[0]) != 1 || table.buffered != 10 || first.Value() != nil {
 		t.Errorf("%d segments, %d bytes held, want 1 and 10; what was delivered is kept: %t", len(x.held[0]), table.buffered, first.Value() != nil)
+	}
+}
+
+// The copies of full segments are used again, one after the other and as they were
+// delivered, and no more of them are kept than that.
+func TestKeptAgain(t *testing.T) {
+	rec := &recorder{}
+	set := dissect.NewSet([]dissect.Dissector{rec.dissector()}, &dissect.Context{}, 1<<20)
+	table := NewTable(Config{Limits: limits()}, set, func(iter.Seq[*Flow]) {})
+	script := handshake
+	for i := range 10 { // a hole, what is behind it, and what was missing
+		at := 101 + i*2400
+		script += fmt.Sprintf("%d.1 10.0.0.1:4000 > 10.0.0.2:80 A seq=%d ack=501 len=1200\n%d.2 10.0.0.1:4000 > 10.0.0.2:80 A seq=%d ack=501 len=1200\n", 1+i, at+1200, 1+i, at)
+	}
+	packets := frames(t, script)
+	table.Add(packets)
+	if len(table.unkept) != 2 || table.buffered != 0 { // what was missing is held, too, on its way
+		t.Errorf("%d copies wait to be used, %d bytes are held, want 2 and 0", len(table.unkept), table.buffered)
+	}
+	table.Finish()
+	if got := strings.ReplaceAll(strings.Join(rec.log, ""), "> ", ""); got != string(placed(101, 24000)) {
+		t.Errorf("delivered %d bytes, not those that were sent", len(got))
 	}
 }
 
