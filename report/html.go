@@ -284,32 +284,25 @@ func (p *htmlPage) components(a *rules.Audit, o *Options) {
 			x.Note = "A kind of " + Clean(c.KindOf.Title) + "."
 		}
 		n := 0
-		for i := range a.Hosts {
-			h := &a.Hosts[i]
-			for k := range h.Roles {
-				r := &h.Roles[k]
-				if r.Component != c {
-					continue
-				}
-				if n++; n > maxRoleHosts {
-					continue
-				}
-				role := htmlRole{Host: h.Addr.String(), Name: Clean(h.Name), Sure: percent(h, r)}
-				for _, e := range r.Because[:min(len(r.Because), maxPageEvidence)] {
-					if h.Pinned && e.Frame.Number() == 0 {
-						continue // no more than that it is given
-					}
-					s := Clean(e.Says)
-					if at := text.o.place(e.Frame); at != "" {
-						s += " (" + Clean(at) + ")"
-					}
-					role.Because = append(role.Because, s)
-				}
-				if h.Pinned {
-					role.Sure = "by the inventory"
-				}
-				x.Hosts = append(x.Hosts, role)
+		for h, r := range having(a.Hosts, c) {
+			if n++; n > maxRoleHosts {
+				continue
 			}
+			role := htmlRole{Host: h.Addr.String(), Name: Clean(h.Name), Sure: percent(h, r)}
+			for _, e := range r.Because[:min(len(r.Because), maxPageEvidence)] {
+				if h.Pinned && e.Frame.Number() == 0 {
+					continue // no more than that it is given
+				}
+				s := Clean(e.Says)
+				if at := text.o.place(e.Frame); at != "" {
+					s += " (" + Clean(at) + ")"
+				}
+				role.Because = append(role.Because, s)
+			}
+			if h.Pinned {
+				role.Sure = "by the inventory"
+			}
+			x.Hosts = append(x.Hosts, role)
 		}
 		x.Total = n
 		if n > maxRoleHosts {

@@ -3,11 +3,26 @@ package report
 import (
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 
 	"wirechart/rules"
 )
+
+// having goes through the hosts that have the role of c, in their order.
+func having(hosts []rules.Host, c *rules.Component) iter.Seq2[*rules.Host, *rules.Role] {
+	return func(yield func(*rules.Host, *rules.Role) bool) {
+		for i := range hosts {
+			h := &hosts[i]
+			for k := range h.Roles {
+				if r := &h.Roles[k]; r.Component == c && !yield(h, r) {
+					return
+				}
+			}
+		}
+	}
+}
 
 func (p *page) components(a *rules.Audit, x extent) {
 	var rows [][]cell
@@ -23,26 +38,19 @@ func (p *page) components(a *rules.Audit, x extent) {
 	}
 	for _, c := range a.Diagram.Components {
 		n := 0
-		for i := range a.Hosts {
-			h := &a.Hosts[i]
-			for k := range h.Roles {
-				r := &h.Roles[k]
-				if r.Component != c {
-					continue
-				}
-				if n++; n > x.hosts {
-					continue
-				}
-				name := c.ID
-				if n > 1 {
-					name = ""
-				}
-				row := []cell{{Clean(name), bold}, cellOf(clip(hostName(h), p.o.width()/3)), cellOf(percent(h, r)), cellOf(p.because(r, x.evidence))}
-				if !roomy {
-					row = []cell{row[0], cellOf(hostName(h) + " (" + percent(h, r) + "): " + p.because(r, x.evidence))}
-				}
-				rows = append(rows, row)
+		for h, r := range having(a.Hosts, c) {
+			if n++; n > x.hosts {
+				continue
 			}
+			name := c.ID
+			if n > 1 {
+				name = ""
+			}
+			row := []cell{{Clean(name), bold}, cellOf(clip(hostName(h), p.o.width()/3)), cellOf(percent(h, r)), cellOf(p.because(r, x.evidence))}
+			if !roomy {
+				row = []cell{row[0], cellOf(hostName(h) + " (" + percent(h, r) + "): " + p.because(r, x.evidence))}
+			}
+			rows = append(rows, row)
 		}
 		if n > x.hosts {
 			row := make([]cell, len(columns))

@@ -22,7 +22,7 @@ func network(a netip.Addr) netip.Prefix {
 	return n
 }
 
-// findOwn looks for the site's public networks, by the parts that are known so far,
+// findOwn looks for the site's public networks, by the roles that are known so far,
 // and for servers of the site at public addresses, wherever.
 func (p *Policy) findOwn() {
 	p.own, p.hosted = nil, false
@@ -54,8 +54,8 @@ func (p *Policy) findOwn() {
 	}
 }
 
-// ours says whether a public address is one of the site: that of a host which plays
-// a part there, or one in a network of such hosts.
+// ours says whether a public address is one of the site: that of a host which has
+// a role there, or one in a network of such hosts.
 func (p *Policy) ours(a netip.Addr) bool {
 	if !isOutside(a) {
 		return false
@@ -64,7 +64,7 @@ func (p *Policy) ours(a netip.Addr) bool {
 	return h != nil && p.isOurs(a, h.roles) || h == nil && p.isOurs(a, 0)
 }
 
-// isOurs is ours for a public address whose parts are known.
+// isOurs is ours for a public address whose roles are known.
 func (p *Policy) isOurs(a netip.Addr, roles mask) bool {
 	if roles != 0 {
 		return roles&^p.external != 0
