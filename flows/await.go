@@ -27,13 +27,6 @@ const (
 	maxShelves   = 64      // lists kept for the next ones
 )
 
-// awaiting is the connection of record n, as long as that is the one that began in
-// frame, of which segments are put off.
-type awaiting struct {
-	n     uint32
-	frame uint32 // its lower half
-}
-
 // unplaced says whether the place of what end sends is not known from a SYN.
 func (t *Table) unplaced(r *record, end int) bool {
 	return r.flags[end]&flagSYN == 0 && !(end == r.client() && t.extra(r).tcp.told)
@@ -50,10 +43,10 @@ func (t *Table) await(r *record, n uint32, c *tcpTrack, s *segment, end int, fla
 		return
 	}
 	if r.bits&bitAwaits == 0 {
-		if len(t.awaiting)-t.due >= maxAwaiting {
+		if t.awaiting.left() >= maxAwaiting {
 			t.resumeNext()
 		}
-		t.awaiting = append(t.awaiting, awaiting{n, uint32(t.origin(n).frame)})
+		t.wait(&t.awaiting, n, now)
 		r.bits |= bitAwaits
 		if l := len(t.shelves); l > 0 {
 			t.postponed[r.extra], t.shelves = t.shelves[l-1], t.shelves[:l-1]
@@ -85,33 +78,20 @@ func (t *Table) overdue(r *record, now int64) bool {
 
 // resumeDue goes on with the connections that have waited long enough.
 func (t *Table) resumeDue() {
-	for t.due < len(t.awaiting) {
-		if r := t.goesOn(t.awaiting[t.due]); r != nil && !t.overdue(r, t.now) {
+	for t.awaiting.left() > 0 {
+		if r := t.stillOf(t.awaiting.list[t.awaiting.at]); r != nil && r.bits&bitAwaits != 0 && !t.overdue(r, t.now) {
 			break
 		}
 		t.resumeNext()
 	}
-	if t.due > len(t.awaiting)/2 { // not for each few of them
-		t.awaiting = append(t.awaiting[:0], t.awaiting[t.due:]...)
-		t.due = 0
-	}
+	t.awaiting.compact()
 }
 
 // resumeNext goes on with the connection that has waited longest.
 func (t *Table) resumeNext() {
-	if r := t.goesOn(t.awaiting[t.due]); r != nil {
+	if r := t.stillOf(t.awaiting.next()); r != nil && r.bits&bitAwaits != 0 {
 		t.resume(r)
 	}
-	t.due++
-}
-
-// goesOn returns the record of a connection of which segments are still put off,
-// nil for others.
-func (t *Table) goesOn(e awaiting) *record {
-	if r := t.record(e.n); uint32(t.origin(e.n).frame) == e.frame && r.bits&bitAwaits != 0 {
-		return r
-	}
-	return nil
 }
 
 // resume takes what was put off, in the order in which it came; by their times,

@@ -47,7 +47,7 @@ func TestAwaitBounds(t *testing.T) {
 		p := frames(t, fmt.Sprintf("0 10.0.%d.%d:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello", i>>8, i&255))
 		table.Add(p)
 	}
-	if n := len(table.awaiting) - table.due; n != maxAwaiting || len(rec.log) != flows-maxAwaiting {
+	if n := table.awaiting.left(); n != maxAwaiting || len(rec.log) != flows-maxAwaiting {
 		t.Errorf("%d connections wait, %d do not any more", n, len(rec.log))
 	}
 	table.Finish()

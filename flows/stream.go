@@ -277,9 +277,10 @@ func (t *Table) conclude(r *record, x *extra) {
 	}
 }
 
-// queue is flows whose dissection goes on, and is to end when they have been
-// silent for a time that is the same for all of them: what it took to read them
-// serves the next ones while it is still in the cache.
+// queue is flows for which something is due after a time that is the same for all
+// of them. Mostly it is the end of the dissection, when they have been silent for
+// so long: what it took to read them serves the next ones while it is still in the
+// cache.
 type queue struct {
 	list []queued
 	at   int // of those before, the turn has come
@@ -304,9 +305,34 @@ func (t *Table) wait(q *queue, n uint32, since int64) {
 	}
 }
 
+// left is how many there are whose turn has not come.
+func (q *queue) left() int { return len(q.list) - q.at }
+
 // due says that the turn of some has come: silent for that long, nanoseconds.
 func (q *queue) due(now, silence int64) bool {
-	return q.at < len(q.list) && now-q.list[q.at].since > silence
+	return q.left() > 0 && now-q.list[q.at].since > silence
+}
+
+// next takes the first of those that are left.
+func (q *queue) next() queued {
+	q.at++
+	return q.list[q.at-1]
+}
+
+// compact forgets those whose turn has come; not for each few of them.
+func (q *queue) compact() {
+	if q.at > len(q.list)/2 {
+		q.list = append(q.list[:0], q.list[q.at:]...)
+		q.at = 0
+	}
+}
+
+// stillOf returns the record of e, nil when it has become another flow's.
+func (t *Table) stillOf(e queued) *record {
+	if uint32(t.origin(e.n).frame) != e.frame {
+		return nil
+	}
+	return t.record(e.n)
 }
 
 // retireSilent ends the dissection of the flows of q that have been silent for
@@ -314,10 +340,9 @@ func (q *queue) due(now, silence int64) bool {
 // again.
 func (t *Table) retireSilent(q *queue, silence int64) {
 	for q.due(t.now, silence) {
-		e := q.list[q.at]
-		q.at++
-		r := t.record(e.n)
-		if uint32(t.origin(e.n).frame) != e.frame || r.extra == 0 {
+		e := q.next()
+		r := t.stillOf(e)
+		if r == nil || r.extra == 0 {
 			continue
 		}
 		x := t.extra(r)
@@ -331,10 +356,7 @@ func (t *Table) retireSilent(q *queue, silence int64) {
 			t.conclude(r, x)
 		}
 	}
-	if q.at > len(q.list)/2 { // not for each few of them
-		q.list = append(q.list[:0], q.list[q.at:]...)
-		q.at = 0
-	}
+	q.compact()
 }
 
 // grace is how long the bytes of a flow that has ended wait for packets that

@@ -238,8 +238,7 @@ type Table struct {
 	ended  queue               // connections that were closed or reset
 	talks  queue               // flows of datagrams
 
-	awaiting  []awaiting              // connections of which segments are put off, the first to wait first
-	due       int                     // of awaiting, those that were dealt with
+	awaiting  queue                   // connections of which segments are put off
 	postponed map[uint32]*[]postponed // what is put off, by the number of the extra
 	shelves   []*[]postponed          // lists of connections that wait no more: used again
 
@@ -370,7 +369,7 @@ func (t *Table) add(batch []pcaps.Packet) {
 		t.now = max(t.now, p.Time)
 		t.count(p.Frame, p.Time, s, t.guess[i])
 	}
-	if t.due < len(t.awaiting) {
+	if t.awaiting.left() > 0 {
 		t.resumeDue()
 	}
 	if t.ended.due(t.now, grace) {

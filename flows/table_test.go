@@ -1196,7 +1196,7 @@ func TestEndedIsBounded(t *testing.T) {
 	}
 	ends("60.000", 5000, 1)
 	r = play(t, frames(t, script.String()), small)
-	if n := len(r.table.ended.list) - r.table.ended.at; n > 1 {
+	if n := r.table.ended.left(); n > 1 {
 		t.Errorf("%d connections wait for the end of their dissection, when only one ended of late", n)
 	}
 	if len(r.flows) != 1000+200+1 {
