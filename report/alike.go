@@ -9,9 +9,10 @@ import (
 	"wirechart/rules"
 )
 
-// alike is findings of one kind for one reason between the same roles: they
-// differ in the service, or in hosts that have no role, and one line tells them
-// all. A site with a program that nobody documented has one for every port of it.
+// alike is findings of one kind for one reason that differ in one thing: the
+// service, between the same roles, or the host at the end that has no role. One
+// line tells them all. A site with a program that nobody documented has one for
+// every port of it.
 type alike struct {
 	first int // number of the most serious one, from 1
 	count int
@@ -29,18 +30,24 @@ type alike struct {
 // the most serious of each.
 func gather(list []rules.Finding, from int) []*alike {
 	type key struct {
-		kind     rules.Kind
-		reason   rules.Reason
-		edge     *rules.Edge
-		from, to string
-		what     string
+		kind              rules.Kind
+		reason            rules.Reason
+		edge              *rules.Edge
+		from, to, service string
+		what              string
 	}
 	var all []*alike
 	known := map[key]*alike{}
 	for i := from; i < len(list); i++ {
 		f := &list[i]
 		what, says := told(f)
-		k := key{f.Kind, f.Reason, f.Edge, roleOf(f.From), roleOf(f.To), what}
+		k := key{kind: f.Kind, reason: f.Reason, edge: f.Edge, from: f.From, to: f.To, what: what}
+		switch from, to := roleOf(f.From), roleOf(f.To); {
+		case from == "":
+			k.from, k.service = "", f.Service
+		case to == "":
+			k.to, k.service = "", f.Service
+		}
 		a := known[k]
 		if a == nil {
 			a = &alike{first: i + 1, finding: f, what: strings.TrimSuffix(what, "."), says: says, same: true}

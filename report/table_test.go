@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,7 +76,8 @@ func TestManyFindings(t *testing.T) {
 	text := auditText(t, "table", a, o)
 	flat := strings.Join(strings.Fields(text), " ")
 	for _, want := range []string{
-		"7+ undocumented 88 10.9.0.6, 10.9.0.7 and 42 more → storage-node tcp/9877 and tcp/9876:",
+		"7+ undocumented 44 10.9.0.6, 10.9.0.8 and 20 more → storage-node tcp/9877:",
+		"8+ undocumented 44 10.9.0.7, 10.9.0.9 and 20 more → storage-node tcp/9876:",
 		"51 undocumented 2 10.9.0.50 → storage-node tcp/9877: For reason 50:",
 		"60 undocumented 2 10.9.0.59 → storage-node tcp/9876: For reason 59:",
 		"a + is several kinds in one line, the number that of the first; -o wide writes out all 60",
@@ -93,12 +95,32 @@ func TestManyFindings(t *testing.T) {
 		a.Findings = append(a.Findings, f)
 	}
 	text = auditText(t, "table", a, o)
-	if want := fmt.Sprintf("and %d kinds more, of %d flows\n", 160-50-39, (160-50-39)*2); !strings.Contains(text, want) {
+	if want := fmt.Sprintf("and %d kinds more, of %d flows\n", 160-50-38, (160-50-38)*2); !strings.Contains(text, want) {
 		t.Errorf("the report lacks %q:\n%s", want, text)
 	}
 	text = auditText(t, "wide", a, o)
 	if want := " 60  UNDOCUMENTED  10.9.0.59 → storage-node"; !strings.Contains(text, want) {
 		t.Errorf("the wide report lacks %q", want)
+	}
+}
+
+// TestAlike puts together what differs in one thing, and nothing that differs in two.
+func TestAlike(t *testing.T) {
+	var list []rules.Finding
+	for _, ends := range [][3]string{
+		{"agent", "catalog", "tcp/1"}, {"agent", "catalog", "tcp/2"}, {"agent", "10.0.0.1", "tcp/1"},
+		{"agent", "10.0.0.2", "tcp/1"}, {"agent", "10.0.0.3", "tcp/2"}, {"10.0.0.4", "10.0.0.1", "tcp/1"}, {"10.0.0.4", "10.0.0.2", "tcp/1"},
+	} {
+		list = append(list, rules.Finding{Kind: rules.Undocumented, Reason: rules.UnknownHost, From: ends[0], To: ends[1], Service: ends[2], Title: "Nobody knows."})
+	}
+	var got []string
+	for _, l := range gather(list, 0) {
+		got = append(got, strings.TrimSuffix(l.String(), ": Nobody knows"))
+	}
+	want := []string{"agent → catalog tcp/1 and tcp/2", "agent → 10.0.0.1 and 10.0.0.2 tcp/1", "agent → 10.0.0.3 tcp/2",
+		"10.0.0.4 → 10.0.0.1 tcp/1", "10.0.0.4 → 10.0.0.2 tcp/1"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 
