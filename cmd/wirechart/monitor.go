@@ -45,7 +45,10 @@ type monitor struct {
 	stale    int           // looks in a row that flows were settled under
 	packets  uint64        // that had come when the look began
 	spent    time.Duration // on this look
-	due      time.Time     // of the next one
+	due      time.Time     // of the next one, at the earliest
+	late     time.Time     // of the next one, whatever the packets cost
+	took     time.Time     // when the table began to take the last batch
+	busy     time.Duration // that the table took for packets since the last look
 	resume   time.Time     // of the next step
 	retireAt int64         // by packet time
 	back     clockBack
@@ -71,6 +74,9 @@ const (
 const (
 	refreshLeast = time.Second // between two looks, as a rule
 	refreshShare = 50          // times as long as a look takes is the least time between two: 2 % of all
+	refreshWork  = 10          // times as long as a look takes the packets take before the next one,
+	refreshSpare = 500         // or nothing much is to be saved: looks are 0.2 % of all,
+	refreshLate  = 10          // or so many times the least time between two has passed
 	stepFlows    = 1 << 10     // flows of one step: about a millisecond
 	stepShare    = 3           // times as long as a step takes the packets have for themselves, when there are many
 	maxStale     = 2           // looks that are given up before one is done in one piece
@@ -89,6 +95,9 @@ const clockSlack = int64(2 * time.Second)
 
 // follow watches the clock of a batch, before the table takes it.
 func (m *monitor) follow(batch []pcaps.Packet) {
+	if m.took = (time.Time{}); len(batch) > 0 {
+		m.took = time.Now()
+	}
 	now := m.table.Now()
 	for i := range batch {
 		if t := batch[i].Time; t < now-clockSlack {
@@ -105,13 +114,16 @@ func (m *monitor) follow(batch []pcaps.Packet) {
 
 // after is called behind each batch; full says that more packets wait already.
 func (m *monitor) after(now time.Time, full bool) {
+	if !m.took.IsZero() {
+		m.busy += now.Sub(m.took)
+	}
 	if packets := m.table.Now(); packets >= m.retireAt {
 		if m.retireAt != 0 {
 			m.table.Retire(packets - int64(m.keep))
 		}
 		m.retireAt = packets + retireEvery
 	}
-	if m.phase == waiting && now.Before(m.due) || full && now.Before(m.resume) {
+	if m.phase == waiting && !m.isDue(now) || full && now.Before(m.resume) {
 		return
 	}
 	if m.phase == waiting && m.packets > 0 && m.packets == m.table.Stats().Packets {
@@ -119,6 +131,20 @@ func (m *monitor) after(now time.Time, full bool) {
 		return
 	}
 	m.step(now)
+}
+
+// isDue says whether it is time for the next look. Beside packets that cost much it
+// comes soon; where there are few of them, looks at all that is at hand would be
+// most of what a run costs.
+func (m *monitor) isDue(now time.Time) bool {
+	return !now.Before(m.due) && (m.busy >= refreshWork*m.spent || !now.Before(m.late))
+}
+
+// plan says when the next look may come, behind one that has ended.
+func (m *monitor) plan(now time.Time) {
+	m.due = now.Add(max(m.least, refreshShare*m.spent))
+	m.late = now.Add(min(refreshSpare*m.spent, refreshLate*m.least))
+	m.busy = 0
 }
 
 // step goes on with a look, or begins one.
@@ -136,7 +162,7 @@ func (m *monitor) step(began time.Time) {
 	m.spent += took
 	m.resume = now.Add(stepShare * took)
 	if m.phase == waiting {
-		m.due = now.Add(max(m.least, refreshShare*m.spent))
+		m.plan(now)
 	}
 }
 

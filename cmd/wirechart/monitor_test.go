@@ -61,3 +61,31 @@ func TestMonitorRests(t *testing.T) {
 	}
 	m.stop()
 }
+
+// TestMonitorShare has a look wait until the packets have taken ten times as long
+// as the look before, or until it is late.
+func TestMonitorShare(t *testing.T) {
+	ended := time.Unix(1000, 0)
+	m := &monitor{least: time.Second, spent: 40 * time.Millisecond}
+	m.plan(ended)
+	for _, c := range []struct {
+		when       string
+		busy, past time.Duration
+		want       bool
+	}{
+		{"packets that cost much, too soon", time.Second, time.Second, false},
+		{"packets that cost much", time.Second, 2 * time.Second, true},
+		{"few packets", 100 * time.Millisecond, 9 * time.Second, false},
+		{"few packets, late", 100 * time.Millisecond, 10 * time.Second, true},
+	} {
+		m.busy = c.busy
+		if got := m.isDue(ended.Add(c.past)); got != c.want {
+			t.Errorf("%s: due is %v, want %v", c.when, got, c.want)
+		}
+	}
+	m.spent = time.Millisecond
+	m.plan(ended)
+	if !m.isDue(ended.Add(time.Second)) {
+		t.Error("a short look waits for packets")
+	}
+}
