@@ -509,6 +509,9 @@ func (t *Table) firstOf(r *record, o *origin, s *segment, end int) {
 		o.tags = t.tagSet(s)
 		return
 	}
+	if s.depth == 0 && len(t.tagSets) == 1 {
+		return // nothing is encapsulated: the origin, which is far away, needs no look
+	}
 	if n := t.tagSet(s); n != o.tags && !t.full(r) {
 		x := t.extra(r)
 		x.tags, x.hasTags = n, true
