@@ -178,11 +178,20 @@ func (t *Table) hold(r *record, x *extra, s *segment, seq uint32, end int, frame
 	}
 	if len(held) > maxHeld || kept > maxHeldBytes || t.buffered+t.set.Held() > t.config.MaxBuffered {
 		t.release(r, x, end, true)
+	} else if t.track(r).passedOver(end, &held[0], now) {
+		t.release(r, x, end, false)
 	}
 }
 
-// release delivers held segments that are next. With force, what is missing
-// before them is given up.
+// passedOver says that what is missing before p, which end sent, was received: the
+// other end acknowledged all of it, and not just now. It is missing in the capture
+// only, and nobody will send it again.
+func (c *tcpTrack) passedOver(end int, p *pending, now int64) bool {
+	return c.acking[1-end] && int32(c.acked[1-end]-p.seq) >= 0 && now-p.time > displaced
+}
+
+// release delivers held segments that are next. What is missing before them is given
+// up when it was passed over, or with force.
 func (t *Table) release(r *record, x *extra, end int, force bool) {
 	odd := x.rare
 	if odd == nil {
@@ -193,7 +202,7 @@ func (t *Table) release(r *record, x *extra, end int, force bool) {
 		p := odd.held[end][0]
 		ahead := int32(p.seq - c.stream[end])
 		if ahead > 0 {
-			if !force {
+			if !force && !c.passedOver(end, &p, t.now) {
 				return
 			}
 			x.state.Gap(t.set, r.dir(end), uint64(ahead))

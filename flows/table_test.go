@@ -398,6 +398,29 @@ func TestTable(t *testing.T) {
 			0.0003 [fd00::2]:80 > [fd00::1]:4000 SA seq=500 ack=101
 			0.0015 [fd00::1]:4000 > [fd00::2]:80 S seq=100`,
 			`[fd00::1]:4000 > [fd00::2]:80 tcp S1 SaAh syn capture_end 3/2 syns=2`, ``},
+		{"what was acknowledged and is missing is a gap at once", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.060 10.0.0.1:4000 > 10.0.0.2:80 PA seq=116 ack=501 data=world
+			0.070 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=121
+			0.100 10.0.0.1:4000 > 10.0.0.2:80 PA seq=121 ack=501 data=again
+			0.110 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=126 data=yes`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADadG syn capture_end 5/3 payload=15/3 missed=10/0 rtt=30ms lost`,
+			`> hello
+			> gap 10
+			> world
+			> again
+			< yes`},
+		{"what was acknowledged a moment ago may still come", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.060 10.0.0.1:4000 > 10.0.0.2:80 PA seq=116 ack=501 data=world
+			0.061 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=126
+			0.065 10.0.0.1:4000 > 10.0.0.2:80 PA seq=121 ack=501 data=again
+			0.066 10.0.0.1:4000 > 10.0.0.2:80 PA seq=106 ack=501 data=there,now!`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADa syn capture_end 6/2 payload=25/0 late=1/0 rtt=30ms`,
+			`> hello
+			> there,now!
+			> world
+			> again`},
 		{"missing bytes are a gap", handshake + `
 			0.10 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=hello
 			0.11 10.0.0.1:4000 > 10.0.0.2:80 A seq=116 ack=501 data=world`,
