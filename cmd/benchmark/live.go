@@ -109,16 +109,56 @@ func argusCounts(_, out string) (seen, lost uint64, err error) {
 	return 0, 0, fmt.Errorf("racount: no sum in %q", text)
 }
 
-func runLive(args []string) error {
+// liveOptions are the flags of live.
+type liveOptions struct {
+	program string
+	dir     string
+	scale   float64
+	seconds int
+	rates   []int // thousands of packets per second; 0 is as fast as it goes
+	quotas  []int // percent of a core; 0 is all they want
+	only    string
+}
+
+func parseLive(args []string) (*liveOptions, error) {
 	flags := flag.NewFlagSet("live", flag.ExitOnError)
-	program := flags.String("bin", "bin/wirechart", "the program to measure")
-	dir := flags.String("dir", cacheDir(), "where the workload is kept (also: BENCH_DIR)")
-	scale := flags.Float64("scale", 0.2, "share of the workload's packets and flows, played again and again")
-	seconds := flags.Int("seconds", 5, "how long each rate is played")
+	var o liveOptions
+	flags.StringVar(&o.program, "bin", "bin/wirechart", "the program to measure")
+	flags.StringVar(&o.dir, "dir", cacheDir(), "where the workload is kept (also: BENCH_DIR)")
+	flags.Float64Var(&o.scale, "scale", 0.2, "share of the workload's packets and flows, played again and again")
+	flags.IntVar(&o.seconds, "seconds", 5, "how long each rate is played")
 	rates := flags.String("rates", "50,100,200,300,400,0", "thousands of packets per second; 0 is as fast as it goes")
 	quotas := flags.String("quota", "0,10", "percent of a core that programs are held to, by cgroup; 0 is all they want")
-	only := flags.String("only", "", "only programs whose name begins so")
+	flags.StringVar(&o.only, "only", "", "only programs whose name begins so")
 	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	var err error
+	if o.rates, err = integers(*rates); err != nil {
+		return nil, fmt.Errorf("-rates: %w", err)
+	}
+	if o.quotas, err = integers(*quotas); err != nil {
+		return nil, fmt.Errorf("-quota: %w", err)
+	}
+	return &o, nil
+}
+
+// integers reads a comma-separated list.
+func integers(list string) ([]int, error) {
+	var numbers []int
+	for _, word := range strings.Split(list, ",") {
+		n, err := strconv.Atoi(word)
+		if err != nil {
+			return nil, err
+		}
+		numbers = append(numbers, n)
+	}
+	return numbers, nil
+}
+
+func runLive(args []string) error {
+	o, err := parseLive(args)
+	if err != nil {
 		return err
 	}
 	if os.Geteuid() != 0 {
@@ -130,14 +170,14 @@ func runLive(args []string) error {
 		}
 	}
 	load, _ := workloadByName("W1")
-	if err := os.MkdirAll(*dir, 0o755); err != nil {
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
 		return err
 	}
-	path, _, err := prepare(load, *dir, *scale)
+	path, _, err := prepare(load, o.dir, o.scale)
 	if err != nil {
 		return err
 	}
-	abs, err := filepath.Abs(*program)
+	program, err := filepath.Abs(o.program)
 	if err != nil {
 		return err
 	}
@@ -148,48 +188,49 @@ func runLive(args []string) error {
 
 	// A line when it is known: all of it takes minutes.
 	fmt.Printf("%-24s %6s %6s %9s %9s %9s %7s %11s %10s\n", "program", "core", "kpps", "sent", "seen", "said lost", "lost %", "uncounted %", "ns/packet")
-	for _, quota := range strings.Split(*quotas, ",") {
-		percent, err := strconv.Atoi(quota)
-		if err != nil {
-			return fmt.Errorf("-quota: %w", err)
-		}
+	for _, percent := range o.quotas {
 		group, err := cgroup(percent)
 		if err != nil {
 			fmt.Printf("live: skipped at %d %% of a core: %v\n", percent, err)
 			continue
 		}
-		for _, c := range capturers(abs) {
-			if !strings.HasPrefix(c.name, *only) {
+		for _, c := range capturers(program) {
+			if !strings.HasPrefix(c.name, o.only) {
 				continue
 			}
 			if _, err := exec.LookPath(c.words[0]); err != nil {
 				fmt.Printf("live: skipped %s: not here\n", c.name)
 				continue
 			}
-			for _, rate := range strings.Split(*rates, ",") {
-				kpps, err := strconv.Atoi(rate)
-				if err != nil {
-					return fmt.Errorf("-rates: %w", err)
-				}
-				p, err := play(c, group, path, kpps, *seconds)
-				if err != nil {
-					return fmt.Errorf("%s at %d kpps: %w", c.name, kpps, err)
-				}
-				loss := float64(p.sent-min(p.sent, p.seen)) / float64(p.sent)
-				uncounted := (float64(p.sent) - float64(p.seen) - float64(p.lost)) / float64(p.sent)
-				of := "all"
-				if percent > 0 {
-					of = fmt.Sprintf("%d %%", percent)
-				}
-				fmt.Printf("%-24s %6s %6.0f %9d %9d %9d %7.2f %11.2f %10d\n", c.name, of, float64(p.sent)/p.seconds/1000,
-					p.sent, p.seen, p.lost, 100*loss, 100*uncounted, p.cpu.Nanoseconds()/int64(max(p.seen, 1)))
-				if loss > lossLimit {
-					break
-				}
+			if err := o.playRates(c, group, percent, path); err != nil {
+				return err
 			}
 		}
 		if group != "" {
 			_ = os.Remove(group)
+		}
+	}
+	return nil
+}
+
+// playRates plays the workload to a program at one rate after the other, until
+// it loses too much, and prints a line for each.
+func (o *liveOptions) playRates(c capturer, group string, percent int, path string) error {
+	core := "all"
+	if percent > 0 {
+		core = fmt.Sprintf("%d %%", percent)
+	}
+	for _, kpps := range o.rates {
+		p, err := play(c, group, path, kpps, o.seconds)
+		if err != nil {
+			return fmt.Errorf("%s at %d kpps: %w", c.name, kpps, err)
+		}
+		loss := float64(p.sent-min(p.sent, p.seen)) / float64(p.sent)
+		uncounted := (float64(p.sent) - float64(p.seen) - float64(p.lost)) / float64(p.sent)
+		fmt.Printf("%-24s %6s %6.0f %9d %9d %9d %7.2f %11.2f %10d\n", c.name, core, float64(p.sent)/p.seconds/1000,
+			p.sent, p.seen, p.lost, 100*loss, 100*uncounted, p.cpu.Nanoseconds()/int64(max(p.seen, 1)))
+		if loss > lossLimit {
+			break
 		}
 	}
 	return nil

@@ -47,9 +47,46 @@ type runOptions struct {
 	dir      string
 	variants bool
 	peers    bool
+	record   string             // file that the table is appended to; "" for none
+	audit    []string           // the program to measure and its words, before the file
+	loads    []workload         // those to measure
+	floors   map[string]float64 // what the figures may not exceed
 }
 
 func run(args []string) error {
+	o, err := parseRun(args)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.dir, 0o755); err != nil {
+		return err
+	}
+	limit, err := compileLimit(o.dir)
+	if err != nil {
+		return err
+	}
+	if o.peers {
+		list, err := o.comparePeers(limit)
+		if err != nil {
+			return err
+		}
+		table := formatPeers(list)
+		fmt.Print(table)
+		return o.appendRecord(table)
+	}
+	results, err := o.compareAll(limit)
+	if err != nil {
+		return err
+	}
+	table := format(results)
+	fmt.Print(table)
+	if err := o.appendRecord(table); err != nil {
+		return err
+	}
+	return check(results, o.floors)
+}
+
+func parseRun(args []string) (*runOptions, error) {
 	flags := flag.NewFlagSet("run", flag.ExitOnError)
 	var o runOptions
 	flags.IntVar(&o.n, "n", 3, "runs of each program on each workload; the median counts")
@@ -62,58 +99,53 @@ func run(args []string) error {
 	flags.IntVar(&o.cores, "cores", 1, "GOMAXPROCS and cores to run on")
 	flags.BoolVar(&o.variants, "formats", false, "the first workload as pcapng, gzip and zstd as well")
 	flags.BoolVar(&o.peers, "peers", false, "other programs instead, those that are installed, beside the audit")
-	record := flags.String("record", "", "append the table to this file")
+	flags.StringVar(&o.record, "record", "", "append the table to this file")
 	if err := flags.Parse(args); err != nil {
-		return err
+		return nil, err
 	}
 	if flags.NArg() > 0 {
-		return fmt.Errorf("run takes no words, got %q", flags.Arg(0))
-	}
-	floors, err := parseFloors(*floor)
-	if err != nil {
-		return err
-	}
-	loads := workloads()
-	if *only != "" {
-		loads = nil
-		for _, name := range strings.Split(*only, ",") {
-			load, ok := workloadByName(name)
-			if !ok {
-				return fmt.Errorf("no workload %q; there are %s", name, strings.Join(workloadNames(), ", "))
-			}
-			loads = append(loads, load)
-		}
+		return nil, fmt.Errorf("run takes no words, got %q", flags.Arg(0))
 	}
 	if o.n < 1 || o.cores < 1 || o.scale <= 0 {
-		return errors.New("-n, -cores and -scale must be above 0")
+		return nil, errors.New("-n, -cores and -scale must be above 0")
 	}
+	o.audit = append([]string{*program}, strings.Fields(*words)...)
+	var err error
+	if o.floors, err = parseFloors(*floor); err != nil {
+		return nil, err
+	}
+	o.loads, err = chosenWorkloads(*only)
+	return &o, err
+}
 
-	if err := os.MkdirAll(o.dir, 0o755); err != nil {
-		return err
+// chosenWorkloads are those of a comma-separated list, or all for "".
+func chosenWorkloads(list string) ([]workload, error) {
+	if list == "" {
+		return workloads(), nil
 	}
-	limit, err := compileLimit(o.dir)
-	if err != nil {
-		return err
-	}
-	audit := append([]string{*program}, strings.Fields(*words)...)
-	if o.peers {
-		list, err := comparePeers(loads, limit, audit, &o)
-		if err != nil {
-			return err
+	var loads []workload
+	for _, name := range strings.Split(list, ",") {
+		load, ok := workloadByName(name)
+		if !ok {
+			return nil, fmt.Errorf("no workload %q; there are %s", name, strings.Join(workloadNames(), ", "))
 		}
-		table := formatPeers(list)
-		fmt.Print(table)
-		return appendRecord(*record, table, &o)
+		loads = append(loads, load)
 	}
+	return loads, nil
+}
+
+// compareAll measures every workload, and the first in its other formats where
+// they are wanted.
+func (o *runOptions) compareAll(limit []string) ([]result, error) {
 	var results []result
-	for i, load := range loads {
+	for i, load := range o.loads {
 		path, size, err := prepare(load, o.dir, o.scale)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		r, err := o.compare(load, size, limit, audit, path, path)
+		r, err := o.compare(load, size, limit, path, path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		results = append(results, r)
 		if !o.variants || i > 0 {
@@ -122,34 +154,28 @@ func run(args []string) error {
 		for _, v := range variants() {
 			other, err := prepareVariant(v, path)
 			if err != nil {
-				return err
+				return nil, err
 			}
-			if r, err = o.compare(load, size, limit, audit, path, other); err != nil {
-				return err
+			if r, err = o.compare(load, size, limit, path, other); err != nil {
+				return nil, err
 			}
 			r.format = v.name
 			results = append(results, r)
 		}
 	}
-
-	table := format(results)
-	fmt.Print(table)
-	if err := appendRecord(*record, table, &o); err != nil {
-		return err
-	}
-	return check(results, floors)
+	return results, nil
 }
 
 // compare runs the limit on one file and the audit on another of the same frames,
 // interleaved: the machine's moods hit both alike.
-func (o *runOptions) compare(load workload, size size, limit, audit []string, plain, path string) (result, error) {
+func (o *runOptions) compare(load workload, size size, limit []string, plain, path string) (result, error) {
 	r := result{load: load, size: size}
 	for range o.n {
 		l, err := measure(append(slices.Clone(limit), plain), o.cores)
 		if err != nil {
 			return r, err
 		}
-		a, err := measure(append(slices.Clone(audit), path), o.cores)
+		a, err := measure(append(slices.Clone(o.audit), path), o.cores)
 		if err != nil {
 			return r, err
 		}
@@ -350,11 +376,11 @@ func check(results []result, floors map[string]float64) error {
 
 // appendRecord adds the table to a file, with what it was measured on; "" is no
 // file.
-func appendRecord(path, table string, o *runOptions) error {
-	if path == "" {
+func (o *runOptions) appendRecord(table string) error {
+	if o.record == "" {
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(o.record, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ type comparison struct {
 }
 
 // comparePeers runs the peers, the limit and the audit in turn.
-func comparePeers(loads []workload, limit, audit []string, o *runOptions) ([]comparison, error) {
+func (o *runOptions) comparePeers(limit []string) ([]comparison, error) {
 	there, missing := installed()
 	for _, m := range missing {
 		fmt.Fprintln(os.Stderr, "benchmark: left out:", m)
@@ -67,7 +67,7 @@ func comparePeers(loads []workload, limit, audit []string, o *runOptions) ([]com
 	}
 	defer func() { _ = os.RemoveAll(scratch) }()
 	var list []comparison
-	for _, load := range loads {
+	for _, load := range o.loads {
 		for _, p := range there {
 			path, size, err := prepare(load, o.dir, o.scale*p.share)
 			if err != nil {
@@ -80,7 +80,7 @@ func comparePeers(loads []workload, limit, audit []string, o *runOptions) ([]com
 					costs   *[]cost
 				}{
 					{append(slices.Clone(limit), path), &c.limit},
-					{append(slices.Clone(audit), path), &c.audit},
+					{append(slices.Clone(o.audit), path), &c.audit},
 					{p.command(path, scratch), &c.runs},
 				} {
 					took, err := measure(one.command, o.cores)
