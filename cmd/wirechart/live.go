@@ -263,29 +263,34 @@ type live struct {
 // run captures until the context ends, or as many frames as were asked for,
 // and returns the audit.
 func (r *live) run(ctx context.Context) (*rules.Audit, error) {
-	j := r.job
-	r.tally = rules.NewTally(j.policy)
-	r.listens = j.diagram.Listens()
+	r.tally = rules.NewTally(r.job.policy)
+	r.listens = r.job.diagram.Listens()
 	if r.out.format.Detailed {
 		r.tally.KeepDetail()
 	}
-	j.begin = func(files []string) { r.out.options.Files = files }
-	j.each = func(f *flows.Flow, v *rules.Verdict) error {
-		r.tally.Add(f, v)
-		if r.evidence != nil {
-			r.evidence.judged(f, v, r.tally)
-		}
-		if r.settled != nil {
-			r.settled[r.service(f)]++
-		}
-		if r.page != nil {
-			r.page.Settled(f, v, findingsOf(v, r.tally))
-		}
-		if r.records != nil {
-			return r.records.Flow(f, v)
-		}
-		return nil
+	r.hook(ctx)
+	r.signals = counterSignals()
+	defer signal.Stop(r.signals)
+	cov, err := r.job.run(ctx)
+	if r.monitor != nil {
+		r.monitor.stop()
 	}
+	if r.screen != nil {
+		<-r.screen.done
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.finish()
+	audit := r.audit(cov)
+	r.teller.audit(audit, r.table.Now(), true)
+	return audit, nil
+}
+
+// hook has the job call what a live run does beside an audit of files.
+func (r *live) hook(ctx context.Context) {
+	j := r.job
+	j.begin = func(files []string) { r.out.options.Files = files }
 	j.open = func(o pcaps.Options) (pcaps.Source, error) {
 		src, err := r.open(o)
 		if err == nil {
@@ -306,18 +311,29 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	}
 	j.before = r.before
 	j.after = r.after
-	r.signals = counterSignals()
-	defer signal.Stop(r.signals)
-	cov, err := j.run(ctx)
-	if r.monitor != nil {
-		r.monitor.stop()
+	j.each = r.settle
+}
+
+// settle takes a flow whose verdict is final.
+func (r *live) settle(f *flows.Flow, v *rules.Verdict) error {
+	r.tally.Add(f, v)
+	if r.evidence != nil {
+		r.evidence.judged(f, v, r.tally)
 	}
-	if r.screen != nil {
-		<-r.screen.done
+	if r.settled != nil {
+		r.settled[r.service(f)]++
 	}
-	if err != nil {
-		return nil, err
+	if r.page != nil {
+		r.page.Settled(f, v, findingsOf(v, r.tally))
 	}
+	if r.records != nil {
+		return r.records.Flow(f, v)
+	}
+	return nil
+}
+
+// finish ends what was written to files during the run.
+func (r *live) finish() {
 	r.nameFiles()
 	r.record(nil, true)
 	if r.unrecorded != nil {
@@ -330,6 +346,11 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 			r.failed = fmt.Errorf("--evidence %s: %d frames were not kept, for want of room", r.options.evidence, lost)
 		}
 	}
+}
+
+// audit concludes the run. It saves the state before it recalls earlier runs:
+// what they knew is no part of what this one found.
+func (r *live) audit(cov rules.Coverage) *rules.Audit {
 	audit := r.tally.Audit(cov)
 	if s := r.state; s != nil {
 		s.save(s.before.After(audit, r.table.Now()))
@@ -342,8 +363,7 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	if b := r.monitor.back; b.times > 0 {
 		audit.Notes = append(audit.Notes, fmt.Sprintf("The clock of the packets went back %d times, by %s at most: times across that are not to be compared.", b.times, time.Duration(b.most).Round(time.Millisecond)))
 	}
-	r.teller.audit(audit, r.table.Now(), true)
-	return audit, nil
+	return audit
 }
 
 // open opens the interfaces and all that is written, and then gives up what it
