@@ -52,7 +52,7 @@ could not be done, 3 done, but the captures could not decide it.`,
 	inputFlags(cmd.Flags(), o, report.OfAudit)
 	auditFlags(cmd.Flags(), o)
 	cmd.Flags().Lookup("output").Usage += "; as it comes with --follow -o jsonl"
-	cmd.Flags().StringVar(&l.follow, "follow", "", "read the captures that come in `DIR`, filled by tcpdump -G or dumpcap -b, until Ctrl-C")
+	cmd.Flags().StringVar(&l.follow, "follow", "", "read captures as they appear in `DIR`, written by tcpdump -G or dumpcap -b, until Ctrl-C")
 	cmd.Flags().DurationVar(&l.idle, "idle", 0, "with --follow: end when nothing was written for this `TIME`")
 	cmd.Flags().DurationVar(&l.duration, "duration", 0, "with --follow: end after this `TIME`")
 	return cmd

@@ -14,9 +14,9 @@ func diffCommand(status *int) *cobra.Command {
 		Use:   "diff BEFORE AFTER",
 		Short: "what changed between two audits; exit status 1 when the later one is worse",
 		Long: `diff compares two audits that were written with -o json: by edge, finding, role and
-host. Worse is what the later audit has against conformance that the earlier one had
-not; how often something happened is not compared, for that depends on how long was
-captured.
+host. A change is worse when it speaks against conformance and the earlier audit did not
+have it; how often something happened is not compared, because that depends on how
+long the captures are.
 
   wirechart audit -o json --output monday.json monday.pcapng
   wirechart audit -o json --output tuesday.json tuesday.pcapng

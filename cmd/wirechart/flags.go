@@ -43,7 +43,7 @@ func inputFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
 func packetFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
 	fs.StringVarP(&o.filter, "filter", "f", "", "read only frames that match the `BPF` expression (as tcpdump takes it)")
 	fs.Uint64VarP(&o.count, "count", "c", 0, "stop after `N` frames")
-	fs.BoolP("no-names", "n", false, "accepted, as tcpdump has it; names are never looked up")
+	fs.BoolP("no-names", "n", false, "accepted for compatibility with tcpdump; names are never looked up")
 	outputFlags(fs, o, kind)
 	fs.IntVar(&o.maxFlows, "max-flows", flows.DefaultLimits().MaxFlows, "hold at most `N` flows in memory; beyond that flows are ended early, and counted")
 	fs.StringArrayVar(&o.keylogs, "keylog", nil, "decrypt TLS with the secrets in the key log `FILE` (SSLKEYLOGFILE format; repeatable)")

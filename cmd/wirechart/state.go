@@ -43,7 +43,7 @@ func openState(name, diagram string, replace bool) (*state, error) {
 			err = fmt.Errorf("is of the diagram %s, and this run is of %s", m.Diagram, diagram)
 		}
 		if err != nil && !replace {
-			return nil, fmt.Errorf("--state %s: %w; it stays as it is: name another file, or begin anew with --state-replace", name, err)
+			return nil, fmt.Errorf("--state %s: %w; it was left as it is: name another file, or start afresh with --state-replace", name, err)
 		}
 		if err != nil {
 			if err := os.Rename(name, name+".old"); err != nil {

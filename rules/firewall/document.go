@@ -206,7 +206,7 @@ func awsSG(w io.Writer, p *Plan) error {
 		Notes          []string
 	}
 	doc := NewDocument(p)
-	d := document{Comment: "Made by wirechart of " + doc.Audit + " for " + doc.Diagram + ". One group for each set of servers; source ports cannot be restricted here.",
+	d := document{Comment: "Made by wirechart from " + doc.Audit + " for " + doc.Diagram + ". One group for each set of servers; source ports cannot be restricted here.",
 		SecurityGroups: []*awsGroup{}, Unused: doc.Unused, Undocumented: doc.Undocumented, Ambient: doc.Ambient, Notes: doc.Notes}
 	groups := map[string]*awsGroup{}
 	for i := range p.Rules {

@@ -103,7 +103,7 @@ func fill(s string, width int) string {
 func (o *out) head(p *Plan) {
 	s := p.Site
 	o.say("", "Rules for the documented connections of "+word(s.Diagram)+".")
-	o.say("", "Made by wirechart of the audit "+word(s.Audit)+", of traffic of "+word(s.Period)+".")
+	o.say("", "Made by wirechart from the audit "+word(s.Audit)+", of traffic of "+word(s.Period)+".")
 	o.say("", "The audit said: "+word(s.Summary))
 	o.say("", "Everything that no rule here allows is dropped: read both lists at the end first.")
 	for _, h := range s.Hosts {
@@ -426,7 +426,7 @@ func portGroups(list []rules.PortRange) [][]rules.PortRange {
 func windows(o *out, p *Plan) {
 	o.comment = "# "
 	o.head(p)
-	o.say("", "Run on every server: a rule holds for the server's own addresses alone. Windows keeps state and lets out what it is not told to stop; set the profiles to block what comes in (Set-NetFirewallProfile -DefaultInboundAction Block).")
+	o.say("", "Run on every server: only the rules for its own addresses take effect. Windows keeps state and allows outbound traffic by default; set the profiles to block inbound traffic (Set-NetFirewallProfile -DefaultInboundAction Block).")
 	o.line("Remove-NetFirewallRule -Group 'wirechart' -ErrorAction SilentlyContinue")
 	for i := range p.Rules {
 		o.line("")
@@ -712,7 +712,7 @@ func (o *out) numbered(p *Plan, write func(r *Rule, n int) []string) {
 func panos(o *out, p *Plan) {
 	o.comment = "# "
 	o.head(p)
-	o.say("", "For the configuration mode. Addresses stand in the rules as they are; zones are any and are to be narrowed. A rule that denies the rest is at the end.")
+	o.say("", "For configuration mode. The rules name addresses directly; zones are any and should be narrowed. The last rule denies everything else.")
 	o.numbered(p, panosRules)
 	o.line("")
 	o.line("set rulebase security rules wirechart-rest from any to any source any destination any application any service any action deny log-end yes")
@@ -763,7 +763,7 @@ func (r *Rule) description() string {
 func fortinet(o *out, p *Plan) {
 	o.comment = "# "
 	o.head(p)
-	o.say("", "Interfaces are any and are to be narrowed. What no policy allows is dropped by FortiOS itself.")
+	o.say("", "Interfaces are any and should be narrowed. FortiOS itself drops what no policy allows.")
 	o.numbered(p, fortinetRules)
 	n := len(p.Rules)
 	o.remainders("", p, func(r *Rule) []string { n++; return fortinetRules(r, n) })
