@@ -82,7 +82,7 @@ type clockDoc struct {
 	Offset    float64 `json:"offset_s" doc:"by how much the clock of the outside capture is ahead, seconds"`
 	Error     float64 `json:"error_s" doc:"the offset lies within this of offset_s; where known is false, the least delay is in the offset"`
 	Drift     float64 `json:"drift_ppm,omitempty" doc:"by how much the outside clock runs faster, parts per million"`
-	Given     bool    `json:"given,omitempty" doc:"the offset was told (--clock-offset)"`
+	Given     bool    `json:"given,omitempty" doc:"the offset was given (--clock-offset)"`
 	Guessed   bool    `json:"guessed,omitempty" doc:"the packets in common look all alike: the offset is what makes the most of them fit, and delays are not known"`
 	Unsteady  bool    `json:"unsteady,omitempty" doc:"no offset and drift fit all packets: a clock was set during the capture"`
 	RoundTrip float64 `json:"round_trip_ms" doc:"the least time from inside to outside and back, milliseconds"`
@@ -569,18 +569,18 @@ func (d *CompareDoc) conclude(c *flows.Comparison) {
 		d.Summary = fmt.Sprintf("Yes, it is between the two captures: of %s, %s; %s crossed%s",
 			count(total, "flow"), strings.Join(parts, ", "), number(counts[flows.Crossed]), ends())
 		if undecided > 0 {
-			d.Summary += fmt.Sprintf(", and of %s these captures cannot tell", number(undecided))
+			d.Summary += fmt.Sprintf(", and %s cannot be decided from these captures", number(undecided))
 		}
 		d.Summary += "."
 	case c.Same:
 		d.Result = Undecided
-		d.Summary = "Undecided: every packet that both captures have has the same time in both: they are one capture, or parts of one, and say nothing of what is between."
+		d.Summary = "Undecided: every packet that both captures have has the same time in both: they are one capture, or parts of one, and say nothing about what is in between."
 	case total == 0 || c.Packets == 0:
 		d.Result = Undecided
 		d.Summary = "Undecided: " + d.nothing(c)
 	case undecided > 0:
 		d.Result = Undecided
-		d.Summary = fmt.Sprintf("Undecided: of %s, %s crossed%s, and of %s these captures cannot tell.",
+		d.Summary = fmt.Sprintf("Undecided: of %s, %s crossed%s, and %s cannot be decided from these captures.",
 			count(total, "flow"), number(counts[flows.Crossed]), ends(), number(undecided))
 	default:
 		d.Result = AllCrossed
@@ -597,7 +597,7 @@ func (d *CompareDoc) nothing(c *flows.Comparison) string {
 	case in.Last < out.First || out.Last < in.First:
 		return "the captures have nothing in common and do not overlap in time."
 	}
-	return "the captures have no packet in common, so nothing shows that they are of one path."
+	return "the captures have no packet in common, so nothing shows that they belong to one path."
 }
 
 // fateWord is a fate for people.

@@ -33,8 +33,8 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 	case flows.TooLarge:
 		return g.tooLarge()
 	case flows.Intercepted:
-		return fmt.Sprintf("%s with %s: each place shows another connection; something between ends the client's and makes its own to the server.", g.what, g.service),
-			"it is a proxy or TLS inspection; exempt the service from it, as certificates of clients do not survive it."
+		return fmt.Sprintf("%s with %s: each capture shows a different connection; a device in between terminates the client's and opens its own to the server.", g.what, g.service),
+			"it is a proxy or TLS inspection; exempt the service from it, as client certificates do not pass through it."
 	case flows.Lossy:
 		return g.lossy()
 	case flows.Undecided:
@@ -42,7 +42,7 @@ func (x *compareWriter) says(group []*flows.Crossing) (says, do string) {
 	case flows.Answered:
 		return g.answered(), ""
 	case flows.Elsewhere:
-		return fmt.Sprintf("%s seen coming from between %s, and not going in: sent by the firewall itself, by a third network, or missing in the other capture.", g.whatWas(), seenAt(k)), ""
+		return fmt.Sprintf("%s seen only %s, coming from in between: sent by the firewall itself or by a third network, or missing in the other capture.", g.whatWas(), seenAt(k)), ""
 	case flows.NotCompared:
 		return fmt.Sprintf("%s seen %s while nothing shows that the other capture was running.", g.whatWas(), seenAt(k)), ""
 	case flows.Crossed:
@@ -98,14 +98,14 @@ const captureAgain = "capture again without loss: to a file on a fast disk, with
 func (g *crossingGroup) dropped() (says, do string) {
 	switch {
 	case !g.Dirs[flows.ToClient]:
-		return fmt.Sprintf("%s to %s went in %s and nothing came out %s (%s), without any answer.", g.what, g.service, g.near, g.far, count(g.lost, "packet")),
+		return fmt.Sprintf("%s to %s %s seen %s but not %s (%s), and got no answer.", g.what, g.service, was(g.n), g.near, g.far, count(g.lost, "packet")),
 			g.allow() + ", if it is meant to pass; look in the firewall's log for this destination and port."
 	case g.Seen[g.Client] == nil:
-		return fmt.Sprintf("answers of %s were seen %s and nothing of the flow %s.", g.service, g.far, g.near),
-			"see whether the requests take another path (asymmetric routing)."
+		return fmt.Sprintf("answers from %s were seen %s, but nothing of the flow %s.", g.service, g.far, g.near),
+			"check whether the requests take another path (asymmetric routing)."
 	}
 	return fmt.Sprintf("requests to %s came through and were answered %s; no answer arrived %s (%s).", g.service, g.far, g.near, count(g.lost, "packet")),
-		"see how the firewall treats the answers: a rule for the way back, a state that it does not have (asymmetric routing), a filter by source address."
+		"check how the firewall treats the answers: a rule for the way back, missing state (asymmetric routing), a filter by source address."
 }
 
 func (g *crossingGroup) rejected() (says, do string) {
@@ -117,7 +117,7 @@ func (g *crossingGroup) rejected() (says, do string) {
 		}
 		who = fmt.Sprintf("with %s, which was never seen %s", g.icmp(), unseen)
 	}
-	return fmt.Sprintf("%s to %s %s answered %s: something between refused.", g.what, g.service, was(g.n), who),
+	return fmt.Sprintf("%s to %s %s answered %s: a device in between refused.", g.what, g.service, was(g.n), who),
 		g.x.whyRejected(g.Crossing, g.allow())
 }
 
@@ -129,27 +129,27 @@ func (g *crossingGroup) resetMidway() (says, do string) {
 	case g.Dirs[flows.ToClient]:
 		to = g.far
 	}
-	return fmt.Sprintf("%s with %s %s reset towards %s by something between: the end in whose name the reset came sent none.", count(g.n, "established connection"), g.service, was(g.n), to),
-		"look for an idle timeout, an inspection (IPS, application control) or a change of rules at that time."
+	return fmt.Sprintf("%s with %s %s reset towards %s by a device in between: the apparent sender of the reset sent none.", count(g.n, "established connection"), g.service, was(g.n), to),
+		"look for an idle timeout, inspection (IPS, application control) or a rule change at that time."
 }
 
 func (g *crossingGroup) cutOff() (says, do string) {
 	bySize := ""
 	if g.BySize {
-		bySize = " Whatever vanished is larger than all that arrived: it may be a matter of size (MTU)."
+		bySize = " Every lost packet is larger than all that arrived: the cause may be their size (MTU)."
 	}
-	return fmt.Sprintf("%s with %s passed at first; then packets %s vanished (%s went in and did not come out).%s", g.what, g.service, g.way(), count(g.lost, "packet"), bySize),
-		"look for what changed at that time: an idle timeout of the firewall's state, a new rule, a fail-over, an inspection."
+	return fmt.Sprintf("%s with %s passed at first; then %s %s %s lost.%s", g.what, g.service, count(g.lost, "packet"), g.way(), was(g.lost), bySize),
+		"look for what happened at that time: an idle timeout of the firewall's state, a new rule, a failover, inspection."
 }
 
 func (g *crossingGroup) tooLarge() (says, do string) {
-	says = fmt.Sprintf("of %s with %s small packets arrive and large ones do not, %s", g.what, g.service, g.way())
+	says = fmt.Sprintf("small packets of %s with %s arrive and large ones do not, %s", g.what, g.service, g.way())
 	if g.Error != nil {
 		return says + " (" + g.icmp() + ").",
-			"the path's MTU is smaller than the sender takes it to be, and the ICMP error does not help: let the error pass to the sender, or clamp the MSS."
+			"the path's MTU is smaller than the sender assumes, and the ICMP error has no effect: let it reach the sender, or clamp the MSS."
 	}
-	return says + ", and no ICMP error says so.",
-		"the path's MTU is smaller than the sender takes it to be: let ICMP \"fragmentation needed\" (IPv6: packet too big) pass, or clamp the MSS on the firewall."
+	return says + ", without any ICMP error.",
+		"the path's MTU is smaller than the sender assumes: let ICMP \"fragmentation needed\" (IPv6: packet too big) pass, or clamp the MSS on the firewall."
 }
 
 func (g *crossingGroup) lossy() (says, do string) {
@@ -157,8 +157,8 @@ func (g *crossingGroup) lossy() (says, do string) {
 	if g.lostBytes > 0 && g.x.c.Regrouped {
 		least = fmt.Sprintf(" (at least; %s of payload)", count(g.lostBytes, "byte"))
 	}
-	return fmt.Sprintf("of %s with %s %s of %s%s vanished %s.", g.what, g.service, count(g.lost, "packet"), number(g.compared), least, g.way()),
-		"look for overload, shaping or errors of interfaces on the path between; compare other times of day."
+	return fmt.Sprintf("%s with %s lost %s of %s%s %s.", g.what, g.service, count(g.lost, "packet"), number(g.compared), least, g.way()),
+		"look for overload, traffic shaping or interface errors on the path in between; compare other times of day."
 }
 
 // undecided says why the captures cannot tell, and which captures would.
@@ -166,33 +166,33 @@ func (g *crossingGroup) undecided() (says, do string) {
 	other := g.Client.Other()
 	switch g.Doubt {
 	case flows.NothingCommon:
-		return fmt.Sprintf("%s seen %s alone, and no packet is in both captures: nothing shows that they are of one path.", g.whatWas(), seenAt(g.Crossing)),
-			"capture at both places at the same time, and let something pass that is allowed (ping), so that the captures can be joined."
+		return fmt.Sprintf("%s seen only %s, and no packet is in both captures: nothing shows that they belong to one path.", g.whatWas(), seenAt(g.Crossing)),
+			"capture at both places at the same time, and send something that is allowed (ping), so that the captures can be matched."
 	case flows.OtherLossy:
 		return fmt.Sprintf("%s not seen %s, whose capture lacks so many packets that it may lack these as well.", g.whatWas(), other),
 			captureAgain
 	case flows.OneDirection:
-		return fmt.Sprintf("of %s one direction is not seen at a place that was recorded in one direction only.", g.what),
+		return fmt.Sprintf("one direction of %s is not seen at a place where only one direction was captured.", g.what),
 			"capture both directions (both ports of the link, or the mirror port's both directions)."
 	case flows.LooksAlike:
-		return fmt.Sprintf("%s cannot be told from many others whose packets look the same.", g.what),
+		return fmt.Sprintf("%s cannot be distinguished from many others whose packets look the same.", g.what),
 			"capture fewer of them at a time, or where addresses are not translated."
 	case flows.InHole:
-		return fmt.Sprintf("%s not to be seen %s for a time %s: whether they crossed then cannot be told.", partsOf(g.n), g.HoleAt, holeText(g.Hole)),
+		return fmt.Sprintf("%s not seen %s during a time %s: whether they crossed then is unknown.", partsOf(g.n), g.HoleAt, holeText(g.Hole)),
 			captureAgain
 	case flows.CutShort:
-		return fmt.Sprintf("%s seen %s alone; a snap length cut frames so short that it cannot be told whether they are of it.", g.whatWas(), seenAt(g.Crossing)),
-			"capture again with whole frames (tcpdump -s 0), or with 128 bytes of each at least."
+		return fmt.Sprintf("%s seen only %s; a snap length cut frames too short to tell whether they belong to it.", g.whatWas(), seenAt(g.Crossing)),
+			"capture again with whole frames (tcpdump -s 0), or with at least 128 bytes of each."
 	case flows.FromBeyond:
 		with := "a TCP reset that has the TTL of the host's packets, and the host"
 		if g.Error != nil {
 			with = g.icmp() + ", which"
 		}
-		return fmt.Sprintf("%s answered with %s is beyond the other place: that capture has neither the request nor the answer, so it lacks them or was not running, or something between answered in the host's name.", g.whatWas(), with),
-			"capture again without loss, and see whether the service listens on the host."
+		return fmt.Sprintf("%s answered with %s is beyond the other place: that capture has neither the request nor the answer, so it lost them or was not running, or a device in between answered in the host's name.", g.whatWas(), with),
+			"capture again without loss, and check whether the service listens on the host."
 	case flows.MayHaveEnded:
-		return fmt.Sprintf("%s no longer seen %s from some time on, and that capture has no frame at all since: it may have ended, and nobody waited for an answer that would be missing.", g.whatWas(), other),
-			"let the capture run on, and let something else pass meanwhile (ping), so that it shows that it does."
+		return fmt.Sprintf("%s not seen %s after a certain time, since when that capture has no frames at all: it may have ended, and no missing answer shows that it had not.", g.whatWas(), other),
+			"let the capture run longer, and send something else meanwhile (ping), to show that it is still running."
 	case flows.SameCapture:
 		return fmt.Sprintf("%s in both captures with the same times.", g.whatWas()),
 			"name two captures that were made on both sides of the firewall."
@@ -203,9 +203,9 @@ func (g *crossingGroup) undecided() (says, do string) {
 func (g *crossingGroup) answered() string {
 	quiet := ""
 	if slices.ContainsFunc(g.flows, func(f *flows.Crossing) bool { return f.Quiet }) {
-		quiet = "; or the other capture lacks it, which has no frame meanwhile"
+		quiet = "; or the other capture, which has no frames at that time, lacks it"
 	}
-	return fmt.Sprintf("%s with %s %s seen %s alone, and answered: by the firewall itself or a proxy on it, or along another path%s.", g.what, g.service, was(g.n), seenAt(g.Crossing), quiet)
+	return fmt.Sprintf("%s with %s %s seen only %s, and answered: by the firewall itself or a proxy on it, or over another path%s.", g.what, g.service, was(g.n), seenAt(g.Crossing), quiet)
 }
 
 // crossed says how flows went on or ended that came through.
@@ -217,21 +217,21 @@ func (g *crossingGroup) crossed() (says, do string) {
 		if g.Error != nil {
 			who = "with " + g.icmp()
 		}
-		return fmt.Sprintf("%s to %s came out %s and %s refused there %s: not by what is between.", g.what, g.service, g.far, was(g.n), who),
-			"see whether the service runs and listens on that port, and the far host's own firewall."
+		return fmt.Sprintf("%s to %s came out %s and %s refused there %s: not by a device in between.", g.what, g.service, g.far, was(g.n), who),
+			"check whether the service runs and listens on that port, and the far host's own firewall."
 	case flows.Unanswered:
-		return fmt.Sprintf("%s to %s came out %s and %s not answered there: not by what is between.", g.what, g.service, g.far, was(g.n)),
-			"look at the far host: whether it is up, whether its own firewall drops, whether its answer takes another path."
+		return fmt.Sprintf("%s to %s came out %s and %s not answered there: nothing was lost in between.", g.what, g.service, g.far, was(g.n)),
+			"check the far host: whether it is up, whether its own firewall drops the packets, whether its answer takes another path."
 	case flows.ResetByEnd:
-		return fmt.Sprintf("%s crossed and ended by a reset of the %s itself.", with, by(g.Crossing)), ""
+		return fmt.Sprintf("%s crossed and ended with a reset from the %s itself.", with, by(g.Crossing)), ""
 	case flows.SmallerMade:
-		return fmt.Sprintf("%s crossed after %s, on which the sender made its packets smaller.", with, g.icmp()), ""
+		return fmt.Sprintf("%s crossed after %s, upon which the sender reduced the size of its packets.", with, g.icmp()), ""
 	case flows.AcrossHole:
 		return fmt.Sprintf("%s crossed before and after a time %s.", with, holeText(g.Hole)), ""
 	case flows.OpenedBetween:
-		return with + " crossed; something between had answered the opening in the server's name before it asked the server (SYN proxy).", ""
+		return with + " crossed; a device in between answered the SYN in the server's name before it contacted the server (SYN proxy).", ""
 	case flows.WithoutProof:
-		return with + " crossed as far as was recorded: one direction was not recorded at one place.", ""
+		return with + " crossed as far as the captures show: one direction was not captured at one place.", ""
 	}
 	if g.Delayed > 0 {
 		return fmt.Sprintf("%s crossed and took %s longer than others, there and back (median).", with, fraction(g.Delayed)),
@@ -252,24 +252,24 @@ func (x *compareWriter) whyRejected(k *flows.Crossing, rule string) string {
 		return rule + ", if it is meant to pass: a rule of the firewall rejects it."
 	}
 	if e.From == k.Near().Server.Addr() && k.Dirs[flows.ToServer] {
-		return "it is the address itself that refused, from between: it is the firewall's own, where nothing listens or is forwarded on that port; or the firewall refuses in the host's name."
+		return "the address itself refused, from in between: it is the firewall's own, and nothing listens or is forwarded on that port; or the firewall refuses in the host's name."
 	}
 	type code struct{ icmp, code uint8 }
 	at, v6 := code{e.Type, e.Code}, e.From.Is6()
 	switch {
 	case at.icmp == 11 && !v6 || at.icmp == 3 && v6:
-		return "packets go round in a loop, or started with too small a TTL: follow the route (traceroute)."
+		return "packets loop, or started with too small a TTL: follow the route (traceroute)."
 	case at == code{3, 0} && !v6, at == code{3, 6} && !v6, at == code{1, 0} && v6:
-		return "see whether what is between has a route to it; some firewalls answer so by a rule."
+		return "check whether the devices in between have a route to it; some firewalls answer like this because of a rule."
 	case at == code{3, 1} && !v6, at == code{3, 7} && !v6, at == code{1, 3} && v6:
-		return "see whether the host is up and answers ARP (IPv6: neighbour solicitations) on its link; some firewalls answer so by a rule."
+		return "check whether the host is up and answers ARP (IPv6: neighbour solicitations) on its link; some firewalls answer like this because of a rule."
 	}
 	return rule + ", if it is meant to pass: a rule of the firewall rejects it."
 }
 
 // holeText is a time of which a capture has nothing.
 func holeText(h *flows.Hole) string {
-	return "of which the capture has not one frame (" + instant(h.From) + " to " + instant(h.Until) + ")"
+	return "for which the capture has no frames (" + instant(h.From) + " to " + instant(h.Until) + ")"
 }
 
 // instant is a moment for people, in milliseconds.
@@ -280,7 +280,7 @@ func instant(ns int64) string {
 // partsOf says of n flows that a part of them was or all was.
 func partsOf(n uint64) string {
 	if n == 1 {
-		return "1 flow, or a part of it, is"
+		return "1 flow, or part of it, is"
 	}
 	return count(n, "flow") + ", or parts of them, are"
 }
@@ -306,7 +306,7 @@ func (x *compareWriter) notes() []string {
 	list := []string{}
 	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if c.SameWire && !c.Same {
-		add("TTL and Ethernet addresses are the same in both captures: either what is between is no router (a bridging firewall), or both captures were made on the same side of it.")
+		add("TTL and Ethernet addresses are the same in both captures: either the device in between does not route (a bridging firewall), or both captures were made on the same side of it.")
 	}
 	swapped := true
 	private := false
@@ -330,27 +330,27 @@ func (x *compareWriter) notes() []string {
 		const told = 3
 		for i := range p.Holes[:min(len(p.Holes), told)] {
 			h := &p.Holes[i]
-			why := "it lost them, or the path stood still"
+			why := "it lost them, or the path was down"
 			if h.Proven {
 				why = "it lost them, as some must have passed there"
 			}
-			add("The capture %s has not one frame from %s to %s, and lacks about %s of %s that were on their way then: %s. What falls into that time is not compared.",
+			add("The capture %s has no frames from %s to %s, and lacks about %s of %s that were in transit then: %s. That time is not compared.",
 				name, instant(h.From), instant(h.Until), count(h.Packets, "packet"), count(h.Flows, "flow"), why)
 		}
 		if n := len(p.Holes) - told; n > 0 {
 			add("The capture %s has %s like that.", name, count(uint64(n), "more hole"))
 		}
 		if p.Silent > 0 {
-			add("The capture %s has no frame after %s, and %s failed later: that it was still recorded then is taken for granted.", name, instant(p.Last), count(p.Silent, "flow"))
+			add("The capture %s has no frame after %s, and %s failed later: it is assumed that the capture was still running then.", name, instant(p.Last), count(p.Silent, "flow"))
 		}
 		if r := p.LossRate(); r > 0 {
 			add("The capture %s lacks at least %s that must have passed there (%.2g %%).", name, count(p.Missed, "packet"), r*100)
 		}
 		if p.Blind[0] {
-			add("The capture %s has no packet on its way out: it was made in one direction.", name)
+			add("The capture %s has no outgoing packets: it was made in one direction.", name)
 		}
 		if p.Blind[1] {
-			add("The capture %s has no packet that came from across, though they arrived: it was made in one direction.", name)
+			add("The capture %s has no packets from the other side, although they arrived: it was made in one direction.", name)
 		}
 		if p.Ended {
 			add("The capture %s ended before the other; what came later is not compared.", name)
@@ -359,22 +359,22 @@ func (x *compareWriter) notes() []string {
 			add("The capture %s began after the other; what came before is not compared.", name)
 		}
 		if n := p.Short[0] + p.Short[1]; n > 0 {
-			add("The snap length of the capture %s left too little of %s to tell what they are of.", name, count(n, "frame"))
+			add("The snap length of the capture %s left too little of %s to tell which flows they belong to.", name, count(n, "frame"))
 		}
 		if p.Left > 0 {
-			add("%s of %s were not kept for comparison: too many flows.", count(p.Left, "packet"), name)
+			add("%s of the capture %s were not kept for comparison: too many flows.", count(p.Left, "packet"), name)
 		}
 	}
 	if c.Regrouped {
-		add("Segments were joined or split between the captures (offloading of a network card): bytes are compared, and fewer packets.")
+		add("Segments were joined or split between the captures (offloading by a network card): the comparison is by bytes, and covers fewer packets.")
 	}
 	switch k := &c.Clock; {
 	case k.Guessed:
-		add("The packets in common look all alike, so that nothing but their times says which is which: the difference of the clocks is a guess, delays are not known, and with another difference other packets would be missing. Let something else pass (ping), or say the difference (--clock-offset).")
+		add("The packets in common all look alike, so only their times tell them apart: the offset of the clocks is a guess, delays are not known, and with another offset other packets would be missing. Send something else as well (ping), or give the offset (--clock-offset).")
 	case k.OneWay:
-		add("Packets in common went one way only: the difference of the clocks cannot be told from the delay, and delays are counted from the fastest packet.")
+		add("Packets in common went one way only: the offset of the clocks cannot be separated from the delay, and delays are relative to the fastest packet.")
 	case k.Unsteady:
-		add("The clocks do not keep one offset and one drift: one of them was set during the capture. Delays are as uncertain as that.")
+		add("No single offset and drift fits the clocks: one of them was set during the capture. Delays are uncertain by as much.")
 	}
 	return list
 }

@@ -225,13 +225,13 @@ func (d *CompareDoc) clockText() string {
 		return s + ", the least delay included (packets in common went one way only)"
 	}
 	if c.Given {
-		return s + ", as told; least round trip between the captures " + fraction(int64(c.RoundTrip*1e6))
+		return s + ", as given; least round trip between the captures " + fraction(int64(c.RoundTrip*1e6))
 	}
 	s += " (± " + fraction(int64(c.Error*1e9)) + ")"
 	if c.Drift != 0 {
 		s += fmt.Sprintf(" and drifts by %.3g ppm", c.Drift)
 	}
-	return s + "; least round trip between the captures " + fraction(int64(c.RoundTrip*1e6)) + ", of which each way is taken to have half"
+	return s + "; least round trip between the captures " + fraction(int64(c.RoundTrip*1e6)) + ", half of it attributed to each direction"
 }
 
 // recorded is from when until when, for people.

@@ -142,8 +142,8 @@ func TestCompareAnswers(t *testing.T) {
 		list   []flows.Crossing
 	}{
 		{AllCrossed, "No, it is not between the two captures: all 2 flows crossed (1 not answered by it).", []flows.Crossing{crossed, unanswered}},
-		{Undecided, "of 2 flows, 1 crossed, and of 1 these captures cannot tell.", []flows.Crossing{undecided, crossed}},
-		{Between, "of 2 flows, 1 dropped; 0 crossed, and of 1 these captures cannot tell.", []flows.Crossing{crossing(flows.Dropped, "10.2.0.3:1"), undecided}},
+		{Undecided, "of 2 flows, 1 crossed, and 1 cannot be decided from these captures.", []flows.Crossing{undecided, crossed}},
+		{Between, "of 2 flows, 1 dropped; 0 crossed, and 1 cannot be decided from these captures.", []flows.Crossing{crossing(flows.Dropped, "10.2.0.3:1"), undecided}},
 		{Undecided, "one of the captures has no frames", nil},
 	} {
 		d := NewCompareDoc(&flows.Comparison{Packets: 1, Crossings: c.list}, [2]CompareSide{})
