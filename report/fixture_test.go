@@ -115,7 +115,7 @@ func testAudit(t *testing.T) (*rules.Audit, *Options) {
 	a.Others = []rules.HostPair{{Client: addr("10.20.30.40"), Server: addr("10.20.30.41"), Proto: flows.ProtoTCP, Port: 10051, ServerName: "zabbix.example"}}
 	a.Concerns = []rules.Finding{
 		finding(rules.Documented, rules.High, rules.SMB1, "agent-smb", "agent", "file-service", "tcp/445",
-			"10.20.30.23:51514", "10.20.30.17:445", 2, "SMB1 was spoken"),
+			"10.20.30.23:51514", "10.20.30.17:445", 2, "SMB1 was used"),
 		finding(rules.Documented, rules.Low, rules.ServerCertificateSelfSigned, "agent-rest", "agent", "management-server", "tcp/9877",
 			"10.20.30.23:51514", "10.20.30.11:9877", 22, "the server's certificate is signed by its own key"),
 	}

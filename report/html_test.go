@@ -109,7 +109,7 @@ func TestHTMLParts(t *testing.T) {
 		">As documented<", ">As observed<", "✗ tcp/7780 ×12",
 		`<h2 id="components">`, "answers ZMTP CURVE on 7780 for 5 clients (monday.pcapng:41)",
 		`<h2 id="edges">`, `id="edge-agent-messages"`, "vendor-page, management server",
-		`<h2 id="findings">`, `id="finding-1"`, "monday.pcapng, frame 2044", "Anyone on the path can read", `id="finding-3"`, `id="concerns"`, "SMB1 was spoken",
+		`<h2 id="findings">`, `id="finding-1"`, "monday.pcapng, frame 2044", "Anyone on the path can read", `id="finding-3"`, `id="concerns"`, "SMB1 was used",
 		`<h2 id="hosts">`, "ms.backup.example", `<h2 id="timeline">`, `<h2 id="quality">`, "captured in one direction only",
 		`<h2 id="sources">`, "Network connection diagram for Acronis Cyber Protect", `<h2 id="method">`, "986",
 		`<h2 id="appendix">`, "wirechart 1.2.3", "wirechart audit &#39;a b.pcap&#39;", a.Diagram.Revision(), "aaaa1111", "not computed: standard input", "Signed off",

@@ -139,7 +139,7 @@ func (p *page) findings(a *rules.Audit, x extent) {
 	}
 	all := number(uint64(len(a.Findings)))
 	if together {
-		p.mark(2, "·", dim, "a + is several kinds in one line, the number that of the first; -o wide writes out all "+all)
+		p.mark(2, "·", dim, "a + marks several kinds in one line, numbered as the first; -o wide writes out all "+all)
 	} else {
 		p.mark(2, "·", dim, "-o wide writes out all "+all)
 	}
@@ -211,7 +211,7 @@ func (p *page) concerns(a *rules.Audit, x extent) {
 	if len(a.Concerns) == 0 {
 		return
 	}
-	p.heading("Concerns", "good practice; no verdict rests on it")
+	p.heading("Concerns", "good practice; does not affect verdicts")
 	var rows [][]cell
 	for i := range a.Concerns {
 		if i == x.concerns {
@@ -290,7 +290,7 @@ func (p *page) next(a *rules.Audit, x extent) {
 	case judged(a) == 0:
 		steps = append(steps, step{say: "Check that the capture was taken where the components talk, or name the hosts in an inventory (--inventory)."})
 	case inferred:
-		steps = append(steps, step{"Is a role wrong? An inventory (--inventory) overrules it. What it rests on:", "wirechart hosts " + capture})
+		steps = append(steps, step{"Is a role wrong? An inventory (--inventory) overrules it. The evidence:", "wirechart hosts " + capture})
 	}
 	if a.Coverage.OneSided > 0 && a.Coverage.OneSided*10 > a.Coverage.Flows {
 		steps = append(steps, step{say: "Mirror both directions (receive and transmit): much of this capture has one."})

@@ -108,7 +108,7 @@ func coverageRemarks(c *rules.Coverage) (trouble, asides []string) {
 			asides = append(asides, what+": "+count(n, "frame")+more)
 		}
 	}
-	aside("copies made by the mirror", c.Decoded.Copies, ", counted apart")
+	aside("copies made by the mirror", c.Decoded.Copies, ", counted separately")
 	aside("not IP", c.Decoded.Outcomes[flows.NotIP], " (ARP and the like)")
 	aside("left out by the filter", c.Captures.Filtered, "")
 	return trouble, asides
@@ -142,7 +142,7 @@ func remarkCut(files []pcaps.FileStats, warn func(string, ...any)) {
 		cut += files[i].Cut
 	}
 	if cut > 0 {
-		warn("%s of %s cut by the snap length%s: what was behind is not known", number(cut), count(frames, "frame"), snapLengths(files))
+		warn("%s of %s cut by the snap length%s: what followed is not known", number(cut), count(frames, "frame"), snapLengths(files))
 	}
 }
 
@@ -178,9 +178,9 @@ func remarkDecoding(d *flows.Stats, warn func(string, ...any)) {
 		case kind == flows.Truncated:
 			warn("%s cut inside a header, not counted in any flow", count(n, "frame"))
 		case kind == flows.PortsOnly:
-			warn("%s cut behind the ports: counted in their flows, of which little more is known", count(n, "frame"))
+			warn("%s cut after the ports: counted in their flows, of which little more is known", count(n, "frame"))
 		default:
-			warn("%s with headers that contradict themselves, not counted in any flow", count(n, "frame"))
+			warn("%s with inconsistent headers, not counted in any flow", count(n, "frame"))
 		}
 	}
 	if d.Partial > 0 {

@@ -39,7 +39,7 @@ func (p *page) edges(a *rules.Audit, x extent) {
 	unseen := states[rules.EdgeNotSeen]
 	p.seenEdges(a)
 	if unseen == uint64(len(a.Edges)) && len(a.Hosts) == 0 && x == short {
-		p.mark(2, "·", dim, "none seen: no host was found to be a component; -o wide lists them")
+		p.mark(2, "·", dim, "none seen: no host was identified as a component; -o wide lists them")
 		return
 	}
 	if unseen > 0 {

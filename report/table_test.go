@@ -37,7 +37,7 @@ func TestAuditTable(t *testing.T) {
 		"  management-server  10.20.30.11 ms.backup.example (97%): answers ZMTP CURVE on\n                     7780 for 5 clients (monday.pcapng:41)\n",
 		"  · no host found for: catalog,",
 		"     A host without a role calls the storage node.\n",
-		"  high   2 flows  SMB1 was spoken:",
+		"  high   2 flows  SMB1 was used:",
 		"  · agent1 pinged 203.0.113.12 9.00 ms, 203.0.113.10 40.25 ms, 203.0.113.11 no\n    answer; then used 203.0.113.10 (us5-cloud.acronis.com): 31.25 ms behind the\n    closest\n",
 		"   38  ambient        12.0 kB",
 		"  · Two hosts share the MAC address of the router 10.20.30.1",
@@ -80,7 +80,7 @@ func TestManyFindings(t *testing.T) {
 		"8+ undocumented 44 10.9.0.7, 10.9.0.9 and 20 more → storage-node tcp/9876:",
 		"51 undocumented 2 10.9.0.50 → storage-node tcp/9877: For reason 50:",
 		"60 undocumented 2 10.9.0.59 → storage-node tcp/9876: For reason 59:",
-		"a + is several kinds in one line, the number that of the first; -o wide writes out all 60",
+		"a + marks several kinds in one line, numbered as the first; -o wide writes out all 60",
 	} {
 		if !strings.Contains(flat, want) {
 			t.Errorf("the report lacks %q", want)

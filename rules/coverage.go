@@ -56,30 +56,30 @@ func (t *Tally) couldShow(e *edge, cov *Coverage) (bool, string) {
 	from, to := t.found(e.from), t.found(e.to)
 	switch {
 	case len(to) == 0 && len(from) == 0 && e.from != 0:
-		return false, fmt.Sprintf("no host was found to be %s, nor %s.", t.p.titles(e.to), t.p.titles(e.from))
+		return false, fmt.Sprintf("no host was identified as %s or as %s.", t.p.titles(e.to), t.p.titles(e.from))
 	case len(to) == 0:
-		return false, fmt.Sprintf("no host was found to be %s.", t.p.titles(e.to))
+		return false, fmt.Sprintf("no host was identified as %s.", t.p.titles(e.to))
 	case len(from) == 0 && e.from != 0:
-		return false, fmt.Sprintf("no host was found to be %s.", t.p.titles(e.from))
+		return false, fmt.Sprintf("no host was identified as %s.", t.p.titles(e.from))
 	}
 	if hub := t.hub(); hub != nil && !slices.Contains(from, hub) && !slices.Contains(to, hub) {
-		return false, fmt.Sprintf("nearly every flow has %s at one end: a capture beside %s or %s could show it.",
+		return false, fmt.Sprintf("nearly every flow has %s at one end: a capture at %s or %s could show it.",
 			t.p.Name(hub.addr), t.p.titles(e.from), t.p.titles(e.to))
 	}
 	span := time.Duration(cov.Last - cov.First)
 	// The server may well have been called by others, or at other ports.
-	both, it := "a host was found to be "+t.p.titles(e.to), "it"
+	both, it := "a host was identified as "+t.p.titles(e.to), "it"
 	if len(to) > 1 {
-		both, it = fmt.Sprintf("%d hosts were found to be %s", len(to), t.p.titles(e.to)), "them"
+		both, it = fmt.Sprintf("%d hosts were identified as %s", len(to), t.p.titles(e.to)), "them"
 	}
 	if e.from == 0 {
-		both += fmt.Sprintf(", and nobody called %s this way", it)
+		both += fmt.Sprintf(", but nothing connected to %s this way", it)
 	} else {
-		both += fmt.Sprintf(", and no %s called %s this way", t.p.titles(e.from), it)
+		both += fmt.Sprintf(", but no %s connected to %s this way", t.p.titles(e.from), it)
 	}
 	switch {
 	case sameHost(from, to):
-		return false, "both ends are on one host, whose traffic with itself does not reach the network."
+		return false, "both ends are on one host, and its traffic to itself does not reach the network."
 	case t.oneSided*2 > t.tcp && t.tcp > 0:
 		return false, both + "; most connections were captured in one direction only."
 	case cov.Lossy:
@@ -89,7 +89,7 @@ func (t *Tally) couldShow(e *edge, cov *Coverage) (bool, string) {
 	case t.p.fullHouse():
 		return false, both + "; there were more hosts than could be followed."
 	case span < shortCapture:
-		return false, fmt.Sprintf("%s in the %s captured; what runs on a schedule needs longer.", both, Span(int64(span)))
+		return false, fmt.Sprintf("%s in the %s captured; scheduled jobs need a longer capture.", both, Span(int64(span)))
 	}
 	return true, fmt.Sprintf("%s in the %s captured.", both, Span(int64(span)))
 }
@@ -174,7 +174,7 @@ func (p *Policy) titles(m mask) string {
 }
 
 // InferenceTrials is how the inference fared where the truth was known; docs/client-authentication.md has the trials.
-const InferenceTrials = "In trials with eight TLS libraries all of 986 full handshakes were told rightly; of 56 more, whose client pads its records to blocks, 44 rightly and 12 not at all."
+const InferenceTrials = "In trials with eight TLS libraries, all 986 full handshakes were inferred correctly; of 56 more, whose client pads its records to blocks, 44 were inferred correctly and 12 not at all."
 
 // notes is what the reader should know about the method and its limits. What
 // the captures lack is not among them: the Coverage has it.
@@ -191,26 +191,26 @@ func (t *Tally) notes(cov *Coverage) []string {
 		}
 		switch {
 		case t.lessSure == t.inferred:
-			unsure = ", and less surely than usual: no verdict rests on it"
+			unsure = ", with less certainty than usual: no verdict rests on it"
 		case t.lessSure > 0:
-			unsure = fmt.Sprintf(", less surely for %d of them, on which no verdict rests", t.lessSure)
+			unsure = fmt.Sprintf(", with less certainty for %d of them, on which no verdict rests", t.lessSure)
 		}
 		note("Client certificates in TLS 1.3 were inferred from record sizes for %s%s. %s", connections, unsure, InferenceTrials)
 	}
 	for _, h := range t.p.order {
 		if r, ok := h.learnedRange(); ok && h.roles != 0 {
-			note("%s takes its source ports from %d-%d most of the time: taken for its own range.", t.p.Name(h.addr), r.Low, r.High)
+			note("%s takes its source ports from %d-%d most of the time: this is taken to be its dynamic range.", t.p.Name(h.addr), r.Low, r.High)
 		}
 	}
 	mute, half := t.p.unheard()
 	if len(mute) > 0 {
-		note("Others spoke with %s, and nothing sent from there in TCP was captured: the mirror lacks a port, or the answers take another way (asymmetric routing). Capture there.", some(mute))
+		note("Other hosts sent TCP to %s, and nothing sent from there over TCP was captured: the mirror lacks a port, or the answers take another path (asymmetric routing). Capture there.", some(mute))
 	}
 	if len(half) > 0 {
-		note("Some connections of %s were captured in one direction only, and others in both: routing that differs from one to the other looks like this (asymmetric routing, several links). Capture where all of them pass.", some(half))
+		note("Some connections of %s were captured in one direction only, and others in both: their routes may differ (asymmetric routing, several links). Capture where all of them pass.", some(half))
 	}
 	if full := t.p.full; full.Hosts+full.Links > 0 {
-		note("There were more hosts than are followed; %d flows were not used for finding roles.", full.Hosts+full.Links)
+		note("There were more hosts than are followed; %d flows were not used to infer roles.", full.Hosts+full.Links)
 	}
 	if t.p.names.more {
 		note("There were more names than are kept (%d for a host); the later ones were not used.", maxNamesPerHost)
@@ -218,21 +218,21 @@ func (t *Tally) notes(cov *Coverage) []string {
 	if k := cov.Keys; k.Given {
 		rest := ""
 		if k.Failed > 0 {
-			rest = fmt.Sprintf(", %d were not although there are secrets of them", k.Failed)
+			rest = fmt.Sprintf(", %d were not, although the keys have their secrets", k.Failed)
 		}
 		if k.Closed > 0 {
-			rest += fmt.Sprintf(", and of %d more there are no secrets", k.Closed)
+			rest += fmt.Sprintf(", and for %d more there are no secrets", k.Closed)
 		}
-		note("The keys hold secrets of %d TLS connections. Of those in the captures %d were decrypted%s.", k.Connections, k.Opened, rest)
+		note("The keys hold secrets of %d TLS connections. Of those in the captures, %d were decrypted%s.", k.Connections, k.Opened, rest)
 	}
 	if k := cov.Keys; k.Ignored > 0 {
 		note("There were secrets of more TLS connections than are kept; %d lines were not used.", k.Ignored)
 	}
 	if n := cov.Dropped(); n > 0 {
-		note("%d frames were lost while capturing: what is said not to have been seen, an answer, a certificate, an edge, may be among them.", n)
+		note("%d frames were lost while capturing: whatever is reported as not seen (an answer, a certificate, an edge) may have been among them.", n)
 	}
 	if n := cov.Decoded.Retired; n > 0 {
-		note("%d flows were judged for good some time after they ended (--keep), by what was known of their hosts then.", n)
+		note("The verdicts of %d flows became final some time after they ended (--keep), by what was known of their hosts then.", n)
 	}
 	if t.unchosen {
 		note("More clients or servers took part in choices by ping than are kept (%d, %d of each); the later ones are left out.", maxChoosers, maxChoice)

@@ -24,7 +24,7 @@ func TestLostFrames(t *testing.T) {
 			}
 		}
 		for _, e := range a.Edges {
-			if e.Status == EdgeNotSeen && strings.Contains(e.Why, "called it this way") {
+			if e.Status == EdgeNotSeen && strings.Contains(e.Why, "connected to it this way") {
 				return e, a
 			}
 		}

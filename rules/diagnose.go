@@ -52,9 +52,9 @@ const brokenOff = "the client's own reset, in answer to the SYN-ACK"
 
 // What is sent again and again, in the words of the evidence.
 const (
-	clientAgain = "the client's data, sent again and again"
-	serverAgain = "the server's data, sent again and again"
-	bothAgain   = "the data of both, sent again and again"
+	clientAgain = "the client's data, retransmitted repeatedly"
+	serverAgain = "the server's data, retransmitted repeatedly"
+	bothAgain   = "the data of both, retransmitted repeatedly"
 )
 
 // diagnose says why a connection did not work.

@@ -66,7 +66,7 @@ func (p *Policy) Unknowns(f *flows.Flow, v *Verdict, checks []Check) []Unknown {
 		case sealed && !strings.HasPrefix(name, "tls."):
 			add(what, "the requests are inside TLS: a key log of the client or the server, or the server's own log, shows them")
 		case name == dissect.TLSClientCert.String() && f.Facts.Has(dissect.TLSResumed):
-			add(what, "the session was resumed: a capture from a restart of the client has the full handshake")
+			add(what, "the session was resumed: a capture made while the client restarts has the full handshake")
 		default:
 			add(what, "a capture of the connection from its start, whole frames, both directions")
 		}
@@ -74,9 +74,9 @@ func (p *Policy) Unknowns(f *flows.Flow, v *Verdict, checks []Check) []Unknown {
 	if basis := f.Facts.Text(dissect.TLSClientCertBasis); basis == "inferred" {
 		switch f.Facts.Text(dissect.TLSClientCert) {
 		case "present":
-			add("whose certificate the client showed: TLS 1.3 seals it", "a key log of either end; the server's log names it too")
+			add("whose certificate the client showed: TLS 1.3 encrypts it", "a key log of either end; the server's log names it too")
 		case "empty", "absent":
-			add("the client's part of the handshake is sealed: that it showed no certificate is told by the lengths of its records",
+			add("the client's part of the handshake is sealed: that it showed no certificate is inferred from the lengths of its records",
 				"a key log of either end shows the messages themselves")
 		}
 	}

@@ -643,16 +643,16 @@ func TestDiagnose(t *testing.T) {
 		{"one SYN, and the capture goes on", flow(tAgent2, tBG, 44445, unanswered, once, with(func(f *flows.Flow) { f.Packets[0] = 1 })),
 			Blocked, "syn_unanswered; server_never_heard", flow(tAgent1, tSN, 9876, mutual(), with(func(f *flows.Flow) { f.End += 5e9 }))},
 		{"large segments lost before the server said a word", flow(tAgent2, tBG, 44445, hello, silent, stalled, large),
-			Indeterminate, "large_segments_lost: the client's data, sent again and again", nil},
+			Indeterminate, "large_segments_lost: the client's data, retransmitted repeatedly", nil},
 		{"large segments lost midway", flow(tAgent2, tBG, 44445, mutual(), stalled, large),
-			Blocked, "large_segments_lost: the client's data, sent again and again", nil},
+			Blocked, "large_segments_lost: the client's data, retransmitted repeatedly", nil},
 		{"packets too large for the path", flow(tAgent2, tBG, 44445, mutual(), stalled, large, icmpError(3, 4)),
 			Blocked, "icmp_fragmentation_needed", nil},
 		{"fragmentation needed, and done", flow(tAgent2, tBG, 44445, mutual(), icmpError(3, 4)), Documented, "", nil},
 		{"prohibited midway", flow(tAgent2, tBG, 44445, mutual(), stalled, icmpError(3, 13)),
-			Blocked, "established_then_dropped: the client's data, sent again and again; icmp_admin_prohibited", nil},
+			Blocked, "established_then_dropped: the client's data, retransmitted repeatedly; icmp_admin_prohibited", nil},
 		{"idle, then lost", flow(tAgent2, tBG, 44445, mutual(), stalled, idle),
-			Blocked, "idle_connection_killed: the client's data, sent again and again", nil},
+			Blocked, "idle_connection_killed: the client's data, retransmitted repeatedly", nil},
 		{"idle, and alive afterwards", flow(tAgent2, tBG, 44445, mutual(), idle), Documented, "", nil},
 		{"the server says nothing", flow(tAgent2, tBG, 44445, hello, silent), Blocked, "server_said_nothing", nil},
 		{"the server's answer was not captured", flow(tAgent2, tBG, 44445, hello, silent, with(func(f *flows.Flow) { f.TCP.Unseen[1] = true })),
@@ -742,7 +742,7 @@ func TestIdleTimeout(t *testing.T) {
 	if len(a.Findings) != 1 || a.Findings[0].IdleKilled != 310e9 || a.Findings[0].IdleLived != 240e9 {
 		t.Fatalf("%+v", a.Findings)
 	}
-	if do := a.Findings[0].Do; !strings.HasSuffix(do, "The shortest silence that ended a connection was 5m10s, the longest that one lived through 4m0s: the timeout lies between.") {
+	if do := a.Findings[0].Do; !strings.HasSuffix(do, "The shortest silence that ended a connection was 5m10s, and the longest that a connection survived was 4m0s: the timeout lies between the two.") {
 		t.Error(do)
 	}
 	for _, c := range []struct {
@@ -750,8 +750,8 @@ func TestIdleTimeout(t *testing.T) {
 		want          string
 	}{
 		{0, 6e9, "was 6s; the timeout is at most that."},
-		{6.11e9, 6.14e9, "was 6.1s; one lived through nearly as long: the timeout is about that."},
-		{7e9, 6e9, "was 6s, and one lived through 7s: not every way has the same timeout."},
+		{6.11e9, 6.14e9, "was 6.1s; another connection survived one nearly as long: the timeout is about that."},
+		{7e9, 6e9, "was 6s, while another connection survived 7s: not every path has the same timeout."},
 	} {
 		if s := idleTimeout(c.lived, c.killed); !strings.HasSuffix(s, c.want) {
 			t.Errorf("lived %d, killed %d: %s", c.lived, c.killed, s)
@@ -864,7 +864,7 @@ func TestAdvice(t *testing.T) {
 	var v Verdict
 	p.Judge(f, &v)
 	tally.Add(f, &v)
-	if a := tally.Audit(Coverage{}); len(a.Findings) != 1 || !strings.Contains(a.Findings[0].Do, "Nothing to mend") {
+	if a := tally.Audit(Coverage{}); len(a.Findings) != 1 || !strings.Contains(a.Findings[0].Do, "Nothing to fix") {
 		t.Errorf("a probe: %+v", a.Findings)
 	}
 }
@@ -878,7 +878,7 @@ func TestUnheard(t *testing.T) {
 	p.Observe(flow(tAgent2, tSN, 9876, mutual()))
 	p.Settle()
 	notes := strings.Join(NewTally(p).Audit(Coverage{}).Notes, "\n")
-	if !strings.Contains(notes, "Others spoke with bg, and nothing sent from there") || !strings.Contains(notes, "Some connections of sn were") {
+	if !strings.Contains(notes, "Other hosts sent TCP to bg, and nothing sent from there") || !strings.Contains(notes, "Some connections of sn were") {
 		t.Error(notes)
 	}
 }

@@ -429,7 +429,7 @@ func TestTally(t *testing.T) {
 			t.Errorf("%s is %s, want %s", id, states[id].Status, want)
 		}
 	}
-	if s := states["vmware-nfc"]; s.CouldShow || !strings.Contains(s.Why, "no host was found to be vsphere") {
+	if s := states["vmware-nfc"]; s.CouldShow || !strings.Contains(s.Why, "no host was identified as vsphere") {
 		t.Errorf("vmware-nfc: %v %q", s.CouldShow, s.Why)
 	}
 }

@@ -276,7 +276,7 @@ func advice(b *Because) string {
 	case RejectedByServer, RejectedByClient, TLSHandshakeFailed:
 	case HalfOpen:
 		if b.Saw == brokenOff {
-			return "nothing to mend: a load balancer, a monitor or a scanner looked whether the port answers"
+			return "nothing to fix: a load balancer, a monitor or a scanner checked whether the port answers"
 		}
 		return ""
 	default:
@@ -284,25 +284,25 @@ func advice(b *Because) string {
 	}
 	switch b.Saw {
 	case "unknown_ca":
-		return "the end that refused does not know who issued the other's certificate: give it the issuing CA, or find the proxy that signs anew on the path"
+		return "the end that refused does not know who issued the other's certificate: give it the issuing CA, or find the proxy on the path that re-signs certificates"
 	case "certificate_expired":
 		return "renew the certificate that was refused, and compare the clocks of the two ends"
 	case "certificate_revoked":
 		return "replace the certificate that was refused: its issuer revoked it"
 	case "bad_certificate", "certificate_unknown", "unsupported_certificate":
-		return "compare the certificate that was refused with what the other end asks of it: its name, its key usage, its chain"
+		return "compare the certificate that was refused with what the other end requires of it: its name, its key usage, its chain"
 	case "certificate_required":
-		return "give the client its certificate, by registering it again if need be"
+		return "give the client its certificate, by registering it again if necessary"
 	case "protocol_version":
 		return "the two ends have no TLS version in common: update the older one"
 	case "handshake_failure", "insufficient_security":
-		return "the two ends have no cipher suite, group or signature algorithm in common, or the server misses a certificate: compare their settings"
+		return "the two ends have no cipher suite, group or signature algorithm in common, or the server lacks a certificate: compare their settings"
 	case "unrecognized_name":
-		return "the server does not serve the name that it was asked for: call it by a name of its certificate"
+		return "the server does not serve the name that it was asked for: use a name from its certificate"
 	case "decrypt_error":
-		return "a signature did not verify: the certificate and the key of that end do not belong together, or something on the path changes the handshake"
+		return "a signature did not verify: the certificate and the key of that end do not belong together, or something on the path alters the handshake"
 	case "access_denied":
-		return "the certificate is valid, and the server does not let its owner in: register the client"
+		return "the certificate is valid, and the server does not admit its owner: register the client"
 	}
 	return ""
 }
@@ -427,11 +427,11 @@ func idleTimeout(lived, killed int64) string {
 	case lived == 0:
 		return s + "; the timeout is at most that."
 	case lived < killed && Span(lived) == Span(killed):
-		return s + "; one lived through nearly as long: the timeout is about that."
+		return s + "; another connection survived one nearly as long: the timeout is about that."
 	case lived < killed:
-		return s + fmt.Sprintf(", the longest that one lived through %s: the timeout lies between.", Span(lived))
+		return s + fmt.Sprintf(", and the longest that a connection survived was %s: the timeout lies between the two.", Span(lived))
 	}
-	return s + fmt.Sprintf(", and one lived through %s: not every way has the same timeout.", Span(lived))
+	return s + fmt.Sprintf(", while another connection survived %s: not every path has the same timeout.", Span(lived))
 }
 
 // says is what the frame of an example shows, in words.
@@ -442,7 +442,7 @@ func says(r Reason, saw string) string {
 	case saw == "empty":
 		return "an empty Certificate message"
 	case saw == "absent":
-		return "no certificate of the client"
+		return "no client certificate"
 	}
 	switch r {
 	case RejectedByServer, RejectedByClient, TLSHandshakeFailed:
@@ -453,7 +453,7 @@ func says(r Reason, saw string) string {
 		return "a certificate for " + saw
 	case ICMPAdminProhibited, ICMPHostProhibited, ICMPNetProhibited, ICMPPortUnreachable, ICMPHostUnreachable,
 		ICMPFragmentationNeeded, ICMPTimeExceeded:
-		return "the answer of " + saw
+		return "answer from " + saw
 	case JWTInClear, JWTInURL:
 		return "a token in the " + saw
 	case JWTAlgNone:

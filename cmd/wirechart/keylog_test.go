@@ -258,7 +258,7 @@ func TestKeyLogNotes(t *testing.T) {
 	if n := strings.Count(errs, "\n"); n != 2 {
 		t.Errorf("%d warnings, want 2:\n%s", n, errs)
 	}
-	for _, want := range []string{`"connections": 1`, `"decrypted": 1`, `"failed": 0`, `"without": 0`, `"malformed_lines": 2`, "in the captures 1 were decrypted."} {
+	for _, want := range []string{`"connections": 1`, `"decrypted": 1`, `"failed": 0`, `"without": 0`, `"malformed_lines": 2`, "in the captures, 1 were decrypted."} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the audit lacks %s", want)
 		}

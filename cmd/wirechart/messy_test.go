@@ -485,7 +485,7 @@ func TestPortsOnly(t *testing.T) {
 				}
 			}
 		}
-		if report := written("audit", "--exit-zero", name); !strings.Contains(report, "cut behind the ports") {
+		if report := written("audit", "--exit-zero", name); !strings.Contains(report, "cut after the ports") {
 			t.Errorf("%s: the report does not say what was cut:\n%s", sample, report)
 		}
 	}
