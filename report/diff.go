@@ -76,7 +76,7 @@ func Diff(beforeFile string, before *AuditDoc, afterFile string, after *AuditDoc
 	d := &DiffDoc{Schema: DiffSchema, Before: newDiffSide(beforeFile, before), After: newDiffSide(afterFile, after),
 		Changes: []changeDoc{}, Notes: []string{}}
 	if d.Before.Diagram != d.After.Diagram {
-		d.Notes = append(d.Notes, fmt.Sprintf("The audits were held against different diagrams: %s before, %s after.", orNone(d.Before.Diagram), orNone(d.After.Diagram)))
+		d.Notes = append(d.Notes, fmt.Sprintf("The audits used different diagrams: %s before, %s after.", orNone(d.Before.Diagram), orNone(d.After.Diagram)))
 	}
 	for _, side := range []struct {
 		when string
@@ -131,7 +131,7 @@ func (d *DiffDoc) conclude(after standing) {
 	}
 	switch {
 	case d.Result == CannotTell:
-		d.Summary = fmt.Sprintf("Whether anything is worse the later audit cannot tell: %s; %s for the better, %s.", after.why(), count(n[Better], "change"), count(n[Other], "other change"))
+		d.Summary = fmt.Sprintf("The later audit cannot tell whether anything is worse: %s; %s for the better, %s.", after.why(), count(n[Better], "change"), count(n[Other], "other change"))
 	case len(d.Changes) == 0:
 		d.Summary = "Nothing has changed."
 	case d.Result == Other:
@@ -363,13 +363,13 @@ func (d *DiffDoc) hosts(before, after *AuditDoc) {
 			w = &hostDoc{}
 		} else if w.Name != h.Name {
 			hosts = append(hosts, changeDoc{ID: "host:" + h.Address, Of: "host", Change: "changed", Effect: Other, Before: w.Name, After: h.Name,
-				Says: fmt.Sprintf("%s was called %s and is called %s.", h.Address, orNone(w.Name), orNone(h.Name)), Hosts: []string{h.Address}})
+				Says: fmt.Sprintf("%s was named %s and is now named %s.", h.Address, orNone(w.Name), orNone(h.Name)), Hosts: []string{h.Address}})
 		}
 		for _, r := range missing(h.roles(), w.roles()) {
-			role(h, r, "added", "%s now plays %s.")
+			role(h, r, "added", "%s now has the role %s.")
 		}
 		for _, r := range missing(w.roles(), h.roles()) {
-			role(h, r, "removed", "%s no longer plays %s.")
+			role(h, r, "removed", "%s no longer has the role %s.")
 		}
 	}
 	for i := range before.Hosts {
@@ -380,7 +380,7 @@ func (d *DiffDoc) hosts(before, after *AuditDoc) {
 		hosts = append(hosts, changeDoc{ID: "host:" + h.Address, Of: "host", Change: "removed", Effect: Other,
 			Says: fmt.Sprintf("%s is gone: %s.", h.called(), h.plays()), Hosts: []string{h.Address}})
 		for _, r := range h.roles() {
-			role(h, r, "removed", "%s no longer plays %s.")
+			role(h, r, "removed", "%s no longer has the role %s.")
 		}
 	}
 	d.Changes = append(append(d.Changes, roles...), hosts...)

@@ -47,7 +47,7 @@ func Draft(file string, doc *AuditDoc, name string) (diagram, inventory []byte, 
 		}
 	}
 	if len(d.pairs) == 0 {
-		return nil, nil, fmt.Errorf("%s: no traffic of which a diagram could be drafted", file)
+		return nil, nil, fmt.Errorf("%s: no traffic from which a diagram could be drafted", file)
 	}
 	d.group()
 	return []byte(d.write(file, doc, name)), []byte(d.inventory(name)), nil
@@ -283,10 +283,10 @@ func quoted(s string) string {
 func (d *drafting) write(file string, doc *AuditDoc, name string) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("# A draft, made of traffic and not of documentation: what was seen, whether it")
-	line("# should be or not. Go through it edge by edge: name the components as the")
-	line("# product's documentation does, put its page under \"source\", and strike out what")
-	line("# should not be. wirechart diagram validate checks what you write.")
+	line("# A draft, made from traffic and not from documentation: it holds what was seen,")
+	line("# wanted or not. Go through it edge by edge: name the components as the product's")
+	line("# documentation does, put its page under \"source\", and delete what should not be")
+	line("# there. wirechart diagram validate checks what you write.")
 	line("version: 1")
 	line("name: %s", name)
 	line("title: %s", quoted("Drafted from observed traffic: "+name))
@@ -335,7 +335,7 @@ func (d *drafting) write(file string, doc *AuditDoc, name string) string {
 		if len(e.sources) > 0 {
 			line("    source_ports: [%s]", strings.Join(texts(e.sources), ", "))
 		}
-		line("    our_reading: %s", quoted(fmt.Sprintf("seen, and not confirmed by anybody: %s, %s", count(e.flows, "flow"), e.evidence)))
+		line("    our_reading: %s", quoted(fmt.Sprintf("seen, and not yet confirmed: %s, %s", count(e.flows, "flow"), e.evidence)))
 		line("    source: observed")
 	}
 	b.WriteString(draftAmbient)

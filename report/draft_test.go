@@ -23,7 +23,7 @@ func TestDraftHostile(t *testing.T) {
 		t.Errorf("%d edges, %d components", len(d.Edges), len(d.Components))
 	}
 	for _, e := range d.Edges {
-		if !strings.HasPrefix(e.OurReading, "seen, and not confirmed") {
+		if !strings.HasPrefix(e.OurReading, "seen, and not yet confirmed") {
 			t.Errorf("%s: %q", e.ID, e.OurReading)
 		}
 	}

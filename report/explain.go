@@ -69,7 +69,7 @@ func (x *Explained) EvidenceComment(e *Explanation, s *flows.Sighting, masked, c
 	}
 	switch {
 	case masked > 0 && cut > 0:
-		list = append(list, fmt.Sprintf("%s overwritten with x, and %s behind left out: user data or secrets", bytesOf(masked), bytesOf(cut)))
+		list = append(list, fmt.Sprintf("%s overwritten with x, and %s after them left out: user data or secrets", bytesOf(masked), bytesOf(cut)))
 	case masked > 0:
 		list = append(list, bytesOf(masked)+" overwritten with x: user data or secrets")
 	case cut > 0:
@@ -165,7 +165,7 @@ func (p *page) explained(e *Explanation, x *Explained) {
 		count(f.Packets.Sum(), "packet"), size(f.Bytes.Sum()))
 	if f.Proto == flows.ProtoTCP {
 		about += "; " + map[flows.EndReason]string{flows.CaptureEnd: "open when the capture ended", flows.Closed: "closed by both ends",
-			flows.Reset: "ended by a reset", flows.Idle: "ended in silence", flows.Evicted: "given up to make room"}[f.Ended]
+			flows.Reset: "ended by a reset", flows.Idle: "went silent", flows.Evicted: "ended early to make room"}[f.Ended]
 	}
 	if len(f.Tunnel) > 0 {
 		about += "; inside " + strings.Join(f.Tunnel, " ")

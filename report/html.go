@@ -608,35 +608,35 @@ func matters(f *rules.Finding) string {
 		rules.PlaintextOn44445, rules.PlaintextWhereTLSIsRequired):
 		return "Anyone on the path can read and change what is sent."
 	case in(rules.MTLSClientCertEmptyAccepted, rules.MTLSNotRequestedByServer):
-		return "Anyone who reaches the port is let in as a client: the protection that the diagram counts on is not there."
+		return "Anyone who reaches the port is let in as a client: the protection that the diagram relies on is missing."
 	case in(rules.MTLSClientCertMissing, rules.MTLSClientCertEmpty, rules.RejectedByServer, rules.RejectedByClient, rules.TLSHandshakeFailed, rules.ZMTPCurveHandshakeFailed, rules.ZMTPMechanismNotCurve):
-		return "The two ends cannot work together until this is settled: what the connection is for does not happen."
+		return "The two ends cannot work together until this is fixed: the connection does not serve its purpose."
 	case in(rules.TLSVersionTooOld, rules.TLSVersionObsolete, rules.TLSCipherRC4, rules.TLSCipher3DES, rules.TLSCipherExport, rules.TLSCipherNull, rules.TLSCipherAnonymous):
 		return "The encryption is weaker than it should be: known attacks read or change such connections."
 	case in(rules.PortScan):
-		return "Scans come before attacks. One that nobody ordered shows that somebody or something looks for ways in."
+		return "Scans often precede attacks. An unauthorised one means that somebody is looking for ways in."
 	case in(rules.SNIAddressMismatch, rules.UnknownSNI):
-		return "The edge is known by its names: traffic under another name, or to another address, is not the documented connection and may be data that leaves the site."
+		return "The edge is identified by its names: traffic under another name, or to another address, is not the documented connection and may be data leaving the site."
 	case in(rules.ServerCertificateExpired, rules.ServerCertificateNotYetValid, rules.ServerCertificateSelfSigned, rules.ServerCertificateNameMismatch):
-		return "Clients that check certificates will refuse the server; clients that do not can be deceived by another."
+		return "Clients that check certificates will refuse the server; clients that do not can be deceived by an impostor."
 	case in(rules.SMB1, rules.SMB2Unsigned, rules.SMBAnonymous, rules.SMBGuest, rules.NTLMv1):
 		return "What is stored there can be read, or changed on the way, more easily than its owner expects."
 	case in(rules.SMBAuthFailed):
-		return "What the account is for does not work; many of these in a row may be somebody who guesses passwords."
+		return "Whatever uses this account does not work; many failures in a row may be somebody guessing passwords."
 	case in(rules.LargeSegmentsLost):
-		return "What sends little gets through, and what sends much, as a backup does, stalls and is given up."
+		return "Small transfers get through; large ones, such as backups, stall and are abandoned."
 	case in(rules.InboundToDynamicPort):
-		return "The document allows it for some services and does not say which: a firewall rule cannot be drawn from it."
+		return "The document allows it for some services and does not say which: no firewall rule can be derived from it."
 	}
 	switch f.Kind {
 	case rules.Violation:
-		return "The connection is documented, and is not protected or used as the document requires: what rests on that requirement does not hold."
+		return "The connection is documented, but is not protected or used as the document requires."
 	case rules.Undocumented:
-		return "A firewall with the documented rules alone would stop it: either something does not belong there, or the documentation is not complete."
+		return "A firewall with the documented rules alone would stop it: either something does not belong there, or the documentation is incomplete."
 	case rules.Blocked:
 		return "A documented connection does not get through: what the product uses it for does not work, or only after retries."
 	case rules.Indeterminate:
 		return "Whether the connection is as documented is not known: it can hide a violation."
 	}
-	return "No verdict rests on it; it weakens the connection."
+	return "It does not change the verdict, but it weakens the connection."
 }

@@ -96,11 +96,11 @@ type AuditDoc struct {
 	Schema   string              `json:"schema"`
 	Result   Result              `json:"result" doc:"conforms, findings or undecided; with a baseline, findings is of what is new alone, and known says that the traffic does not conform in ways that the baseline has as well"`
 	Summary  string              `json:"summary" doc:"the result as a sentence"`
-	Diagram  *diagramDoc         `json:"diagram,omitempty" doc:"what the traffic was held against"`
+	Diagram  *diagramDoc         `json:"diagram,omitempty" doc:"what the traffic was compared with"`
 	Coverage coverageDoc         `json:"coverage" doc:"what the captures could have shown"`
 	Verdicts map[string]countDoc `json:"verdicts" doc:"flows and wire bytes by verdict; verdicts without flows are left out"`
 	Findings []findingDoc        `json:"findings" doc:"most serious first"`
-	Concerns []findingDoc        `json:"concerns" doc:"good practice of which the diagram does not speak, most serious first"`
+	Concerns []findingDoc        `json:"concerns" doc:"good practice that the diagram does not cover, most serious first"`
 	Edges    []edgeDoc           `json:"edges" doc:"every edge of the diagram, in its order"`
 	Choices  []choiceDoc         `json:"choices,omitempty" doc:"clients that pinged several servers, and the one that each then used"`
 	Hosts    []hostDoc           `json:"hosts" doc:"hosts that have a role, or that a finding speaks of"`

@@ -88,7 +88,7 @@ func auditMarkdown(w io.Writer, a *rules.Audit, o *Options) error {
 	headline, sentence := answer(a)
 	m.print("# " + headline + "\n\n" + text(strings.ToUpper(sentence[:1])+sentence[1:]) + "\n\n")
 	if a.Diagram != nil {
-		m.print("Held against: " + text(diagramTitle(a.Diagram)) + "\n\n")
+		m.print("Diagram: " + text(diagramTitle(a.Diagram)) + "\n\n")
 	}
 	doc := newCoverageDoc(&a.Coverage)
 	m.print("## Captures\n\n")
@@ -128,7 +128,7 @@ func auditMarkdown(w io.Writer, a *rules.Audit, o *Options) error {
 	m.hosts(a.Hosts)
 	m.choices(a)
 	if len(a.Concerns) > 0 {
-		m.print("\n## Concerns\n\nGood practice of which the diagram does not speak.\n\n")
+		m.print("\n## Concerns\n\nGood practice that the diagram does not cover.\n\n")
 		m.head("severity", "concern", "flows", "example")
 		for i := range a.Concerns {
 			f := &a.Concerns[i]

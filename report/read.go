@@ -43,7 +43,7 @@ func readDocument(file string, r io.Reader, want string, doc any) error {
 	case err != nil:
 		return fmt.Errorf("%s: %w", file, err)
 	case len(text) > maxDocument:
-		return fmt.Errorf("%s: longer than %d MB: no document of wirechart", file, maxDocument>>20)
+		return fmt.Errorf("%s: longer than %d MB: not a wirechart document", file, maxDocument>>20)
 	}
 	var head struct {
 		Schema string `json:"schema"`

@@ -153,7 +153,7 @@ func flowSchema() schema {
 		"concerns": listOf(object("", []string{"reason", "severity"}, schema{
 			"reason":   schema{"type": "string"},
 			"severity": oneOf("how much it matters", "info", "low", "medium", "high"),
-		}), "good practice of which the diagram does not speak"),
+		}), "good practice that the diagram does not cover"),
 		"evidence": listOf(object("", []string{"says"}, schema{
 			"frame": whole("frame that shows it; absent when its absence is the proof"),
 			"file":  typed("string", "capture of that frame, when it is not the flow's"),

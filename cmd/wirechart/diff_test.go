@@ -29,7 +29,7 @@ func TestDiff(t *testing.T) {
 		{[]string{"diff", "--exit-zero", clean, bad}, exitConforms, "WORSE"},
 		{[]string{"diff", bad, clean}, exitConforms, "BETTER"},
 		{[]string{"diff", bad, bad}, exitConforms, "THE SAME"},
-		{[]string{"diff", clean, oneway}, exitUndecided, "UNDECIDED: Whether anything is worse"},
+		{[]string{"diff", clean, oneway}, exitUndecided, "UNDECIDED: The later audit cannot tell"},
 		{[]string{"diff", bad, nothing}, exitUndecided, "10 changes for the better"},
 		{[]string{"diff", "--exit-zero", bad, nothing}, exitConforms, "UNDECIDED"},
 		{[]string{"diff", "-o", "json", clean, nothing}, exitUndecided, `"result": "undecided"`},
