@@ -390,21 +390,7 @@ func (s *files) merge(batch []Packet) (int, error) {
 	})
 	n := 0
 	for n < len(batch) {
-		// The frame to come next, and the time until which its capture keeps
-		// the lead: at the same time the earlier capture goes first.
-		var lead *capture
-		until := int64(math.MaxInt64)
-		for _, c := range s.open {
-			switch {
-			case lead == nil:
-				lead = c
-			case c.head() < lead.head():
-				until = lead.head() - 1
-				lead = c
-			default:
-				until = min(until, c.head())
-			}
-		}
+		lead, until := s.lead()
 		if s.next < len(s.captures) && (lead == nil || s.captures[s.next].first < lead.head()) {
 			if err := s.join(); err != nil {
 				if n > 0 {
@@ -433,6 +419,24 @@ func (s *files) merge(batch []Packet) (int, error) {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+// lead is the capture whose frame comes next, nil for none, and the time until
+// which it keeps the lead: at the same time the earlier capture goes first.
+func (s *files) lead() (lead *capture, until int64) {
+	until = math.MaxInt64
+	for _, c := range s.open {
+		switch {
+		case lead == nil:
+			lead = c
+		case c.head() < lead.head():
+			until = lead.head() - 1
+			lead = c
+		default:
+			until = min(until, c.head())
+		}
+	}
+	return lead, until
 }
 
 // join opens the next capture, whose first frame is due.

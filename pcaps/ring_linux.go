@@ -448,59 +448,27 @@ func (r *ring) take() bool {
 	return true
 }
 
-// frame hands out the next frame of the block. The header is read before the
-// tag or the cooked header is written, in the room behind it.
+// frame hands out the next frame of the block.
 func (r *ring) frame(p *Packet) {
 	mem := r.shared.mem
-	at := r.at
-	h := (*unix.Tpacket3Hdr)(unsafe.Pointer(&mem[at]))
-	begin := at + uint32(h.Mac)
-	end := begin + h.Snaplen
-	wire := int(h.Len)
+	h := (*unix.Tpacket3Hdr)(unsafe.Pointer(&mem[r.at]))
+	captured := r.at + uint32(h.Mac) // where the kernel put the frame
+	begin, end := captured, captured+h.Snaplen
 	tagged := h.Status&unix.TP_STATUS_VLAN_VALID != 0
-	tpid := uint16(unix.ETH_P_8021Q)
-	if h.Status&unix.TP_STATUS_VLAN_TPID_VALID != 0 {
-		tpid = h.Hv1.Vlan_tpid
-	}
-	tci := uint16(h.Hv1.Vlan_tci)
 	tag := uint32(0) // that stays aside
-	if r.cooked {
-		// protocol (2)  reserved (2)  interface (4)  hardware (2)  type (1)
-		// address length (1)  address (8), big endian: LINKTYPE_LINUX_SLL2.
-		a := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&mem[at+unix.SizeofTpacket3Hdr]))
-		index, hardware, kind, alen, addr := a.Ifindex, a.Hatype, a.Pkttype, a.Halen, a.Addr
-		protocol := binary.BigEndian.Uint16(mem[at+unix.SizeofTpacket3Hdr+2:]) // told in network order
-		if tagged {
-			inner := protocol
-			if hidesTag(protocol, mem[begin:end]) {
-				inner = unix.ETH_P_8021Q
-			}
-			begin -= sizeofVLAN
-			wire += sizeofVLAN
-			binary.BigEndian.PutUint16(mem[begin:], tci)
-			binary.BigEndian.PutUint16(mem[begin+2:], inner)
-		}
-		begin -= sizeofSLL2
-		wire += sizeofSLL2
-		head := mem[begin : begin+sizeofSLL2]
-		binary.BigEndian.PutUint16(head, protocol)
-		if tagged {
-			binary.BigEndian.PutUint16(head, tpid)
-		}
-		binary.BigEndian.PutUint16(head[2:], 0)
-		binary.BigEndian.PutUint32(head[4:], uint32(index))
-		binary.BigEndian.PutUint16(head[8:], hardware)
-		head[10], head[11] = kind, alen
-		copy(head[12:], addr[:])
-	} else if tagged && r.link == LinkEthernet && r.aside {
-		tag = uint32(tpid)<<16 | uint32(tci)
-	} else if tagged && r.link == LinkEthernet && h.Snaplen >= macsLen {
+	switch {
+	case r.cooked:
+		begin = r.cook(h, begin, end)
+	case !tagged || r.link != LinkEthernet:
+	case r.aside:
+		tag = uint32(tagProtocol(h))<<16 | uint32(uint16(h.Hv1.Vlan_tci))
+	case h.Snaplen >= macsLen:
 		copy(mem[begin-sizeofVLAN:], mem[begin:begin+macsLen])
 		begin -= sizeofVLAN
-		wire += sizeofVLAN
-		binary.BigEndian.PutUint16(mem[begin+macsLen:], tpid)
-		binary.BigEndian.PutUint16(mem[begin+macsLen+2:], tci)
+		binary.BigEndian.PutUint16(mem[begin+macsLen:], tagProtocol(h))
+		binary.BigEndian.PutUint16(mem[begin+macsLen+2:], uint16(h.Hv1.Vlan_tci))
 	}
+	wire := int(h.Len) + int(captured-begin)
 	if int(end-begin) > r.snap {
 		end = begin + uint32(r.snap)
 	}
@@ -530,6 +498,50 @@ func (r *ring) frame(p *Packet) {
 	}
 	r.at += h.Next_offset
 	r.left--
+}
+
+// tagProtocol is the protocol (TPID) of the tag that the kernel took off.
+func tagProtocol(h *unix.Tpacket3Hdr) uint16 {
+	if h.Status&unix.TP_STATUS_VLAN_TPID_VALID != 0 {
+		return h.Hv1.Vlan_tpid
+	}
+	return unix.ETH_P_8021Q
+}
+
+// cook writes the cooked header, and the tag that the kernel took off, before the
+// network header at begin, and is where the frame then begins (LINKTYPE_LINUX_SLL2,
+// big endian):
+//
+//	protocol (2)  reserved (2)  interface (4)  hardware (2)  type (1)
+//	address length (1)  address (8)
+//
+// The address is read before anything is written: it lies in the room that may be
+// written to.
+func (r *ring) cook(h *unix.Tpacket3Hdr, begin, end uint32) uint32 {
+	mem := r.shared.mem
+	from := r.at + unix.SizeofTpacket3Hdr
+	a := *(*unix.RawSockaddrLinklayer)(unsafe.Pointer(&mem[from]))
+	protocol := binary.BigEndian.Uint16(mem[from+2:]) // told in network order
+	first := protocol
+	if h.Status&unix.TP_STATUS_VLAN_VALID != 0 {
+		inner := protocol
+		if hidesTag(protocol, mem[begin:end]) {
+			inner = unix.ETH_P_8021Q
+		}
+		begin -= sizeofVLAN
+		binary.BigEndian.PutUint16(mem[begin:], uint16(h.Hv1.Vlan_tci))
+		binary.BigEndian.PutUint16(mem[begin+2:], inner)
+		first = tagProtocol(h)
+	}
+	begin -= sizeofSLL2
+	head := mem[begin : begin+sizeofSLL2]
+	binary.BigEndian.PutUint16(head, first)
+	binary.BigEndian.PutUint16(head[2:], 0)
+	binary.BigEndian.PutUint32(head[4:], uint32(a.Ifindex))
+	binary.BigEndian.PutUint16(head[8:], a.Hatype)
+	head[10], head[11] = a.Pkttype, a.Halen
+	copy(head[12:], a.Addr[:])
+	return begin
 }
 
 // hidesTag says whether a frame without its link header begins with what is
