@@ -157,14 +157,6 @@ func (r *reader) le32(field string) uint32 {
 	return binary.LittleEndian.Uint32(r.b[r.off-4:])
 }
 
-func (r *reader) le64(field string) uint64 {
-	if !r.need(field, 8) {
-		return 0
-	}
-	r.off += 8
-	return binary.LittleEndian.Uint64(r.b[r.off-8:])
-}
-
 // bytes returns the next n bytes, which alias the input.
 func (r *reader) bytes(field string, n int) []byte {
 	if !r.need(field, n) {
