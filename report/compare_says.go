@@ -322,48 +322,7 @@ func (x *compareWriter) notes() []string {
 		add("Sources are translated on the way from outside to inside, and are private addresses outside: the captures may have been named the wrong way round. The answer is the same with the names exchanged.")
 	}
 	for side := range flows.Side(2) {
-		p, s := &c.Places[side], &x.sides[side]
-		name := side.String()
-		if s.Lossy {
-			add("The capture %s is damaged or lost frames: what is missing in it may have passed there.", name)
-		}
-		const told = 3
-		for i := range p.Holes[:min(len(p.Holes), told)] {
-			h := &p.Holes[i]
-			why := "it lost them, or the path was down"
-			if h.Proven {
-				why = "it lost them, as some must have passed there"
-			}
-			add("The capture %s has no frames from %s to %s, and lacks about %s of %s that were in transit then: %s. That time is not compared.",
-				name, instant(h.From), instant(h.Until), count(h.Packets, "packet"), count(h.Flows, "flow"), why)
-		}
-		if n := len(p.Holes) - told; n > 0 {
-			add("The capture %s has %s like that.", name, count(uint64(n), "more hole"))
-		}
-		if p.Silent > 0 {
-			add("The capture %s has no frame after %s, and %s failed later: it is assumed that the capture was still running then.", name, instant(p.Last), count(p.Silent, "flow"))
-		}
-		if r := p.LossRate(); r > 0 {
-			add("The capture %s lacks at least %s that must have passed there (%.2g %%).", name, count(p.Missed, "packet"), r*100)
-		}
-		if p.Blind[0] {
-			add("The capture %s has no outgoing packets: it was made in one direction.", name)
-		}
-		if p.Blind[1] {
-			add("The capture %s has no packets from the other side, although they arrived: it was made in one direction.", name)
-		}
-		if p.Ended {
-			add("The capture %s ended before the other; what came later is not compared.", name)
-		}
-		if p.Began {
-			add("The capture %s began after the other; what came before is not compared.", name)
-		}
-		if n := p.Short[0] + p.Short[1]; n > 0 {
-			add("The snap length of the capture %s left too little of %s to tell which flows they belong to.", name, count(n, "frame"))
-		}
-		if p.Left > 0 {
-			add("%s of the capture %s were not kept for comparison: too many flows.", count(p.Left, "packet"), name)
-		}
+		list = append(list, x.notesOf(side)...)
 	}
 	if c.Regrouped {
 		add("Segments were joined or split between the captures (offloading by a network card): the comparison is by bytes, and covers fewer packets.")
@@ -375,6 +334,54 @@ func (x *compareWriter) notes() []string {
 		add("Packets in common went one way only: the offset of the clocks cannot be separated from the delay, and delays are relative to the fastest packet.")
 	case k.Unsteady:
 		add("No single offset and drift fits the clocks: one of them was set during the capture. Delays are uncertain by as much.")
+	}
+	return list
+}
+
+// notesOf say what limits the capture of one side.
+func (x *compareWriter) notesOf(side flows.Side) (list []string) {
+	add := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	p, s := &x.c.Places[side], &x.sides[side]
+	name := side.String()
+	if s.Lossy {
+		add("The capture %s is damaged or lost frames: what is missing in it may have passed there.", name)
+	}
+	const told = 3
+	for i := range p.Holes[:min(len(p.Holes), told)] {
+		h := &p.Holes[i]
+		why := "it lost them, or the path was down"
+		if h.Proven {
+			why = "it lost them, as some must have passed there"
+		}
+		add("The capture %s has no frames from %s to %s, and lacks about %s of %s that were in transit then: %s. That time is not compared.",
+			name, instant(h.From), instant(h.Until), count(h.Packets, "packet"), count(h.Flows, "flow"), why)
+	}
+	if n := len(p.Holes) - told; n > 0 {
+		add("The capture %s has %s like that.", name, count(uint64(n), "more hole"))
+	}
+	if p.Silent > 0 {
+		add("The capture %s has no frame after %s, and %s failed later: it is assumed that the capture was still running then.", name, instant(p.Last), count(p.Silent, "flow"))
+	}
+	if r := p.LossRate(); r > 0 {
+		add("The capture %s lacks at least %s that must have passed there (%.2g %%).", name, count(p.Missed, "packet"), r*100)
+	}
+	if p.Blind[0] {
+		add("The capture %s has no outgoing packets: it was made in one direction.", name)
+	}
+	if p.Blind[1] {
+		add("The capture %s has no packets from the other side, although they arrived: it was made in one direction.", name)
+	}
+	if p.Ended {
+		add("The capture %s ended before the other; what came later is not compared.", name)
+	}
+	if p.Began {
+		add("The capture %s began after the other; what came before is not compared.", name)
+	}
+	if n := p.Short[0] + p.Short[1]; n > 0 {
+		add("The snap length of the capture %s left too little of %s to tell which flows they belong to.", name, count(n, "frame"))
+	}
+	if p.Left > 0 {
+		add("%s of the capture %s were not kept for comparison: too many flows.", count(p.Left, "packet"), name)
 	}
 	return list
 }

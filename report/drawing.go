@@ -176,22 +176,7 @@ func (g *drawing) observe(at map[*rules.Component]*box) {
 	byID := map[string]*box{}
 	for _, b := range at {
 		byID[b.id] = b
-		n := 0
-		for i := range g.audit.Hosts {
-			h := &g.audit.Hosts[i]
-			if !slices.ContainsFunc(h.Roles, func(r rules.Role) bool { return r.Component == b.component }) {
-				continue
-			}
-			if n++; n <= maxBoxHosts {
-				b.hosts = append(b.hosts, clip(Clean(shortHost(h)), noteRoom))
-			}
-		}
-		if n > maxBoxHosts {
-			b.hosts = append(b.hosts[:maxBoxHosts-1], "and "+number(uint64(n-maxBoxHosts+1))+" more hosts")
-		}
-		if n == 0 {
-			b.hosts = []string{"no host found"}
-		}
+		b.addHosts(g.audit)
 	}
 	type ends struct{ from, to string }
 	extra := map[ends]*line{}
@@ -234,17 +219,43 @@ func (g *drawing) observe(at map[*rules.Component]*box) {
 		}
 	}
 	for b, list := range beside {
-		for i, s := range list {
-			if i == maxStrangers-1 && len(list) > maxStrangers {
-				rest := stranger{name: "and " + number(uint64(len(list)-i)) + " more hosts", kind: s.kind}
-				for _, s := range list[i:] {
-					rest.flows += s.flows
-				}
-				b.strangers = append(b.strangers, rest)
-				break
-			}
-			b.strangers = append(b.strangers, *s)
+		b.addStrangers(list)
+	}
+}
+
+// addHosts names the hosts that have the box's role, the first few.
+func (b *box) addHosts(audit *rules.Audit) {
+	n := 0
+	for i := range audit.Hosts {
+		h := &audit.Hosts[i]
+		if !slices.ContainsFunc(h.Roles, func(r rules.Role) bool { return r.Component == b.component }) {
+			continue
 		}
+		if n++; n <= maxBoxHosts {
+			b.hosts = append(b.hosts, clip(Clean(shortHost(h)), noteRoom))
+		}
+	}
+	if n > maxBoxHosts {
+		b.hosts = append(b.hosts[:maxBoxHosts-1], "and "+number(uint64(n-maxBoxHosts+1))+" more hosts")
+	}
+	if n == 0 {
+		b.hosts = []string{"no host found"}
+	}
+}
+
+// addStrangers names the hosts without a role that had to do with the box, the
+// first few.
+func (b *box) addStrangers(list []*stranger) {
+	for i, s := range list {
+		if i == maxStrangers-1 && len(list) > maxStrangers {
+			rest := stranger{name: "and " + number(uint64(len(list)-i)) + " more hosts", kind: s.kind}
+			for _, s := range list[i:] {
+				rest.flows += s.flows
+			}
+			b.strangers = append(b.strangers, rest)
+			break
+		}
+		b.strangers = append(b.strangers, *s)
 	}
 }
 

@@ -28,27 +28,10 @@ const gridGap = 2 // columns between two columns of a grid
 
 // writeGrid writes rows under their heads, without borders, no wider than the
 // terminal. The columns are as wide as their text; those that are wide share
-// what is left; cells behind the last column are not shown. tablewriter aligns; wrapping is done here, before colours, as
-// an escape sequence must not be cut.
+// what is left; cells behind the last column are not shown. tablewriter aligns;
+// wrapping is done here, before colours, as an escape sequence must not be cut.
 func writeGrid(w io.Writer, o *Options, indent int, columns []column, rows [][]cell) error {
-	widths := make([]int, len(columns))
-	left, flexible := o.width()-indent, 0
-	for i, c := range columns {
-		if c.wide {
-			flexible++
-			continue
-		}
-		widths[i] = cells(c.head)
-		for _, row := range rows {
-			widths[i] = max(widths[i], cells(row[i].text))
-		}
-		left -= widths[i] + gridGap
-	}
-	for i, c := range columns {
-		if c.wide {
-			widths[i] = max(left/flexible-gridGap*(flexible-1), 16)
-		}
-	}
+	widths := gridWidths(o.width()-indent, columns, rows)
 	head := make([]string, len(columns))
 	align := make([]tw.Align, len(columns))
 	any := false
@@ -109,6 +92,29 @@ func writeGrid(w io.Writer, o *Options, indent int, columns []column, rows [][]c
 		}
 	}
 	return nil
+}
+
+// gridWidths divides left, the width of the terminal, among the columns.
+func gridWidths(left int, columns []column, rows [][]cell) []int {
+	widths := make([]int, len(columns))
+	flexible := 0
+	for i, c := range columns {
+		if c.wide {
+			flexible++
+			continue
+		}
+		widths[i] = cells(c.head)
+		for _, row := range rows {
+			widths[i] = max(widths[i], cells(row[i].text))
+		}
+		left -= widths[i] + gridGap
+	}
+	for i, c := range columns {
+		if c.wide {
+			widths[i] = max(left/flexible-gridGap*(flexible-1), 16)
+		}
+	}
+	return widths
 }
 
 // gapRight keeps columns apart.

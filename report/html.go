@@ -313,71 +313,11 @@ func (p *htmlPage) components(a *rules.Audit, o *Options) {
 }
 
 func (p *htmlPage) edges(a *rules.Audit, o *Options) {
-	text := &page{o: o}
 	var states [rules.EdgeViolated + 1]uint64
 	for i := range a.Edges {
 		e := &a.Edges[i]
 		states[e.Status]++
-		sign, _ := edgeMark(e.Status)
-		names := serviceNames(e.Edge)
-		x := htmlEdge{
-			ID: e.Edge.ID, Title: Clean(e.Edge.Title), Class: className(e.Status.String()), Sign: sign, State: e.Status.String(),
-			From: "not stated", To: componentIDs(e.Edge.To), Over: Clean(strings.Join(names, ", ")),
-			Why: Clean(capital(e.Why)), Reading: Clean(e.Edge.OurReading), At: Clean(edgeAt(e.Edge)), Source: Clean(e.Edge.Source),
-		}
-		if len(e.Edge.From) > 0 {
-			x.From = componentIDs(e.Edge.From)
-		}
-		if e.Edge.Where != "" {
-			x.Source += ", " + Clean(e.Edge.Where)
-		}
-		if e.Edge.Optional {
-			x.Optional = "optional"
-		}
-		for _, list := range []struct {
-			word string
-			all  []rules.Requirement
-		}{{"must: ", e.Edge.Require}, {"where visible: ", e.Edge.Expect}} {
-			for k := range list.all {
-				x.Requires = append(x.Requires, list.word+Clean(list.all[k].String()))
-			}
-		}
-		if e.Status != rules.EdgeNotSeen {
-			x.Flows = count(edgeFlows(e), "flow")
-			var parts []string
-			for _, k := range kinds {
-				if n := e.Verdicts[k].Flows; n > 0 {
-					parts = append(parts, kindCount(k, n))
-				}
-			}
-			x.Counts = strings.Join(parts, ", ")
-			if n := hindered(e); n > 0 {
-				x.Blocked = kindSign(rules.Blocked) + " " + number(n) + " blocked"
-			}
-			x.Evidence = Clean(e.Example)
-			if at := text.o.place(e.First); at != "" {
-				x.Evidence += ", " + Clean(at)
-			}
-			x.Why = ""
-		} else if x.Why == "" {
-			x.Why = "These captures could not have shown it."
-			if e.CouldShow {
-				x.Why = "These captures could have shown it."
-			}
-		}
-		for k := range e.Pairs {
-			if k == maxPagePairs {
-				x.MorePairs = "and " + number(uint64(len(e.Pairs)-k)) + " more pairs"
-				break
-			}
-			h := &e.Pairs[k]
-			s := h.Client.String() + " → " + h.Server.String()
-			if len(names) != 1 || h.Service() != names[0] { // an edge of one service has said it
-				s += " " + h.Service()
-			}
-			x.Pairs = append(x.Pairs, s+", "+count(h.Count().Flows, "flow"))
-		}
-		p.Edges = append(p.Edges, x)
+		p.Edges = append(p.Edges, newHTMLEdge(e, o))
 	}
 	var parts []string
 	for s := rules.EdgeSeen; s <= rules.EdgeViolated; s++ {
@@ -386,6 +326,69 @@ func (p *htmlPage) edges(a *rules.Audit, o *Options) {
 		}
 	}
 	p.EdgeTotals = strings.Join(parts, ", ")
+}
+
+func newHTMLEdge(e *rules.EdgeState, o *Options) htmlEdge {
+	sign, _ := edgeMark(e.Status)
+	names := serviceNames(e.Edge)
+	x := htmlEdge{
+		ID: e.Edge.ID, Title: Clean(e.Edge.Title), Class: className(e.Status.String()), Sign: sign, State: e.Status.String(),
+		From: "not stated", To: componentIDs(e.Edge.To), Over: Clean(strings.Join(names, ", ")),
+		Why: Clean(capital(e.Why)), Reading: Clean(e.Edge.OurReading), At: Clean(edgeAt(e.Edge)), Source: Clean(e.Edge.Source),
+	}
+	if len(e.Edge.From) > 0 {
+		x.From = componentIDs(e.Edge.From)
+	}
+	if e.Edge.Where != "" {
+		x.Source += ", " + Clean(e.Edge.Where)
+	}
+	if e.Edge.Optional {
+		x.Optional = "optional"
+	}
+	for _, list := range []struct {
+		word string
+		all  []rules.Requirement
+	}{{"must: ", e.Edge.Require}, {"where visible: ", e.Edge.Expect}} {
+		for k := range list.all {
+			x.Requires = append(x.Requires, list.word+Clean(list.all[k].String()))
+		}
+	}
+	if e.Status != rules.EdgeNotSeen {
+		x.Flows = count(edgeFlows(e), "flow")
+		var parts []string
+		for _, k := range kinds {
+			if n := e.Verdicts[k].Flows; n > 0 {
+				parts = append(parts, kindCount(k, n))
+			}
+		}
+		x.Counts = strings.Join(parts, ", ")
+		if n := hindered(e); n > 0 {
+			x.Blocked = kindSign(rules.Blocked) + " " + number(n) + " blocked"
+		}
+		x.Evidence = Clean(e.Example)
+		if at := o.place(e.First); at != "" {
+			x.Evidence += ", " + Clean(at)
+		}
+		x.Why = ""
+	} else if x.Why == "" {
+		x.Why = "These captures could not have shown it."
+		if e.CouldShow {
+			x.Why = "These captures could have shown it."
+		}
+	}
+	for k := range e.Pairs {
+		if k == maxPagePairs {
+			x.MorePairs = "and " + number(uint64(len(e.Pairs)-k)) + " more pairs"
+			break
+		}
+		h := &e.Pairs[k]
+		s := h.Client.String() + " → " + h.Server.String()
+		if len(names) != 1 || h.Service() != names[0] { // an edge of one service has said it
+			s += " " + h.Service()
+		}
+		x.Pairs = append(x.Pairs, s+", "+count(h.Count().Flows, "flow"))
+	}
+	return x
 }
 
 func newHTMLFinding(n int, f *rules.Finding, o *Options) htmlFinding {

@@ -63,52 +63,8 @@ func auditJUnit(w io.Writer, a *rules.Audit, o *Options) error {
 		edges.Timestamp = timestamp(a.Coverage.First)[:19] // without a zone, as JUnit writes it
 		others.Timestamp = edges.Timestamp
 	}
-	findings := func(e *rules.Edge, kinds ...rules.Kind) (message, kind, text string) {
-		var lines []string
-		for i := range a.Findings {
-			f := &a.Findings[i]
-			if f.Edge != e {
-				continue
-			}
-			for _, k := range kinds {
-				if f.Kind == k {
-					message, kind = orElse(message, f.Title), orElse(kind, f.Reason.String())
-					lines = append(lines, junitFinding(f, o))
-				}
-			}
-		}
-		return message, kind, strings.Join(lines, "\n\n")
-	}
 	for i := range a.Edges {
-		e := &a.Edges[i]
-		to := "anyone"
-		if len(e.Edge.To) > 0 {
-			to = e.Edge.To[0].ID
-		}
-		c := junitCase{Class: diagramName(a) + "." + to, Name: e.Edge.ID + " (" + services(e.Edge) + ")", Time: "0"}
-		if at := o.place(e.First); at != "" {
-			c.Out = e.Example + ", " + at
-		}
-		// An edge that most connections used rightly fails all the same where one
-		// did not.
-		message, kind, text := findings(e.Edge, rules.Violation, rules.Blocked)
-		switch bad := e.Status == rules.EdgeViolated || e.Status == rules.EdgeBlocked; {
-		case message != "", bad && a.Baseline == nil:
-			c.Failure = &junitOutcome{orElse(message, e.Status.String()), orElse(kind, e.Status.String()), text}
-		case bad:
-			c.Out += "\nknown from " + a.Baseline.File
-		}
-		switch e.Status {
-		case rules.EdgeUndecided:
-			if c.Failure != nil {
-				break
-			}
-			message, _, text := findings(e.Edge, rules.Indeterminate)
-			c.Skipped = &junitOutcome{Message: orElse(message, "these captures cannot decide"), Text: text}
-		case rules.EdgeNotSeen:
-			c.Skipped = &junitOutcome{Message: "not seen: " + e.Why}
-		}
-		edges.add(c)
+		edges.add(junitEdge(a, o, &a.Edges[i]))
 	}
 	for i := range a.Findings {
 		f := &a.Findings[i]
@@ -132,6 +88,57 @@ func auditJUnit(w io.Writer, a *rules.Audit, o *Options) error {
 	}
 	_, err = io.WriteString(w, xml.Header+string(b)+"\n")
 	return err
+}
+
+// junitEdge is the test case of a documented edge.
+func junitEdge(a *rules.Audit, o *Options, e *rules.EdgeState) junitCase {
+	to := "anyone"
+	if len(e.Edge.To) > 0 {
+		to = e.Edge.To[0].ID
+	}
+	c := junitCase{Class: diagramName(a) + "." + to, Name: e.Edge.ID + " (" + services(e.Edge) + ")", Time: "0"}
+	if at := o.place(e.First); at != "" {
+		c.Out = e.Example + ", " + at
+	}
+	// An edge that most connections used rightly fails all the same where one
+	// did not.
+	message, kind, text := junitFindings(a, o, e.Edge, rules.Violation, rules.Blocked)
+	switch bad := e.Status == rules.EdgeViolated || e.Status == rules.EdgeBlocked; {
+	case message != "", bad && a.Baseline == nil:
+		c.Failure = &junitOutcome{orElse(message, e.Status.String()), orElse(kind, e.Status.String()), text}
+	case bad:
+		c.Out += "\nknown from " + a.Baseline.File
+	}
+	switch e.Status {
+	case rules.EdgeUndecided:
+		if c.Failure != nil {
+			break
+		}
+		message, _, text := junitFindings(a, o, e.Edge, rules.Indeterminate)
+		c.Skipped = &junitOutcome{Message: orElse(message, "these captures cannot decide"), Text: text}
+	case rules.EdgeNotSeen:
+		c.Skipped = &junitOutcome{Message: "not seen: " + e.Why}
+	}
+	return c
+}
+
+// junitFindings joins the findings of some kinds on an edge: the title and the
+// reason of the first, and the text of all.
+func junitFindings(a *rules.Audit, o *Options, e *rules.Edge, kinds ...rules.Kind) (message, kind, text string) {
+	var lines []string
+	for i := range a.Findings {
+		f := &a.Findings[i]
+		if f.Edge != e {
+			continue
+		}
+		for _, k := range kinds {
+			if f.Kind == k {
+				message, kind = orElse(message, f.Title), orElse(kind, f.Reason.String())
+				lines = append(lines, junitFinding(f, o))
+			}
+		}
+	}
+	return message, kind, strings.Join(lines, "\n\n")
 }
 
 func (s *junitSuite) add(c junitCase) {

@@ -163,23 +163,7 @@ func (s *Screen) Draw(height int, o *Options) []string {
 	}
 	put(plain, "")
 	put(bold, "Edges")
-	list := make([]*rules.EdgeState, 0, len(a.Edges))
-	for i := range a.Edges {
-		list = append(list, &a.Edges[i])
-	}
-	// What goes on comes first, what never was last.
-	slices.SortStableFunc(list, func(a, b *rules.EdgeState) int {
-		rank := func(e *rules.EdgeState) int {
-			switch {
-			case e.Status == rules.EdgeNotSeen && e.Edge.Optional:
-				return 2
-			case e.Status == rules.EdgeNotSeen:
-				return 1
-			}
-			return 0
-		}
-		return rank(a) - rank(b)
-	})
+	list := byActivity(a.Edges)
 	for _, e := range list[:min(edges, len(list))] {
 		mark, st := edgeMark(e.Status)
 		says := e.Status.String()
@@ -197,6 +181,26 @@ func (s *Screen) Draw(height int, o *Options) []string {
 		}
 	}
 	return lines[:min(len(lines), height)]
+}
+
+// byActivity sorts edges: those that were used, those that were not, and last the
+// optional ones that were not.
+func byActivity(states []rules.EdgeState) []*rules.EdgeState {
+	list := make([]*rules.EdgeState, 0, len(states))
+	for i := range states {
+		list = append(list, &states[i])
+	}
+	rank := func(e *rules.EdgeState) int {
+		switch {
+		case e.Status == rules.EdgeNotSeen && e.Edge.Optional:
+			return 2
+		case e.Status == rules.EdgeNotSeen:
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(list, func(a, b *rules.EdgeState) int { return rank(a) - rank(b) })
+	return list
 }
 
 // ago is how long something is past.
