@@ -100,18 +100,12 @@ func (x eveFlow) alerts() []members {
 // auditEVE writes an alert for each finding and concern, at the connection that
 // proves it.
 func auditEVE(w io.Writer, a *rules.Audit, o *Options) error {
-	for _, list := range []struct {
-		concern bool
-		of      []rules.Finding
-	}{{false, a.Findings}, {true, a.Concerns}} {
-		for i := range list.of {
-			f := &list.of[i]
-			if !list.concern && !called(f.Kind) {
-				continue
-			}
-			if err := writeLine(w, eveFinding(f, list.concern, o)); err != nil {
-				return err
-			}
+	for f, concern := range a.FindingsAndConcerns() {
+		if !concern && !called(f.Kind) {
+			continue
+		}
+		if err := writeLine(w, eveFinding(f, concern, o)); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -112,21 +112,15 @@ func auditSARIF(w io.Writer, a *rules.Audit, o *Options) error {
 		run.Artifacts = append(run.Artifacts, sarifArtifact{Location: sarifArtifactLocation{fileURI(a.Coverage.Captures.Files[i].Name)}, MIME: "application/vnd.tcpdump.pcap"})
 	}
 	index := map[rules.Reason]int{}
-	for _, list := range []struct {
-		concern bool
-		of      []rules.Finding
-	}{{false, a.Findings}, {true, a.Concerns}} {
-		for i := range list.of {
-			f := &list.of[i]
-			n, known := index[f.Reason]
-			if !known {
-				n = len(run.Tool.Driver.Rules)
-				index[f.Reason] = n
-				run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{ID: f.Reason.String(), Short: sarifText{capital(f.Reason.Explain())},
-					Help: sarifText{capital(f.Reason.Do())}, Config: sarifDefault{sarifLevel(f.Severity)}})
-			}
-			run.Results = append(run.Results, newSARIFResult(a, f, list.concern, n, o))
+	for f, concern := range a.FindingsAndConcerns() {
+		n, known := index[f.Reason]
+		if !known {
+			n = len(run.Tool.Driver.Rules)
+			index[f.Reason] = n
+			run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{ID: f.Reason.String(), Short: sarifText{capital(f.Reason.Explain())},
+				Help: sarifText{capital(f.Reason.Do())}, Config: sarifDefault{sarifLevel(f.Severity)}})
 		}
+		run.Results = append(run.Results, newSARIFResult(a, f, concern, n, o))
 	}
 	return writeJSON(w, &sarifLog{"https://json.schemastore.org/sarif-2.1.0.json", "2.1.0", []sarifRun{run}})
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"iter"
 	"net/netip"
 
 	"wirechart/dissect"
@@ -32,6 +33,23 @@ type Audit struct {
 	// Baseline says what was left out of Findings and Concerns because an
 	// earlier audit has it as well; nil when there is none.
 	Baseline *Baseline
+}
+
+// FindingsAndConcerns goes through the findings and then the concerns, and says
+// of each whether it is a concern.
+func (a *Audit) FindingsAndConcerns() iter.Seq2[*Finding, bool] {
+	return func(yield func(*Finding, bool) bool) {
+		for i := range a.Findings {
+			if !yield(&a.Findings[i], false) {
+				return
+			}
+		}
+		for i := range a.Concerns {
+			if !yield(&a.Concerns[i], true) {
+				return
+			}
+		}
+	}
 }
 
 // Baseline is an earlier audit, of which only what is new is reported.

@@ -122,10 +122,8 @@ func (c *counts) write(w io.Writer) {
 			}
 		}
 		found := map[[2]string]uint64{}
-		for _, list := range [][]rules.Finding{a.Findings, a.Concerns} {
-			for i := range list {
-				found[[2]string{list[i].Reason.String(), list[i].Severity.String()}] += list[i].Flows
-			}
+		for f := range a.FindingsAndConcerns() {
+			found[[2]string{f.Reason.String(), f.Severity.String()}] += f.Flows
 		}
 		for k, n := range found {
 			set(n, "wirechart_findings_total", "rule", k[0], "severity", k[1])
