@@ -1,5 +1,5 @@
-// Package dissect tells from the bytes of a flow what the flow speaks, and
-// what it says that matters: server names, certificates, mechanisms, dialects.
+// Package dissect recognises the protocol of a flow from its bytes, and reads
+// from them what matters: server names, certificates, mechanisms, dialects.
 //
 // A protocol is one file with one Dissector, a plain value: its name, how to
 // recognise it (Probe) and how to read it (a Parser). All is the only list of
@@ -19,7 +19,7 @@
 // One thing is inferred rather than read: whether a client showed a certificate
 // in TLS 1.3, from the sizes of sealed records. tls_auth.go has the method, its
 // limits and how often it was wrong; such facts say that they are inferred, and
-// how surely.
+// with what confidence.
 //
 // The package imports nothing of this program. It never sees the clock:
 // times are those of packets.

@@ -14,4 +14,11 @@
 // kept the other copy; passively that cannot be known. IPv6 datagrams whose
 // fragments overlap are dropped, as hosts do (RFC 5722). A frame that a mirror
 // delivered twice is counted, and is nothing else.
+//
+// Beside the Table stand what some commands need and the ordinary path does not
+// know of: a Look goes through the flows that a Table holds while packets still
+// come (live), a Recall keeps the first frames of recent flows (live --evidence), a
+// Sieve and a Watch find the packets of some flows when captures are read again
+// (flows -w, explain), and a Vantage notes what Compare needs to find a flow again
+// in a capture from the other side of a firewall (compare).
 package flows

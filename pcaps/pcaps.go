@@ -1,16 +1,22 @@
-// Package pcaps brings packets in: from capture files (pcap, pcapng and
-// snoop, plain or compressed, one or many, in time order), from standard input, and from a
-// live interface. Everything that hands out packets is a Source, so one
-// capture loop serves files and live handles alike.
+// Package pcaps brings packets in: from capture files (pcap, pcapng and snoop,
+// plain or compressed, one or many, in time order), from standard input, from a
+// directory that another program fills, and from live interfaces. Everything that
+// hands out packets is a Source, so one capture loop serves files and live handles
+// alike.
 //
 // Packets are handed out in batches and never copied: the bytes of a batch
 // belong to the Source and are valid until the next call. A file that is cut
 // or damaged is read as far as it goes; what ended it is a Damage in the
 // file's statistics, never an error that hides the packets before it.
 //
-// gopacket is used for what it does well: live handles and the compiler of BPF
-// expressions. Files are read by this package's own reader, and on Linux
-// interfaces are captured by its own ring (ring_linux.go), which costs less.
+// Files are read by this package's own reader, and on Linux interfaces are
+// captured by its own ring (ring_linux.go), which costs less than libpcap. gopacket
+// gives access to libpcap (libpcap.go), for other systems' interfaces and for
+// compiling BPF expressions.
+//
+// The package also writes captures, pcapng all of them: a Writer frames with
+// comments, a Recorder all frames of a run, a Rotation the last few files of a
+// directory.
 package pcaps
 
 import (

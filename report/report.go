@@ -5,8 +5,8 @@
 // them. What is written depends on what was found and on Options alone, never
 // on the clock or the environment, so the same captures give the same bytes.
 //
-// Names, banners and certificates come from the wire and are whatever their
-// sender wished. Nothing of theirs is written raw: text for a terminal loses
+// Names, banners and certificates come from the wire, and their sender chose
+// what is in them. None of it is written raw: text for a terminal loses
 // control characters and direction marks (text.go), JSON escapes them
 // (record.go), CSV keeps them out of formulas (csv.go), Markdown shows them as
 // code (markdown.go).

@@ -2,15 +2,15 @@
 // observed, with its edges lighting up as flows come, the flows behind each edge
 // and host, their evidence, and every report to download.
 //
-// The page has what is in this program and asks for nothing else: no library, no
-// font, nothing from outside, and its content security policy says so. It is
-// served to this machine alone, or to who has the token. Requests under a foreign
-// name (Host) or from other sites are refused, so that no page elsewhere can read
-// it through the browser of who looks at it.
+// Everything on the page is in this program: no library, no font, nothing from
+// outside, and its content security policy enforces that. It is served to this
+// machine alone, or to those who have the token. Requests under a foreign name
+// (Host) or from other sites are refused, so that no other page can read it
+// through the visitor's browser.
 //
-// web.go answers, page.go draws the page as it is when it is asked for, flows.go
-// holds the flows and searches them, assets are the page and what keeps it up to
-// date.
+// web.go serves the requests, page.go renders the page as it stands when it is
+// requested, flows.go holds the flows and searches them, and assets has the page
+// and the script that keeps it up to date.
 package web
 
 import (

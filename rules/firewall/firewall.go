@@ -1,14 +1,14 @@
-// Package firewall makes firewall rules of an audit: the least that let the
-// documented connections through between the hosts that were found, and nothing
-// else. It also reads the rules of a firewall that is there, and says which
-// documented connections they would block and what else they would let through.
+// Package firewall makes firewall rules from an audit: the minimal set that lets
+// the documented connections through between the hosts that were found, and
+// nothing else. It also reads an existing ruleset, and says which documented
+// connections it would block and what else it would let through.
 //
-// A Site is what an audit says, in terms of addresses and ports. NewPlan makes
-// of it rules that no product's language is in yet; a format writes them.
+// A Site is what an audit says, in terms of addresses and ports. NewPlan turns it
+// into rules independent of any product's language; a format writes them.
 //
-// Names come from the wire and from files. Nothing of theirs is written but
-// letters, digits and a few marks (word), so that none can end a comment and
-// become a rule.
+// Names come from the wire and from files. Only their letters, digits and a few
+// punctuation marks are written (word), so that none can end a comment and become
+// a rule.
 package firewall
 
 import (
