@@ -21,13 +21,13 @@ func auditCommand(status *int) *cobra.Command {
 		Short: "judge captures against a diagram; what bare `wirechart CAPTURE...` does",
 		Long: `audit judges every flow of the captures against the edges of a diagram and reports
 the state of each edge, the findings with the frame that proves each and what to do,
-and the hosts with their roles. Several captures are read as one stretch of time.
+and the hosts with their roles. Several captures are read as one period.
 
   wirechart audit site.pcapng                       for people
   wirechart audit -o json site.pcapng               for programs
   wirechart audit -o html --output audit.html site.pcapng
   wirechart audit --inventory hosts.yaml --diagram ours.yaml day1/ day2/*.pcap.gz
-  wirechart audit --follow /captures                files of a rotating tcpdump, as they come
+  wirechart audit --follow /captures                files of a rotating tcpdump, as they appear
 
 Exit status: 0 the traffic conforms, 1 findings (--fail-on says which), 2 the job
 could not be done, 3 done, but the captures could not decide it.`,
@@ -51,7 +51,7 @@ could not be done, 3 done, but the captures could not decide it.`,
 	}
 	inputFlags(cmd.Flags(), o, report.OfAudit)
 	auditFlags(cmd.Flags(), o)
-	cmd.Flags().Lookup("output").Usage += "; as it comes with --follow -o jsonl"
+	cmd.Flags().Lookup("output").Usage += "; as it goes with --follow -o jsonl"
 	cmd.Flags().StringVar(&l.follow, "follow", "", "read captures as they appear in `DIR`, written by tcpdump -G or dumpcap -b, until Ctrl-C")
 	cmd.Flags().DurationVar(&l.idle, "idle", 0, "with --follow: end when nothing was written for this `TIME`")
 	cmd.Flags().DurationVar(&l.duration, "duration", 0, "with --follow: end after this `TIME`")

@@ -119,10 +119,9 @@ func newDiagramCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "new --from AUDIT",
 		Short: "draft a diagram from observed traffic, for a product that has none",
-		Long: `new drafts a diagram from the traffic that an audit saw, whatever diagram it was held
-against: a component for each set of hosts that do the same, an edge for each
-service. It says what was seen, not what should be: edit it by the product's
-documentation.
+		Long: `new drafts a diagram from the traffic that an audit saw, whatever diagram it used: a
+component for each set of hosts that behave alike, an edge for each service. It says
+what was seen, not what should be: edit it to match the product's documentation.
 
   wirechart audit -o json --output audit.json --exit-zero site.pcapng
   wirechart diagram new --from audit.json --name our-product --output our-product.yaml

@@ -35,10 +35,9 @@ func explainCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "explain CAPTURE... {--finding ID | --flow ID | --edge ID | --frame N}",
 		Short: "the evidence, frame by frame: what was required, what was seen, what remains unknown",
-		Long: `explain goes through the captures a second time and tells the story of one
-connection: its frames with the messages in them, what the diagram requires, what
-was seen and in which frame, the verdict, and what remains unknown with the capture
-that would settle it.
+		Long: `explain reads the captures a second time and shows one connection: its frames with
+the messages in them, what the diagram requires, what was seen and in which frame,
+the verdict, and what remains unknown with the capture that would settle it.
 
   wirechart explain site.pcapng --finding 1         as numbered in the report, or by id
   wirechart explain site.pcapng --edge agent-backup one connection for each verdict
@@ -62,7 +61,7 @@ capture they are overwritten or left out, unless --payload is given.`,
 	fs.StringVar(&q.frame, "frame", "", "explain the flow that frame `N` is of; FILE:N where there are several captures")
 	fs.StringVarP(&q.write, "write", "w", "", "write the frames shown to `FILE`, a pcapng capture with comments")
 	fs.BoolVar(&q.hex, "hex", false, "show the bytes of each frame")
-	fs.BoolVar(&q.payload, "payload", false, "leave user data and secrets in --write and --hex")
+	fs.BoolVar(&q.payload, "payload", false, "keep user data and secrets in --write and --hex")
 	return cmd
 }
 

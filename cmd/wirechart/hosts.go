@@ -11,8 +11,8 @@ func hostsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hosts CAPTURE...",
 		Short: "which host has which role, and why",
-		Long: `hosts writes the roles that hosts were found to have, how sure that is, and the
-evidence for it with its frames. Where you know better, an inventory overrules it.
+		Long: `hosts writes the roles of hosts, how certain they are, and the evidence with its
+frames. Where you know better, an inventory overrules it.
 
   wirechart hosts site.pcapng
   wirechart hosts --inventory hosts.yaml -o json site.pcapng`,

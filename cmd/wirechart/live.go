@@ -67,11 +67,11 @@ func liveCommandOf(status *int, l *liveOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "live -i INTERFACE",
 		Short: "the same audit, continuously, on an interface",
-		Long: `live audits the traffic of an interface, usually a mirror port, as it comes: findings
-are reported when they are made, and the audit is written at the end. It ends with
+		Long: `live audits the traffic of an interface, usually a mirror port, as it arrives: findings
+are reported as they are made, and the audit is written at the end. It ends with
 Ctrl-C (a second one ends it at once), with --duration or with -c.
 
-  wirechart live -i eth1                            for people: a view that may be left open
+  wirechart live -i eth1                            for people: a view for the terminal
   wirechart live -i eth1 -o jsonl                   for programs: events and flows as they come
   wirechart live -i eth1 --duration 10m -o json     ten minutes, then the audit
   wirechart live -i eth1 -w all.pcapng              keep every frame as well
@@ -91,7 +91,7 @@ counters on standard error. Exit status: as that of audit.`,
 	fs := cmd.Flags()
 	packetFlags(fs, o, report.OfAudit)
 	auditFlags(fs, o)
-	fs.Lookup("output").Usage += "; as it comes with -o jsonl"
+	fs.Lookup("output").Usage += "; as it goes with -o jsonl"
 	fs.Lookup("max-flows").DefValue = fmt.Sprint(liveFlows)
 	_ = fs.Set("max-flows", fmt.Sprint(liveFlows)) // a number it is
 	fs.StringArrayVarP(&l.interfaces, "interface", "i", nil, "capture from `INTERFACE`, any for all of them (repeatable)")
@@ -109,7 +109,7 @@ counters on standard error. Exit status: as that of audit.`,
 	fs.BoolVar(&l.metricsPublic, "metrics-public", false, "allow --metrics at an address that others can reach")
 	fs.DurationVar(&l.duration, "duration", 0, "end after this `TIME`: 90s, 10m, 24h")
 	fs.DurationVar(&l.keep, "keep", flows.DefaultKeep, "judge flows again for this `TIME` after their end, as more is learned of their hosts")
-	fs.StringVar(&l.web.address, "web", "", "show the run as a page at `ADDRESS:PORT`; one that others can reach asks for a token")
+	fs.StringVar(&l.web.address, "web", "", "show the run as a page at `ADDRESS:PORT`; if others can reach it, it asks for a token")
 	fs.StringArrayVar(&l.web.hosts, "web-host", nil, "serve the page under the `NAME` of this machine too (repeatable)")
 	sandboxFlags(fs, &l.sandbox)
 	return cmd

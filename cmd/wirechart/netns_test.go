@@ -34,7 +34,7 @@ type network struct {
 func needs(t *testing.T, programs ...string) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("short")
+		t.Skip("left out with -short")
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, to make network namespaces")

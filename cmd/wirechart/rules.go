@@ -26,7 +26,7 @@ func rulesCommand(status *int) *cobra.Command {
 	o := &firewallOptions{}
 	cmd := &cobra.Command{
 		Use:   "rules AUDIT",
-		Short: "firewall rules for the documented connections of an audit; --verify checks those that exist",
+		Short: "firewall rules for the documented connections of an audit; --verify checks existing ones",
 		Long: `rules reads an audit that was written with -o json and writes the minimal firewall
 rules for its documented connections, between the hosts that were found or that an
 inventory pins. What is documented and was never used, and what was used and is not

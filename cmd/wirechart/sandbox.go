@@ -20,6 +20,6 @@ type sandbox struct {
 
 // sandboxFlags are those of the commands that shed their privileges.
 func sandboxFlags(fs *pflag.FlagSet, s *sandbox) {
-	fs.BoolVar(&s.Off, "no-sandbox", false, "keep privileges and access to all files after the captures are open, to debug")
+	fs.BoolVar(&s.Off, "no-sandbox", false, "keep privileges and access to all files after the captures are open, for debugging")
 	fs.StringVar(&s.User, "user", "", "become `USER` once the captures are open")
 }

@@ -55,7 +55,7 @@ The page fetches nothing from elsewhere, and is not served under foreign names.`
 		_ = fs.MarkHidden(name)
 	}
 	diagramFlags(fs, o)
-	fs.StringVar(&w.address, "listen", webAddress, "serve the page at `ADDRESS:PORT`; one that others can reach asks for a token")
+	fs.StringVar(&w.address, "listen", webAddress, "serve the page at `ADDRESS:PORT`; if others can reach it, it asks for a token")
 	fs.StringArrayVar(&w.hosts, "host", nil, "serve it under the `NAME` of this machine too (repeatable)")
 	sandboxFlags(fs, &w.sandbox)
 	return cmd
