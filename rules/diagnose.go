@@ -264,15 +264,40 @@ func (p *Policy) heard(f *flows.Flow) Because {
 }
 
 // mute says whether the captures lack what the server of f sends: others spoke
-// with it, and nothing of what it said is there. Where of no connection at all
-// both directions are, as a mirror of one direction shows them, that holds for
-// every server that was not heard.
+// with it, and nothing of what it said is there; or they lack what its client
+// receives, from anybody. Where of no connection at all both directions are, as a
+// mirror of one direction shows them, or of none to the outside, as where the way
+// back is another one, that holds for every such server that was not heard.
 func (p *Policy) mute(f *flows.Flow) bool {
+	if c := p.host(f.Client.Addr()); c != nil && c.deaf && !c.reached {
+		return true
+	}
 	h := p.host(f.Server.Addr())
 	if h != nil && h.heard != 0 {
 		return false
 	}
-	return h != nil && h.unheard || p.halved && !p.whole
+	s := p.sightOf(f)
+	return h != nil && h.unheard || s.halved && !s.whole
+}
+
+// sight is which directions of flows were captured.
+type sight struct {
+	whole  bool // of some flow both
+	halved bool // of some connection one, which must have had both
+}
+
+// sightOf is what was captured of flows that go where f does.
+func (p *Policy) sightOf(f *flows.Flow) *sight {
+	if isOutside(f.Server.Addr()) {
+		return &p.beyond
+	}
+	return &p.inside
+}
+
+// hear notes whether what was sent to an end of f was captured.
+func (h *host) hear(f *flows.Flow, to dissect.Dir) {
+	h.reached = h.reached || f.Packets[to] > 0
+	h.deaf = h.deaf || f.Packets[to] == 0 && f.OneSided()
 }
 
 // listen notes whether the ends of f were heard, and the TTL of what they sent

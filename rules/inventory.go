@@ -17,8 +17,9 @@ import (
 type Inventory struct {
 	File string
 
-	byAddr bart.Table[*HostPin]
-	byName []namePin // the pattern with the most letters first
+	byAddr  bart.Table[*HostPin]
+	byName  []namePin // the pattern with the most letters first
+	hostPin []*HostPin
 }
 
 // HostPin is one entry of an Inventory: what is known of the hosts it matches.
@@ -58,6 +59,14 @@ func (inv *Inventory) Host(addr netip.Addr, names []string) (HostPin, bool) {
 		}
 	}
 	return HostPin{}, false
+}
+
+// Hosts are the entries in the order of the file.
+func (inv *Inventory) Hosts() []*HostPin {
+	if inv == nil {
+		return nil
+	}
+	return inv.hostPin
 }
 
 // Addresses are the entries by address, in the order of the addresses.
@@ -154,6 +163,7 @@ func (r *inventoryReading) host(n *yaml.Node) {
 			r.wrong(n, "role %q is in roles and in not_roles", c.ID)
 		}
 	}
+	r.inv.hostPin = append(r.inv.hostPin, pin)
 }
 
 func (r *inventoryReading) address(n *yaml.Node, pin *HostPin) {

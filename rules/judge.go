@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"net/netip"
 
+	"wirechart/dissect"
 	"wirechart/flows"
 	"wirechart/pcaps"
 )
@@ -17,6 +18,9 @@ type end struct {
 	pinned  bool
 	outside bool // its address is one of the world outside
 	scanner bool
+	// Components that the host may be as well as those in roles: the same
+	// connections speak for them.
+	alike mask
 }
 
 // unknown says that the end may yet have a role: nothing speaks for one, and
@@ -27,6 +31,7 @@ func (p *Policy) end(addr netip.Addr) end {
 	e := end{scanner: len(p.probes.scanners) > 0 && p.probes.scans(addr)}
 	if h := p.host(addr); h != nil {
 		e.host, e.roles, e.dynamic, e.pinned = h, h.roles, h.pin.DynamicPorts, h.pinned
+		e.alike = h.alike
 	} else if p.inv != nil {
 		if pin, ok := p.inv.Host(addr, nil); ok {
 			e.dynamic, e.pinned = pin.DynamicPorts, pin.Pinned
@@ -109,9 +114,11 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 		}
 		from := e.from&client.roles != 0 || len(e.From) == 0
 		to := e.to&server.roles != 0
-		maybeFrom := !from && client.unknown() && p.mayBeClient(e.edge, client)
+		maybeFrom := !from && p.mayBeClient(e.edge, client)
 		maybeTo := !to && server.unknown() && (e.to&^e.outside != 0 && (!server.outside || p.hosted) || e.outside != 0 && server.outside)
-		if !(from && (to || maybeTo) || to && maybeFrom) {
+		perhaps := !to && (e.outside&server.alike != 0 || s.common && maybeFrom && !server.pinned && !server.outside && e.to&^e.outside != 0 && s.leadsToAny(server.roles))
+		maybeTo = maybeTo || perhaps
+		if !(from && (to || maybeTo) || maybeFrom && (to || perhaps)) {
 			continue
 		}
 		t := &p.trial
@@ -122,12 +129,15 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 		case t.Kind == Blocked, t.Kind == Indeterminate && (f.Packets[1] == 0 && p.cutShort(f) || wordless(f)):
 			// Where the connection never came to be, or nothing of it was
 			// captured, nothing could tell who the other end is.
-		case maybeTo && e.outside != 0 && server.outside:
+		case maybeTo && e.outside != 0 && server.outside && !perhaps:
 			// Known by its name alone: what judgeEdge says of the name holds.
 			if t.Kind == Documented || t.Kind == Violation {
 				continue
 			}
-		case maybeFrom && t.Kind == Indeterminate:
+		case t.Kind == Indeterminate && (maybeFrom || perhaps || !s.common):
+		case t.Kind == Documented && (maybeFrom || perhaps || !s.common || wordless(f)):
+			t.Kind = Indeterminate
+			t.why(RoleNotKnown, f.Frame, "")
 		default:
 			continue
 		}
@@ -142,15 +152,20 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 // kindness orders the verdicts that edges give to one flow.
 var kindness = [kinds]int{Undocumented: 0, Violation: 1, Blocked: 2, Indeterminate: 3, Documented: 4}
 
-// mayBeClient says whether a host of which nothing is known could be a client
-// of the edge: one of a component that is not known by its own services.
+// mayBeClient says whether a host that is not known to be a client of the edge could
+// be one: what it does speaks for that as much as for its role; or nothing is
+// known of it, and the client is of a component that is not known by its own
+// services, or of one that no host in the captures was found to be.
 func (p *Policy) mayBeClient(e *edge, client *end) bool {
+	if !client.unknown() {
+		return e.from&client.alike != 0
+	}
 	never := mask(0)
 	if client.host != nil {
 		never = client.host.never
 	}
 	for rest := e.from &^ never &^ p.external; rest != 0; rest &= rest - 1 {
-		if !p.parts[bits.TrailingZeros64(uint64(rest))].server {
+		if bit := bits.TrailingZeros64(uint64(rest)); !p.parts[bit].server || !p.found.has(bit) {
 			return true
 		}
 	}
@@ -211,7 +226,8 @@ func (p *Policy) judgeEdge(f *flows.Flow, e *edge, server *end, v *Verdict) {
 		return
 	}
 	switch oneSided := f.OneSided(); {
-	case unseen != NoReason, oneSided && f.Packets[1] == 0, f.Packets[1] == 0 && (p.cutShort(f) || p.mute(f)):
+	case unseen != NoReason, oneSided && f.Packets[1] == 0, f.Packets[1] == 0 && (p.cutShort(f) || p.mute(f)),
+		f.Proto == flows.ProtoTCP && f.Payload[0] > 0 && f.Payload[1] == 0 && len(e.require) > 0:
 		v.Kind = Indeterminate
 		r, frame := p.missing(f)
 		if r == RequirementNotObserved && unseen != NoReason {
@@ -268,9 +284,11 @@ func (p *Policy) judgeSourcePort(f *flows.Flow, e *edge, v *Verdict) {
 }
 
 // wordless says whether nothing of a connection was captured that could tell what it
-// is: no payload, or what both ends had said before the capture began.
+// is: no payload, what both ends had said before the capture began, or bytes
+// among which those are missing that tell.
 func wordless(f *flows.Flow) bool {
-	return f.Proto == flows.ProtoTCP && (f.Payload.Sum() == 0 || late(f) && f.App == "")
+	return f.Proto == flows.ProtoTCP && (f.Payload.Sum() == 0 ||
+		(f.App == "" || f.AppBasis == dissect.ByPort) && (late(f) || f.Dissect.Lost || f.Missed.Sum() > 0))
 }
 
 // late says whether the capture began after the flow did.
@@ -289,7 +307,7 @@ func (p *Policy) missing(f *flows.Flow) (Reason, pcaps.FrameID) {
 		return BytesMissing, f.Frame
 	case late(f):
 		return StartNotCaptured, f.Frame
-	case f.Proto == flows.ProtoTCP && f.Payload[0] == 0:
+	case f.Proto == flows.ProtoTCP && (f.Payload[0] == 0 || f.Payload[1] == 0 && !f.TCP.Unseen[1]):
 		return NothingSaid, f.Frame
 	case f.Dissect.Lost, f.Missed.Sum() > 0:
 		return BytesMissing, f.Frame

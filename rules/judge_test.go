@@ -933,3 +933,127 @@ func TestSays(t *testing.T) {
 		}
 	}
 }
+
+// What is asked and not answered says nothing where the capture lacks what the
+// client receives, or all that comes back from outside.
+func TestAnswersNotCaptured(t *testing.T) {
+	repliesLost := func(f *flows.Flow) { // as seen: the client acknowledges what the capture lacks
+		f.Packets[1], f.Bytes[1], f.Payload[1] = 0, 0, 0
+		f.TCP.SYNACKs, f.TCP.SYNACKFrame, f.TCP.History = 0, 0, "SADF"
+	}
+	ping := func() *flows.Flow { return flow(tAgent1, tCloud, 0, echo, unanswered) }
+	tests := []struct {
+		name string
+		more []*flows.Flow
+		kind Kind
+		why  string
+	}{
+		{"everything else of the client is whole", []*flows.Flow{flow(tAgent1, tMS, 9877, tls()), flow(tAgent2, tCloud, 0, echo)}, Blocked, "echo_unanswered server_heard_elsewhere"},
+		{"nothing that the client receives", []*flows.Flow{flow(tAgent1, tMS, 9877, tls(), repliesLost), flow(tAgent2, tMS, 9877, tls()), flow(tAgent2, tCloud, 0, echo)}, Indeterminate, "one_direction_captured"},
+		{"nothing that comes from outside", []*flows.Flow{flow(tAgent1, tMS, 9877, tls()), flow(tAgent1, tOther, 443, tls(), repliesLost)}, Indeterminate, "one_direction_captured"},
+		{"the way outside is closed", []*flows.Flow{flow(tAgent1, tMS, 9877, tls()), flow(tAgent1, tOther, 443, unanswered)}, Blocked, "echo_unanswered server_never_heard"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := testPolicy(t, tInventory)
+			f := ping()
+			for _, o := range append(tt.more, f) {
+				p.Observe(o)
+			}
+			p.Settle()
+			var v Verdict
+			if p.Judge(f, &v); v.Kind != tt.kind || reasonNames(&v) != tt.why {
+				t.Errorf("%s %s, want %s %s", v.Kind, reasonNames(&v), tt.kind, tt.why)
+			}
+		})
+	}
+}
+
+// reasonNames are the reasons of v in their order.
+func reasonNames(v *Verdict) string {
+	var names []string
+	for _, r := range v.Reasons {
+		names = append(names, r.Reason.String())
+	}
+	return strings.Join(names, " ")
+}
+
+// A capture that shows part of a site: what an end may well be, it is not held
+// against it that the capture does not show it.
+func TestRoleNotKnown(t *testing.T) {
+	at := netip.MustParseAddr
+	const whose = "role_not_known"
+	ping := func(server netip.Addr) *flows.Flow { return flow(tAgent1, server, 0, echo) }
+	lookup := func(name, addr string) *flows.Flow {
+		f := dnsSays(name, addr)
+		f.Facts.Add(dissect.DNSQType, []byte("A"))
+		f.Facts.Add(dissect.DNSRCode, []byte("NOERROR"))
+		return f
+	}
+	cutLookup := func(name string) *flows.Flow {
+		return flow(tAgent1, tDNS, 53, udp, speaks("dns", "dns.qname="+name, "dns.qtype=A", "dns.rcode=NOERROR"))
+	}
+	agent := flow(tAgent1, tMS, 7780, curve)
+	indexed := []*flows.Flow{flow(tCat, tSN, 9876, mutual()), flow(tAgent1, tSN, 9876, mutual()), flow(tAgent1, tBG, 44445, mutual()), flow(tMS, tCat, 9200, speaks("http"))}
+	gateway := []*flows.Flow{agent, flow(tAgent1, tCloud, 44445, mutual()), flow(tAgent2, tCloud, 44445, mutual())}
+	tests := []struct {
+		name string
+		flow *flows.Flow
+		more []*flows.Flow
+		kind Kind
+		why  string
+	}{
+		{"the catalog's client, of a site without a management server", flow(tMS, tCat, 9200, speaks("http")), indexed, Indeterminate, whose},
+		{"and of one that has another", flow(tRogue, tCat, 9200, speaks("http")), append(slices.Clone(indexed), agent), Undocumented, "unknown_host client_role_not_stated"},
+		{"a client of the file service", flow(tRogue, tFS, 445, speaks("smb")), site(), Indeterminate, whose},
+		{"a client of the cloud", flow(tRogue, tCloud, 443, tls("tls.sni=cloud.acronis.com")), site(), Indeterminate, whose},
+		{"a server of one agent's requests", flow(tAgent1, tRogue, 9877, tls("tls.handshake=incomplete")), []*flows.Flow{agent}, Indeterminate, whose},
+		{"a storage, called by one that may be an agent as well as a console", flow(tAgent2, tFS, 2049, from(800), speaks("nfs")),
+			[]*flows.Flow{flow(tAgent2, tMS, 9877, tls()), flow(tAgent1, tMS, 7780, curve), flow(tAgent1, tSN, 9876, mutual()), flow(tSN, tMS, 7780, curve), flow(tSN, tFS, 2049, from(801), speaks("nfs"))}, Indeterminate, whose},
+		{"a storage, called by one of which nothing is known", flow(tAgent2, tFS, 2049, from(800), speaks("nfs")),
+			[]*flows.Flow{flow(tAgent1, tSN, 9876, mutual()), flow(tCat, tSN, 9876, mutual()), flow(tSN, tMS, 7780, curve), flow(tSN, tFS, 2049, from(801), speaks("nfs"))}, Indeterminate, whose},
+		{"headers alone", flow(tAgent1, tBG, 44445, lossy), []*flows.Flow{agent}, Indeterminate, "bytes_missing"},
+		{"headers alone, where nothing is required", flow(tMS, tCat, 9200, said(0, 0), with(func(f *flows.Flow) { f.TCP = flows.TCP{PortsOnly: true} })), []*flows.Flow{agent}, Indeterminate, whose},
+		{"headers alone, of a helper of NFS", flow(tAgent1, tFS, 20048, from(801), lossy), []*flows.Flow{agent}, Indeterminate, "bytes_missing"},
+
+		{"a gateway outside, nameless, may be the cloud's", flow(tAgent1, tCloud, 443, tls()), gateway, Indeterminate, "no_sni"},
+		{"likewise pinged", ping(tCloud), gateway, Indeterminate, whose},
+		{"a gateway outside that has a name", flow(tAgent1, tCloud, 443, tls()), append(slices.Clone(gateway), flow(tAgent1, tCloud, 44445, mutual("tls.sni=gw.site.example"))), Undocumented, "port_not_documented"},
+
+		{"ping, no lookups captured", ping(tOther), []*flows.Flow{agent}, Indeterminate, whose},
+		{"ping, a lookup of another cloud's name", ping(tOther), []*flows.Flow{agent, lookup("cloud.acronis.com", "203.0.113.10")}, Undocumented, "icmp_to_undocumented_cloud_address"},
+		{"ping, lookups of the site alone", ping(tOther), []*flows.Flow{agent, lookup("ms.site.example", "10.1.0.1")}, Indeterminate, whose},
+		{"ping, an answer that was cut", ping(tOther), []*flows.Flow{agent, lookup("cloud.acronis.com", "203.0.113.10"), cutLookup("eu2-cloud.acronis.com")}, Indeterminate, whose},
+		{"ping, another name", ping(tOther), []*flows.Flow{agent, lookup("www.site.example", "203.0.113.99")}, Undocumented, "icmp_to_undocumented_cloud_address"},
+		{"ping, a cloud's name that belongs elsewhere", ping(tOther), []*flows.Flow{agent, flow(tAgent2, tDNS, 53, udp, speaks("dns", "dns.qname=cloud.acronis.com", "dns.answer=203.0.113.10")),
+			flow(tAgent1, tOther, 443, tls("tls.sni=cloud.acronis.com"))}, Undocumented, "icmp_to_undocumented_cloud_address"},
+		{"ping, replies alone", flow(tAgent1, tOther, 0, echo, repliesAlone), []*flows.Flow{agent, lookup("cloud.acronis.com", "203.0.113.10")}, Indeterminate, whose},
+
+		{"a vSphere host, replies missing", flow(tAgent1, at("10.1.0.8"), 902, unanswered, with(func(f *flows.Flow) {
+			f.Payload[0], f.TCP.Acked = 100, true
+		})), []*flows.Flow{agent}, Indeterminate, "one_direction_captured"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := rolesFrom(t, "", append(slices.Clone(tt.more), tt.flow, flow(at("10.9.9.8"), at("10.9.9.9"), 22, with(func(f *flows.Flow) { f.End += 60e9 })))...)
+			var v Verdict
+			if p.Judge(tt.flow, &v); v.Kind != tt.kind || reasonNames(&v) != tt.why {
+				t.Errorf("%s %s, want %s %s; roles %q %q", v.Kind, reasonNames(&v), tt.kind, tt.why, p.rolesText(tt.flow.Client.Addr()), p.rolesText(tt.flow.Server.Addr()))
+			}
+		})
+	}
+}
+
+// A server that says nothing showed nothing of what the edge requires, whatever
+// the client said.
+func TestServerWithoutWords(t *testing.T) {
+	p := testPolicy(t, tInventory)
+	p.Settle()
+	var v Verdict
+	p.Judge(flow(tAgent1, tCloud, 443, speaks("tls", "tls.sni=cloud.acronis.com"), with(func(f *flows.Flow) {
+		f.Payload[1], f.TCP.AckedData[0], f.Ended, f.TCP.State, f.TCP.History = 0, false, flows.CaptureEnd, flows.StateS1, "ShAD"
+	})), &v)
+	if v.Kind != Indeterminate || reasonNames(&v) != "nothing_said" {
+		t.Errorf("%s %s, want indeterminate nothing_said", v.Kind, reasonNames(&v))
+	}
+}

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"math/bits"
+	"net/netip"
 	"slices"
 
 	"wirechart/dissect"
@@ -127,7 +128,8 @@ func (p *Policy) mayFit(f *flows.Flow, client, server *end) *edge {
 	for _, s := range p.anyPort {
 		for i := range s.edges {
 			e := s.edges[i].edge
-			if s.proto == f.Proto && e.from&client.roles != 0 && e.to&server.roles != 0 && inRanges(e.SourcePorts, f.Client.Port()) {
+			to := e.to&server.roles != 0 || server.unknown() && !server.outside
+			if s.proto == f.Proto && e.from&client.roles != 0 && to && inRanges(e.SourcePorts, f.Client.Port()) {
 				return e
 			}
 		}
@@ -137,12 +139,16 @@ func (p *Policy) mayFit(f *flows.Flow, client, server *end) *edge {
 
 // mayServe finds an edge from the client to the service, for a server whose
 // parts were inferred: a host may play several, and what it sends shows which.
+// That a client is of the special kind which the edge is for shows only by what
+// answers it there.
 func (p *Policy) mayServe(s *service, client, server *end) *edge {
 	if s == nil || server.pinned || server.outside {
 		return nil
 	}
 	for i := range s.edges {
-		if e := s.edges[i].edge; e.from&client.roles != 0 && e.to&server.roles == 0 && e.to&^e.outside != 0 {
+		e := s.edges[i].edge
+		from := e.from&client.roles != 0 || e.nearly&client.roles != 0 && !client.pinned || p.mayBeClient(e, client)
+		if from && e.to&server.roles == 0 && e.to&^e.outside != 0 {
 			return e
 		}
 	}
@@ -341,6 +347,18 @@ func (p *Policy) isAgent(i int) bool {
 	return false
 }
 
+// namedOtherwise says whether an address has names, and none of the edge's component
+// but those that DNS gave other addresses for.
+func (p *Policy) namedOtherwise(e *edge, addr netip.Addr) bool {
+	list := p.names.of[addr]
+	for _, n := range list {
+		if matchesAny(e.domains, n.name) && (n.basis == byDNS || p.names.agrees(n.name, addr) != dnsDiffers) {
+			return false
+		}
+	}
+	return len(list) > 0
+}
+
 // judgeEcho says why an echo is not documented.
 func (p *Policy) judgeEcho(f *flows.Flow, s *service, client, server *end, v *Verdict) {
 	e, _ := p.leadsTo(s, server.roles)
@@ -354,8 +372,21 @@ func (p *Policy) judgeEcho(f *flows.Flow, s *service, client, server *end, v *Ve
 		v.why(EchoClientNotDocumented, f.Frame, "")
 	case s != nil && server.outside && client.roles != 0:
 		for i := range s.edges {
-			if s.edges[i].from&client.roles != 0 {
-				v.Edge = s.edges[i].Edge
+			e := &s.edges[i]
+			if e.from&client.roles == 0 {
+				continue
+			}
+			v.Edge = e.Edge
+			if !server.unknown() || p.namedOtherwise(e.edge, f.Server.Addr()) {
+				continue
+			}
+			// Where the client's lookups cannot be read, nothing tells which name
+			// it had the address for.
+			h, v6 := client.host, ipv6(f.Server.Addr().Is6())
+			if f.Packets[0] == 0 || h == nil || !h.told[v6] || h.untold[v6] {
+				v.Kind = Indeterminate
+				v.why(RoleNotKnown, f.Frame, "")
+				return
 			}
 		}
 		v.why(EchoToUndocumentedAddress, f.Frame, "")

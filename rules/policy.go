@@ -47,6 +47,7 @@ type Policy struct {
 
 	hosts  index      // of order
 	known  addressSet // hosts that have a role
+	found  mask       // components that some host is
 	own    ownNets
 	hosted bool    // some server of the site has a public address
 	order  []*host // in the order in which they were met: what is printed never follows a map
@@ -66,8 +67,8 @@ type Policy struct {
 	full     Full
 	ttlWords map[[2]uint8]string
 	last     int64   // the latest end of a flow, packet time
-	whole    bool    // of some flow both directions were seen
-	halved   bool    // of some connection one, which must have had both
+	inside   sight   // of flows to addresses of the site
+	beyond   sight   // and to those outside, which may take another way
 	spoken   uint64  // flows that hosts were met in
 	trial    Verdict // of the edge that is being tried; reused
 	settled  bool

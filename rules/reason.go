@@ -101,6 +101,7 @@ const (
 	NoServerName
 	SessionResumed
 	RequirementNotObserved
+	RoleNotKnown
 	InboundToDynamicPort
 
 	// Good practice that the diagram does not speak of.
@@ -310,6 +311,8 @@ var reasonTable = [reasons]reasonInfo{
 		"capture while the client restarts: the full handshake decides"},
 	RequirementNotObserved: {"requirement_not_observed", Info, "what the edge requires could not be seen",
 		"capture the whole start of the connection, or supply the key log"},
+	RoleNotKnown: {"role_not_known", Info, "an edge allows this connection if one of the hosts has a role that it may well have, but nothing in the capture shows that it does",
+		"give the host its role in the inventory, or capture where its other connections pass"},
 	InboundToDynamicPort: {"inbound_to_dynamic_port", Info, "a connection to a component's dynamic port: the document allows this for some services without naming them",
 		"find the process that listens on the port, and document it in a diagram file of your own if it belongs to the product"},
 

@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"wirechart/dissect"
 	"wirechart/flows"
@@ -36,13 +37,20 @@ type host struct {
 	listed bool // the inventory has an entry
 	never  mask
 
-	heard    pcaps.FrameID // a flow in which it sent something; 0 for none
-	unheard  bool          // something that it must have sent was not captured
-	routed   bool          // what it sent was captured on both sides of a router
+	heard   pcaps.FrameID // a flow in which it sent something; 0 for none
+	unheard bool          // something that it must have sent was not captured
+	reached bool          // something that was sent to it was captured
+	deaf    bool          // something that must have been sent to it was not
+
+	// Answers of DNS to it, for IPv4 and IPv6: with addresses, and without.
+	told, untold [2]bool
+
+	routed   bool // what it sent was captured on both sides of a router
 	ttlCount uint8
 	ttls     [4]uint8 // of what it sent, one for each way that this took
 
 	roles mask
+	alike mask // what it may be as well, or instead: the same connections speak for it
 	// Its roles in earlier runs, which hold until something is seen.
 	remembered mask
 
@@ -109,9 +117,9 @@ func (p *Policy) Observe(f *flows.Flow) {
 	p.last = max(p.last, f.End)
 	switch {
 	case f.Packets[0] > 0 && f.Packets[1] > 0:
-		p.whole = true
+		p.sightOf(f).whole = true
 	case f.OneSided():
-		p.halved = true
+		p.sightOf(f).halved = true
 	}
 	s := p.service(f)
 	if f.Proto == flows.ProtoTCP && f.Payload[0] == 0 && (f.Oriented == flows.BySYN || f.TCP.ScanFlags) {
@@ -145,7 +153,12 @@ func (p *Policy) Observe(f *flows.Flow) {
 		return
 	}
 	p.spoken++
+	if f.App == "dns" {
+		p.learnLookup(client, f)
+	}
 	p.learnSession(f, client, server)
+	client.hear(f, flows.ToClient)
+	server.hear(f, flows.ToServer)
 	client.listen(f, flows.ToServer)
 	server.listen(f, flows.ToClient)
 	client.flows++
@@ -167,11 +180,62 @@ func (p *Policy) Observe(f *flows.Flow) {
 	}
 }
 
+// learnLookup notes whether the addresses can be read that DNS told the client of f
+// for names of components outside. Where a message is cut, what was asked is there
+// and the addresses are not.
+func (p *Policy) learnLookup(client *host, f *flows.Flow) {
+	var asked, told [2]bool
+	good, theirs := false, false
+	all := f.Facts.All()
+	for i := range all {
+		switch all[i].Key {
+		case dissect.DNSQName:
+			theirs = theirs || p.isTheirs(all[i].Str)
+		case dissect.DNSQType:
+			asked[0], asked[1] = asked[0] || all[i].Str == "A", asked[1] || all[i].Str == "AAAA"
+		case dissect.DNSAnswer:
+			told[ipv6(strings.Contains(all[i].Str, ":"))] = true
+		case dissect.DNSRCode:
+			good = good || all[i].Str == "NOERROR"
+		}
+	}
+	if !theirs {
+		return
+	}
+	for v := range told {
+		client.told[v] = client.told[v] || told[v]
+		client.untold[v] = client.untold[v] || asked[v] && !told[v] && good
+	}
+}
+
+// isTheirs says whether a name is one of a component outside, as far as those have
+// names.
+func (p *Policy) isTheirs(name string) bool {
+	known := false
+	for i := range p.parts {
+		if c := p.parts[i].Component; c.External && len(c.Names) > 0 {
+			if known = true; matchesAny(c.Names, name) {
+				return true
+			}
+		}
+	}
+	return !known
+}
+
+// ipv6 is the index of what is kept for each version of IP.
+func ipv6(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
+}
+
 // observeBarren sees a connection that carried nothing: a weak hint of who
 // calls whom, kept for few.
 func (p *Policy) observeBarren(f *flows.Flow, s *service) {
 	if l := p.linkOf(f, s); l != nil {
 		l.flows++
+		l.client.hear(f, flows.ToClient)
 		l.server.welcome(f)
 		return
 	}
@@ -182,6 +246,7 @@ func (p *Policy) observeBarren(f *flows.Flow, s *service) {
 	if client == nil || server == nil {
 		return
 	}
+	client.hear(f, flows.ToClient)
 	server.welcome(f)
 	if l := p.link(client, server, s, true); l != nil {
 		l.flows++
@@ -419,6 +484,7 @@ func (p *Policy) Settle() {
 		before := p.snapshot()
 		for _, h := range p.order {
 			h.clues = h.clues[:0]
+			h.alike = 0
 		}
 		for _, h := range p.order {
 			p.judgeNames(h, round == 0)
@@ -441,12 +507,45 @@ func (p *Policy) Settle() {
 			break
 		}
 	}
-	p.known = addressSet{}
+	p.known, p.found = addressSet{}, 0
+	for _, pin := range p.inv.Hosts() {
+		for _, c := range pin.Roles {
+			p.found |= p.bits(c)
+		}
+	}
 	for _, h := range p.order {
 		if h.roles != 0 {
 			p.known.add(h.addr)
 		}
+		p.found |= h.roles
+		p.judgeAlike(h)
 	}
+}
+
+// judgeAlike finds components outside that a host with a public address may be
+// instead of the one of the site that it was taken for: all that speaks for that
+// one is what it answers where those serve as well, and it has no name.
+func (p *Policy) judgeAlike(h *host) {
+	if h.pinned || h.roles&^p.external == 0 || h.roles&p.external != 0 || !isOutside(h.addr) ||
+		p.own[network(h.addr)] || len(p.names.of[h.addr]) > 0 {
+		return
+	}
+	alike := p.external &^ h.never
+	for i := range h.clues {
+		c := &h.clues[i]
+		if !h.roles.has(int(c.part)) {
+			continue
+		}
+		if c.service == nil || c.kind != answersAt && c.kind != calledBy {
+			return
+		}
+		var there mask
+		for j := range c.service.edges {
+			there |= c.service.edges[j].outside
+		}
+		alike &= there
+	}
+	h.alike |= alike
 }
 
 // countClients counts who opened what each host serves.

@@ -166,15 +166,16 @@ func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
 // does, or is called by one and acts as a client of the product itself: one of
 // many programs of that product that listen there too, rather than its server. A
 // load balancer serves more than the server behind it, which calls what a server
-// does.
+// does. A host that is known for a client of the product itself counts for
+// nothing here, however many call it.
 func (p *Policy) busierPeer(h *host, s *service, bit, clients int) bool {
 	for _, l := range h.asClient {
-		if l.service == s && l.opened > 0 && l.server.clientsAt(s) > clients {
+		if l.service == s && l.opened > 0 && l.server.clientsAt(s) > clients && !p.actsOtherwise(l.server, bit) {
 			return true
 		}
 	}
 	for _, l := range h.asServer {
-		if l.service == s && l.opened > 0 && l.client.clientsAt(s) > clients {
+		if l.service == s && l.opened > 0 && l.client.clientsAt(s) > clients && !p.actsOtherwise(l.client, bit) {
 			return p.callsAsClient(h, bit)
 		}
 	}
@@ -530,6 +531,17 @@ func (p *Policy) judgeClient(h *host) {
 			p.confirm(h, c, 1<<best)
 		}
 	}
+	if p.parts[best].server {
+		return
+	}
+	// What else all of that is the part of, it may be as well.
+	alike := ^(mask(1)<<best | p.external | h.never)
+	for _, c := range left {
+		if c.from.has(best) {
+			alike &= c.from
+		}
+	}
+	h.alike |= alike
 }
 
 // confirm gives h a clue for each component of m that the call is the part of.
@@ -551,6 +563,16 @@ func (s *service) inside(external mask) mask {
 		m |= s.edges[i].to
 	}
 	return m &^ external
+}
+
+// leadsToAny says whether an edge leads to one of the roles at s.
+func (s *service) leadsToAny(roles mask) bool {
+	for i := range s.edges {
+		if s.edges[i].to&roles != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // leading is the candidates of s that lead to a component.

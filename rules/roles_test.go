@@ -515,3 +515,12 @@ func BenchmarkObserveFlood(b *testing.B) {
 		p.Observe(f)
 	}
 }
+
+// A storage node that calls an agent, against the direction of the diagram, is no
+// client of another storage node: what it calls is a client of the product itself.
+func TestCalledAgainstTheDirection(t *testing.T) {
+	p := rolesFrom(t, "",
+		flow(tAgent1, tMS, 7780, curve), flow(tAgent1, tMS, 9877, tls()), flow(tAgent1, tBG, 44445, mutual()),
+		flow(tAgent1, tSN, 9876, mutual()), flow(tSN, tAgent1, 9876, mutual()), flow(tAgent2, tAgent1, 9876, mutual()))
+	wantRoles(t, p, map[netip.Addr]string{tSN: "storage-node", tAgent1: "agent"})
+}

@@ -29,6 +29,7 @@ func TestOwnNetworks(t *testing.T) {
 			flow(agent, cloud.Next(), 443, tls("tls.sni=eu2-cloud.acronis.com")),
 			flow(agent, cloud, 0, ping), flow(agent, cloud.Next(), 0, ping),
 			flow(agent, ms, 0, ping), flow(agent, router, 0, ping),
+			flow(agent, router, 53, udp, speaks("dns", "dns.qname=cloud.acronis.com", "dns.answer="+test.cloud)),
 		}
 		p := rolesFrom(t, "", all...)
 		wantRoles(t, p, map[netip.Addr]string{ms: "management-server", agent: "agent", router: "", cloud: "cloud"})
@@ -64,7 +65,8 @@ func TestOwnNetworks(t *testing.T) {
 	}
 
 	// One agent somewhere outside has no network of its own there.
-	p = rolesFrom(t, "", append(site(), flow(tOther, tMS, 7780, curve), flow(tOther, tSN, 9876, mutual()))...)
+	p = rolesFrom(t, "", append(site(), flow(tOther, tMS, 7780, curve), flow(tOther, tSN, 9876, mutual()),
+		flow(tOther, tDNS, 53, udp, speaks("dns", "dns.qname=cloud.acronis.com", "dns.answer=203.0.113.10")))...)
 	wantRoles(t, p, map[netip.Addr]string{tOther: "agent"})
 	p.Judge(flow(tOther, tOther.Next(), 0, echo), &v)
 	if v.Kind != Undocumented {
