@@ -335,6 +335,8 @@ func TestJudge(t *testing.T) {
 		{"certificate not known", flow(tAgent1, tSN, 9876, tls("tls.client_cert=unknown")), Indeterminate, "", "requirement_not_observed"},
 		{"resumed", flow(tAgent1, tSN, 9876, tls("tls.resumed")), Indeterminate, "", "session_resumed"},
 		{"dynamic port of a component", flow(tMS, tAgent1, 50123), Indeterminate, "", "inbound_to_dynamic_port"},
+		{"dynamic port of one of two components, begun before the capture", flow(tMS, tAgent1, 50123, with(func(f *flows.Flow) { f.Oriented = flows.ByFirstPacket })), Indeterminate, "", "inbound_to_dynamic_port"},
+		{"a port of a component, begun before the capture", flow(tMS, tAgent1, 50123, from(4222), with(func(f *flows.Flow) { f.Oriented = flows.ByFirstPacket })), Undocumented, "", "port_not_documented"},
 
 		// Undocumented
 		{"console on 7780", flow(tAdmin, tMS, 7780, curve), Undocumented, "", "client_role_not_documented"},
@@ -607,7 +609,9 @@ func TestDiagnose(t *testing.T) {
 		{"half-open, broken off in the client's name", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.ResetTTL = 250 })),
 			Blocked, "half_open", flow(tAgent2, tSN, 9876, mutual(), ttl(64, 60))},
 		{"half-open", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.ResetBy, f.Ended = flows.ResetByNobody, flows.CaptureEnd })),
-			Blocked, "half_open", nil},
+			Blocked, "half_open", flow(tAgent1, tBG, 44445, mutual())},
+		{"SYNs, FINs and resets alone were captured", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.ResetBy, f.TCP.ResetTTL, f.Packets = flows.ResetByServer, 0, flows.Pair{1, 2} })),
+			Indeterminate, "nothing_said", nil},
 		{"a server that nobody knows is tried", flow(tAgent2, tRogue.Next(), 44445, brokeOff),
 			Indeterminate, "half_open: the client's own reset, in answer to the SYN-ACK", nil},
 		{"nothing is said to a server that nobody knows", flow(tAgent2, tRogue.Next(), 44445, said(0, 0)),
@@ -1027,6 +1031,8 @@ func TestRoleNotKnown(t *testing.T) {
 		{"ping, another name", ping(tOther), []*flows.Flow{agent, lookup("www.site.example", "203.0.113.99")}, Undocumented, "icmp_to_undocumented_cloud_address"},
 		{"ping, a cloud's name that belongs elsewhere", ping(tOther), []*flows.Flow{agent, flow(tAgent2, tDNS, 53, udp, speaks("dns", "dns.qname=cloud.acronis.com", "dns.answer=203.0.113.10")),
 			flow(tAgent1, tOther, 443, tls("tls.sni=cloud.acronis.com"))}, Undocumented, "icmp_to_undocumented_cloud_address"},
+		{"ping, a certificate with all of the cloud's names among others", ping(tOther), []*flows.Flow{agent, flow(tAgent2, tOther, 8443, tls("tls.cert_san=www.site.example", "tls.cert_san=eu2-cloud.acronis.com"))}, Indeterminate, whose},
+		{"ping, likewise, and asked for another name", ping(tOther), []*flows.Flow{agent, flow(tAgent2, tOther, 8443, tls("tls.sni=www.site.example", "tls.cert_san=eu2-cloud.acronis.com"))}, Undocumented, "icmp_to_undocumented_cloud_address"},
 		{"ping, replies alone", flow(tAgent1, tOther, 0, echo, repliesAlone), []*flows.Flow{agent, lookup("cloud.acronis.com", "203.0.113.10")}, Indeterminate, whose},
 
 		{"a vSphere host, replies missing", flow(tAgent1, at("10.1.0.8"), 902, unanswered, with(func(f *flows.Flow) {

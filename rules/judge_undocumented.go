@@ -223,7 +223,9 @@ func (p *Policy) judgeStrangers(f *flows.Flow, s *service, client, server *end, 
 		}
 		return
 	}
-	if f.Proto == flows.ProtoTCP && !refused && s == nil && f.Oriented <= flows.ByProtocol &&
+	// Where nothing tells which end is the client, both must call from there.
+	oriented := f.Oriented <= flows.ByProtocol || inRanges(p.dynamic, f.Client.Port())
+	if f.Proto == flows.ProtoTCP && !refused && s == nil && oriented &&
 		server.roles&p.inbound != 0 && client.roles&^p.external != 0 &&
 		p.listensDynamically(server.host, server.dynamic, f.Server.Port()) {
 		v.Kind = Indeterminate
@@ -347,12 +349,16 @@ func (p *Policy) isAgent(i int) bool {
 	return false
 }
 
-// namedOtherwise says whether an address has names, and none of the edge's component
-// but those that DNS gave other addresses for.
+// namedOtherwise says whether an address has names, and of the surest of them none
+// of the edge's component but those that DNS gave other addresses for.
 func (p *Policy) namedOtherwise(e *edge, addr netip.Addr) bool {
 	list := p.names.of[addr]
+	best := byCert
 	for _, n := range list {
-		if matchesAny(e.domains, n.name) && (n.basis == byDNS || p.names.agrees(n.name, addr) != dnsDiffers) {
+		best = min(best, n.basis)
+	}
+	for _, n := range list {
+		if n.basis == best && matchesAny(e.domains, n.name) && (n.basis == byDNS || p.names.agrees(n.name, addr) != dnsDiffers) {
 			return false
 		}
 	}

@@ -67,6 +67,7 @@ type Policy struct {
 	full     Full
 	ttlWords map[[2]uint8]string
 	last     int64   // the latest end of a flow, packet time
+	said     bool    // some TCP connection carried payload
 	inside   sight   // of flows to addresses of the site
 	beyond   sight   // and to those outside, which may take another way
 	spoken   uint64  // flows that hosts were met in

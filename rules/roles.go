@@ -121,6 +121,7 @@ func (p *Policy) Observe(f *flows.Flow) {
 	case f.OneSided():
 		p.sightOf(f).halved = true
 	}
+	p.said = p.said || f.Proto == flows.ProtoTCP && f.Payload.Sum() > 0
 	s := p.service(f)
 	if f.Proto == flows.ProtoTCP && f.Payload[0] == 0 && (f.Oriented == flows.BySYN || f.TCP.ScanFlags) {
 		p.probes.note(f, s != nil)
