@@ -223,6 +223,7 @@ type comparer struct {
 	common  [2][]bool // some of its packets look like many others'
 	options CompareOptions
 	joined  []*Crossing
+	tries   float64 // flows that are judged
 
 	from, until [2]int64           // of the recording, by its own clock
 	lastSeen    [2]int64           // the last frame, whatever it is
@@ -247,7 +248,7 @@ const (
 	margin     = second      // at the ends of a capture nothing is made of what is not there
 	maxApart   = 2 * second  // between the two places, beyond the clocks' difference
 	maxOutlier = 10 * second // by which a match may differ from the others
-	maxChance  = 0.02        // that packets are missing from a lossy capture by chance
+	maxChance  = 0.02        // that a lossy capture makes anything of it by chance
 	lossyShare = 0.01        // of the packets of a flow: less is not held against what is between
 )
 
@@ -287,6 +288,7 @@ func Compare(inside, outside *Vantage, options CompareOptions) *Comparison {
 	if c.rematch() {
 		c.setClock()
 	}
+	c.tries = float64(len(c.lists[Inside]) + len(c.lists[Outside]) - len(c.joined))
 	c.learnSides()
 	for _, x := range c.joined {
 		x.opened = c.openedBetween(x)
@@ -365,10 +367,28 @@ func (c *comparer) blind(side Side, x *Crossing, d dissect.Dir) bool {
 	return c.Places[side].Blind[1]
 }
 
-// chance is how likely it is that the capture of a side lacks n packets by
-// chance.
+// chance bounds how likely it is that the capture of a side lacks, by chance, the
+// n packets that would show that any of the flows crossed: of thousands of flows
+// some lack what is rarely missing.
 func (c *comparer) chance(side Side, n int) float64 {
-	return math.Pow(c.Places[side].LossRate(), float64(n))
+	return c.tries * math.Pow(c.Places[side].LossRate(), float64(n))
+}
+
+// excess bounds how likely it is that the capture of a side lacks, by chance, lost
+// or more of the packets of a direction of any of the flows: the tail of the
+// Poisson distribution by its Chernoff bound. The rate of the capture is known as
+// well as so many packets tell.
+func (c *comparer) excess(side Side, lost, all float64) float64 {
+	p := &c.Places[side]
+	expected := p.LossRate() * all
+	if expected == 0 {
+		return 0
+	}
+	expected += 3 * math.Sqrt(float64(p.Missed)) / float64(p.Missed+p.Captured) * all
+	if lost <= expected {
+		return 1
+	}
+	return c.tries * math.Exp(lost-expected-lost*math.Log(lost/expected))
 }
 
 // conclude orders the crossings and sums up.

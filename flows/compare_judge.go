@@ -1,7 +1,6 @@
 package flows
 
 import (
-	"math"
 	"slices"
 
 	"wirechart/dissect"
@@ -474,10 +473,7 @@ func (c *comparer) lossy(x *Crossing) bool {
 			lost = max(lost, share*all)
 		}
 		// As much as the capture lacks elsewhere is not held against the path.
-		// Both what is expected and the rate are known as well as so many packets tell.
-		p := &c.Places[to]
-		expected, rate := p.LossRate()*all, math.Sqrt(float64(p.Missed))/max(float64(p.Missed+p.Captured), 1)
-		if n == 0 || lost < lossyShare*all || expected > 0 && lost < expected+3*(math.Sqrt(expected)+rate*all)+1 {
+		if n == 0 || lost < lossyShare*all || c.excess(to, lost, all) > maxChance {
 			continue
 		}
 		x.Fate = Lossy

@@ -427,6 +427,10 @@ func (c *comparer) count(x *Crossing, d dissect.Dir) {
 	if m.complete() {
 		return
 	}
+	if tcp && sender.Payload[d] == 0 {
+		m.met, m.missed = 0, [2]uint64{} // nothing would show that a capture lacks some
+		return
+	}
 	m.met = min(sender.Packets[d], receiver.Packets[d])
 	for side, p := range map[Side]*Passage{from: sender, to: receiver} {
 		if tcp {
@@ -445,10 +449,13 @@ func lacks(p *Passage, d dissect.Dir) uint64 {
 	return (p.missed[d]*p.Packets[d] + p.Payload[d] - 1) / p.Payload[d]
 }
 
-// whole says whether neither place lacks a time of the flow as a side shows it.
+// whole says whether neither place lacks a time of the flow as a side shows it. A
+// hole at the beginning or the end of a passage is outside of what it shows, and
+// inside of what the other place does.
 func (c *comparer) whole(side Side, p *Passage) bool {
 	o := side.Other()
-	return c.convert(side, p.Start) >= c.from[o]-c.slack && c.convert(side, p.End) <= c.until[o]+c.slack && c.holeWithin(side, p.Start, p.End) == nil
+	from, until := c.convert(side, p.Start), c.convert(side, p.End)
+	return from >= c.from[o]-c.slack && until <= c.until[o]+c.slack && c.holeWithin(side, p.Start, p.End) == nil && c.holeWithin(o, from, until) == nil
 }
 
 // acked says whether the place of a side shows that the other end acknowledged k.

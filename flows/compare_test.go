@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"wirechart/dissect"
@@ -312,6 +313,82 @@ func TestCompareHoleInTransfer(t *testing.T) {
 			c := Compare(vantage(captures[Inside]), vantage(captures[Outside]), CompareOptions{})
 			if x := &c.Crossings[0]; len(c.Crossings) != 1 || x.Fate.Between() || x.Lost != (Pair{}) || len(c.Places[side].Holes) != 1 {
 				t.Errorf("%s from %d ms: %v %v %v, %v lost of %v, holes %+v", side, from, x.Fate, x.Doubt, x.Dirs, x.Lost, x.Compared, c.Places[side].Holes)
+			}
+		}
+	}
+}
+
+// TestCompareHoleFirst has a transfer begin while one capture has a hole, and
+// another flow show first that it has ended.
+func TestCompareHoleFirst(t *testing.T) {
+	const until = epoch + second*12/10
+	long := transfer(1000, 1000)
+	for i := range long {
+		long[i].Time += second*6/10 + 3*(long[i].Time-epoch)
+	}
+	after := slices.IndexFunc(long, func(p pcaps.Packet) bool { return p.Time > until })
+	list := said(several(2, 0, 0.5), float64(long[after].Time-epoch)/1e9-0.0035, "10.1.0.1:50000", "10.9.0.2:53", "udp", 0, 0, "question")
+	list = append(list, long...)
+	slices.SortStableFunc(list, func(a, b pcaps.Packet) int { return int(a.Time - b.Time) })
+	for side := range Side(2) {
+		captures := [2][]pcaps.Packet{slices.Clone(list), beyond(list, 1e5, nil)}
+		captures[side] = slices.DeleteFunc(captures[side], func(p pcaps.Packet) bool {
+			return p.Time > epoch+second*6/10 && p.Time < long[after].Time-36e5
+		})
+		c := Compare(vantage(captures[Inside]), vantage(captures[Outside]), CompareOptions{})
+		for i := range c.Crossings {
+			if x := &c.Crossings[i]; x.Fate.Between() || x.Lost != (Pair{}) || len(c.Places[side].Holes) != 1 {
+				t.Errorf("%s: port %d: %v %v, %v packets and %v bytes lost of %v, holes %+v", side, x.Near().Server.Port(), x.Fate, x.Dirs, x.Lost, x.LostBytes, x.Compared, c.Places[side].Holes)
+			}
+		}
+	}
+}
+
+// TestCompareChance takes a share of the packets out of one capture, at random.
+// Of many flows some then lack much more than others, of long ones the capture
+// shows what it lacks in the direction of the payload alone: none of this is held
+// against what is between. What is, shows all the same.
+func TestCompareChance(t *testing.T) {
+	const gone = 3 // the flow of which the path loses a third
+	for _, shape := range []struct{ flows, segments int }{{700, 30}, {6, 3000}} {
+		var in []pcaps.Packet
+		for f := range shape.flows {
+			client, server := fmt.Sprintf("10.1.0.1:%d", 20000+f), outServer
+			sender, receiver := client, server
+			if f%2 == 1 { // the server sends
+				sender, receiver = server, client
+			}
+			at, seq := float64(f)*0.003, uint32(f*1234567)
+			in = said(in, at, client, server, "S", seq-1, 0, "")
+			in = said(in, at+0.001, server, client, "SA", seq-1, seq, "")
+			in = said(in, at+0.002, client, server, "A", seq, seq, "")
+			for k := range uint32(shape.segments) {
+				at += 0.004
+				in = said(in, at, sender, receiver, "PA", seq+k*100, seq, strings.Repeat("x", 100))
+				in = said(in, at+0.001, receiver, sender, "A", seq, seq+k*100+100, "")
+			}
+		}
+		slices.SortStableFunc(in, func(a, b pcaps.Packet) int { return int(a.Time - b.Time) })
+		random := rand.New(rand.NewPCG(2, 7))
+		for _, percent := range []int{1, 2, 5} {
+			for side := range Side(2) {
+				// Packets that arrived are acknowledged: it loses acknowledgements.
+				out := beyond(in, 1e5, func(_ int, p *pcaps.Packet) bool {
+					return binary.BigEndian.Uint16(p.Data[34:]) != 20000+gone || p.Data[47] != flagACK || random.IntN(3) > 0
+				})
+				captures := [2][]pcaps.Packet{slices.Clone(in), out}
+				captures[side] = slices.DeleteFunc(captures[side], func(pcaps.Packet) bool { return random.IntN(100) < percent })
+				c := Compare(vantage(captures[Inside]), vantage(captures[Outside]), CompareOptions{})
+				for i := range c.Crossings {
+					x := &c.Crossings[i]
+					if lossy := x.Near().Client.Port() == 20000+gone; x.Fate.Between() && !lossy || lossy && x.Fate != Lossy && percent < 5 {
+						t.Errorf("%d flows without %d %% %s: flow %d: %v %v, %v lost of %v", shape.flows, percent, side, x.Near().Client.Port()-20000, x.Fate, x.Dirs, x.Lost, x.Compared)
+					}
+				}
+				rate := [2]float64{c.Places[Inside].LossRate(), c.Places[Outside].LossRate()}
+				if want := float64(percent) / 100; rate[side] < want*0.8 || rate[side] > want*1.2 || rate[1-side] > want/10 {
+					t.Errorf("%d flows without %d %% %s: loss rates %.4f", shape.flows, percent, side, rate)
+				}
 			}
 		}
 	}
