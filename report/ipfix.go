@@ -43,9 +43,9 @@ type ipfixField struct {
 // of the frames as captured, link header included: what IP alone would count
 // is not known of every link.
 func ipfixFields(v6 bool) []ipfixField {
-	source, destination, size := uint16(8), uint16(12), uint16(4)
+	source, destination, size, icmp := uint16(8), uint16(12), uint16(4), uint16(32)
 	if v6 {
-		source, destination, size = 27, 28, 16
+		source, destination, size, icmp = 27, 28, 16, 139
 	}
 	return []ipfixField{
 		{source, size, 0},
@@ -66,7 +66,7 @@ func ipfixFields(v6 bool) []ipfixField {
 		{58, 2, 0},           // vlanId
 		{56, 6, 0},           // sourceMacAddress
 		{80, 6, 0},           // destinationMacAddress
-		{32, 2, 0},           // icmpTypeCodeIPv4
+		{icmp, 2, 0},         // icmpTypeCodeIPv4 or icmpTypeCodeIPv6
 		{96, ipfixVaries, 0}, // applicationName
 	}
 }

@@ -115,9 +115,25 @@ func dialCollector(to string) (report.FlowWriter, error) {
 	}
 	conn, err := net.Dial(network, address)
 	if err != nil {
-		return nil, fmt.Errorf("--ipfix %s: %w", to, err)
+		return nil, ofCollector(to, err)
 	}
-	return &collector{report.NewIPFIX(conn, network == "udp"), conn}, nil
+	messages := writerFunc(func(b []byte) (int, error) {
+		n, err := conn.Write(b)
+		if err != nil {
+			err = ofCollector(to, err)
+		}
+		return n, err
+	})
+	return &collector{report.NewIPFIX(messages, network == "udp"), conn}, nil
+}
+
+// ofCollector is what went wrong with the collector at to. It does not pass for an
+// error of standard output: a collector that goes away has not got all flows.
+func ofCollector(to string, err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok {
+		err = op.Err
+	}
+	return errors.New("--ipfix " + to + ": " + err.Error())
 }
 
 // collector exports flows over a connection of its own.

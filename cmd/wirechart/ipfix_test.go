@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"wirechart/dissect"
+	"wirechart/flows"
 )
 
 // TestCollector exports a sample to a collector that others wrote (nfcapd of
@@ -96,5 +100,44 @@ func TestCollector(t *testing.T) {
 	}
 	if n < 10 {
 		t.Errorf("%d flows compared", n)
+	}
+}
+
+// TestCollectorGone has no collector, and one that goes away with the first
+// message: it has not got all flows, and that is said.
+func TestCollectorGone(t *testing.T) {
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := listener.Addr().String()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			conn.(*net.TCPConn).SetLinger(0)
+			conn.Read(make([]byte, 16))
+			conn.Close()
+		}
+	}()
+	w, err := dialCollector("tcp://" + to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &flows.Flow{Proto: flows.ProtoTCP, Client: netip.MustParseAddrPort("10.0.0.1:50000"), Server: netip.MustParseAddrPort("10.0.0.2:443"), Facts: &dissect.Facts{}}
+	for end := time.Now().Add(30 * time.Second); err == nil && time.Now().Before(end); {
+		err = w.Flow(f, nil)
+	}
+	if err == nil || !strings.HasPrefix(err.Error(), "--ipfix tcp://"+to+": ") || (&output{}).finish(err) == nil {
+		t.Errorf("the collector has gone, and the error is %v", err)
+	}
+	listener.Close()
+	for _, place := range []string{to, "tcp://" + to} {
+		want := "wirechart: --ipfix " + place + ": "
+		if status, _, stderr := wirechart(t, "flows", "--ipfix", place, samples+"site.pcapng"); status != exitError || !strings.HasPrefix(stderr, want) || !strings.HasSuffix(stderr, "connection refused\n") {
+			t.Errorf("%s: status %d, %s", place, status, stderr)
+		}
 	}
 }
