@@ -67,7 +67,8 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	completions(root)
 	helpOf(root)
-	if err := root.ExecuteContext(ctx); err != nil {
+	err := root.ExecuteContext(ctx)
+	if err != nil && !errors.Is(err, syscall.EPIPE) { // a reader that has gone away has seen enough
 		complain(stderr, err)
 		return exitError
 	}

@@ -336,9 +336,13 @@ func (goneWriter) Write([]byte) (int, error) {
 // TestGone says that a reader who has seen enough is no error.
 func TestGone(t *testing.T) {
 	var stderr bytes.Buffer
-	for _, command := range []string{"flows", "hosts"} {
-		if status := execute(context.Background(), []string{command, samples + "site.pcapng"}, goneWriter{}, &stderr); status != 0 || stderr.Len() > 0 {
-			t.Errorf("%s: status %d, %q", command, status, stderr.String())
+	for _, args := range [][]string{
+		{"flows", samples + "site.pcapng"}, {"hosts", samples + "site.pcapng"}, {"diagram", "list"}, {"diagram", "show"}, {"diagram", "draw"},
+		{"schema", "flow"}, {"completion", "bash"}, {"version", "-v"}, {"interfaces"}, {"reference"}, {"--help"},
+	} {
+		stderr.Reset()
+		if status := execute(context.Background(), args, goneWriter{}, &stderr); status != 0 || stderr.Len() > 0 {
+			t.Errorf("%s: status %d, %q", args, status, stderr.String())
 		}
 	}
 }
