@@ -23,6 +23,7 @@ const (
 	followSettle = time.Second            // a file with others behind it is whole when it did not grow for so long
 	followHead   = 64                     // bytes by which a file is told from another of its name
 	followLeast  = 24                     // bytes of a file that is opened: the header of a classic one
+	followTold   = 1024                   // captures of which Stats tells, the last ones; it sums up those before
 )
 
 // Follow reads the captures of a directory that another program fills, one file
@@ -63,11 +64,14 @@ type follower struct {
 	met      map[string]*metFile // files taken up, by name
 	waiting  []waitingFile       // files to come, the next one first
 	scanned  time.Time
-	news     time.Time // when something was written last
-	current  *capture  // being read; nil for none
-	whole    bool      // current has ended: what is there is all
-	size     int64     // of current, when it was looked at last
-	stats    []FileStats
+	news     time.Time   // when something was written last
+	current  *capture    // being read; nil for none
+	whole    bool        // current has ended: what is there is all
+	size     int64       // of current, when it was looked at last
+	names    []string    // of all captures, by the index that their frames have
+	stats    []FileStats // of the last ones; the last is of current, if there is one
+	earlier  FileStats   // of those before
+	damaged  uint64      // of these
 	filtered uint64
 	one      [1]Packet
 }
@@ -203,7 +207,7 @@ func (f *follower) begin() bool {
 			return false
 		}
 		f.waiting = f.waiting[1:]
-		c := &capture{name: w.name, index: len(f.stats)}
+		c := &capture{name: w.name, index: min(len(f.names), mostFiles-1)}
 		if err == nil {
 			f.met[w.name] = &metFile{head: head, time: info.ModTime(), size: info.Size()}
 			err = c.open(blockSize, true, f.options.Secrets)
@@ -217,14 +221,51 @@ func (f *follower) begin() bool {
 			if !errors.Is(err, os.ErrNotExist) {
 				reason = err.Error()
 			}
-			f.stats = append(f.stats, FileStats{Name: w.name, Damage: &Damage{Reason: reason}})
+			f.tell(FileStats{Name: w.name, Damage: &Damage{Reason: reason}})
 			continue
 		}
 		f.current, f.whole, f.size = c, false, 0
-		f.stats = append(f.stats, c.r.stats)
+		f.tell(c.r.stats)
 		return true
 	}
 	return false
+}
+
+// tell takes in what there is to say of one more capture.
+func (f *follower) tell(s FileStats) {
+	if len(f.names) < mostFiles {
+		f.names = append(f.names, s.Name)
+	} else {
+		f.names[mostFiles-1] = f.dir // one of those that have no index of their own
+	}
+	f.stats = append(f.stats, s)
+	if len(f.stats) <= followTold {
+		return
+	}
+	o, e := &f.stats[0], &f.earlier
+	e.Sum++
+	e.Name = fmt.Sprintf("%s (%d earlier captures)", f.dir, e.Sum)
+	e.Format, e.SnapLen = o.Format, max(e.SnapLen, o.SnapLen)
+	e.Frames, e.Bytes, e.Cut = e.Frames+o.Frames, e.Bytes+o.Bytes, e.Cut+o.Cut
+	if o.Frames > 0 {
+		if e.First == 0 || o.First < e.First {
+			e.First = o.First
+		}
+		e.Last = max(e.Last, o.Last)
+	}
+	e.Links = slices.Concat(e.Links, o.Links)
+	slices.Sort(e.Links)
+	e.Links = slices.Compact(e.Links)
+	e.Secrets += o.Secrets
+	if e.Leaps == 0 {
+		e.LeapFrame = o.LeapFrame
+	}
+	e.Leaps += o.Leaps
+	if d := o.Damage; d != nil {
+		f.damaged++
+		e.Damage = &Damage{Frame: d.Frame, Offset: d.Offset, Reason: fmt.Sprintf("%s (%s, the last of %d that are damaged)", d.Reason, filepath.Base(o.Name), f.damaged)}
+	}
+	f.stats = slices.Delete(f.stats, 0, 1)
 }
 
 // take reads what is at hand of the current file; more says that there may be
@@ -232,12 +273,13 @@ func (f *follower) begin() bool {
 func (f *follower) take(batch []Packet) (n int, more bool) {
 	c := f.current
 	n, more = c.r.readReady(batch, func() bool { return f.ready(c) })
-	f.stats[c.index] = c.r.stats
+	stats := &f.stats[len(f.stats)-1]
+	*stats = c.r.stats
 	if n > 0 {
 		f.news = time.Now()
 	}
 	if n == 0 && c.r.done {
-		f.stats[c.index].Links = slices.Clone(c.r.stats.Links)
+		stats.Links = slices.Clone(c.r.stats.Links)
 		if m := f.met[c.name]; m != nil {
 			if info, err := os.Stat(c.name); err == nil {
 				m.time, m.size = info.ModTime(), info.Size()
@@ -324,8 +366,14 @@ func (f *follower) ZeroCopyReadPacketData() ([]byte, gopacket.CaptureInfo, error
 
 // Stats implements Source.
 func (f *follower) Stats() Stats {
-	return Stats{Filtered: f.filtered, Files: slices.Clone(f.stats)}
+	if f.earlier.Sum == 0 {
+		return Stats{Filtered: f.filtered, Files: slices.Clone(f.stats)}
+	}
+	return Stats{Filtered: f.filtered, Files: slices.Concat([]FileStats{f.earlier}, f.stats)}
 }
+
+// Names implements Named.
+func (f *follower) Names() []string { return f.names }
 
 // Close implements Source.
 func (f *follower) Close() error {

@@ -237,3 +237,52 @@ func TestFollowForgets(t *testing.T) {
 		t.Errorf("%d files are remembered", n)
 	}
 }
+
+// TestFollowManyFiles reads more captures than are told one by one: those before
+// are summed up, and frames are still of the capture whose name they have.
+func TestFollowManyFiles(t *testing.T) {
+	const n = followTold + 3
+	f := follow(t)
+	var want []int
+	for i := range n {
+		b := rotated(2*i+2, 2*i+3)
+		if i == 1 {
+			b = b[:len(b)-1]
+		} else {
+			want = append(want, 2*i+2, 2*i+3)
+		}
+		name := fmt.Sprintf("%06d.pcap", i)
+		f.write(name, b)
+		at := time.Unix(1795397951+int64(i), 0)
+		if err := os.Chtimes(filepath.Join(f.dir, name), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want = slices.Insert(want, 2, 4) // of the damaged one
+	f.open(time.Millisecond)
+	f.read(len(want))
+	f.want(want...)
+	names := f.source.(Named).Names()
+	for i, number := range f.got {
+		if file := f.files[i]; file != number/2-1 || names[file] != filepath.Join(f.dir, fmt.Sprintf("%06d.pcap", file)) {
+			t.Fatalf("packet %d is of file %d, %s", number, file, names[file])
+		}
+	}
+	s := f.source.Stats()
+	if len(s.Files) != followTold+1 || s.Captures() != n {
+		t.Fatalf("%d captures in %d entries", s.Captures(), len(s.Files))
+	}
+	frames, bytes := uint64(0), uint64(0)
+	for i := range s.Files {
+		frames, bytes = frames+s.Files[i].Frames, bytes+s.Files[i].Bytes
+	}
+	wire := uint64(0)
+	for _, number := range f.got {
+		wire += uint64(numbered(number).WireLen)
+	}
+	e := s.Files[0]
+	if frames != uint64(len(f.got)) || bytes != wire || e.Sum != 3 || e.Frames != 5 || e.First != numbered(2).Time || e.Last != numbered(7).Time || !slices.Equal(e.Links, []LinkType{LinkEthernet}) ||
+		e.Damage == nil || !strings.Contains(e.Damage.Reason, "000001.pcap, the last of 1 ") || s.Files[1].Name != names[3] {
+		t.Errorf("%d frames, %d bytes of %d; %+v, damage %+v", frames, bytes, wire, e, e.Damage)
+	}
+}

@@ -28,7 +28,10 @@ import (
 type FrameID uint64
 
 // A FrameID has 56 bits: 20 for the file, 36 for the frame.
-const frameBits = 36
+const (
+	frameBits = 36
+	mostFiles = 1 << 20
+)
 
 // MakeFrameID packs the index of a file (0-based, in the order of
 // Stats.Files) and a frame's number (1-based, as Wireshark counts).
@@ -36,7 +39,7 @@ func MakeFrameID(file int, number uint64) FrameID {
 	return FrameID(uint64(file)<<frameBits | number&(1<<frameBits-1))
 }
 
-// File is the index of the capture in Stats.Files.
+// File is the index of the capture in Stats.Files, or among the names of a Named.
 func (id FrameID) File() int { return int(id >> frameBits) }
 
 // Number is the 1-based position of the frame in its capture, as Wireshark
@@ -87,6 +90,21 @@ type Stats struct {
 	Filtered uint64 // frames read and not taken by the BPF filter
 }
 
+// Captures is how many there are.
+func (s *Stats) Captures() uint64 {
+	n := uint64(0)
+	for i := range s.Files {
+		n += max(s.Files[i].Sum, 1)
+	}
+	return n
+}
+
+// Named is a Source of so many captures that Stats.Files does not list all of
+// them. Names has them by the index that File of a FrameID is.
+type Named interface {
+	Names() []string
+}
+
 // FileStats describes one capture.
 type FileStats struct {
 	Name        string     // as given on the command line; "-" for standard input
@@ -104,6 +122,7 @@ type FileStats struct {
 	Leaps       uint64     // frames dated more than a year before or after the one before them
 	LeapFrame   uint64     // number of the first of them; 0 when there is none
 	Outages     uint64     // live capture only: times that the interface went down or away
+	Sum         uint64     // so many captures together, where there are too many to tell of each; 0 for one
 	Damage      *Damage    // why reading ended before the end of the file, or nil
 }
 

@@ -259,7 +259,7 @@ func (p *htmlPage) facts(a *rules.Audit) {
 		frames += c.Captures.Files[i].Frames
 		bytes += c.Captures.Files[i].Bytes
 	}
-	p.Facts = append(p.Facts, fact{"Captured", fmt.Sprintf("%s, %s, %s, %s", count(uint64(len(c.Captures.Files)), "capture"), count(frames, "frame"), size(bytes), count(c.Flows, "flow"))})
+	p.Facts = append(p.Facts, fact{"Captured", fmt.Sprintf("%s, %s, %s, %s", count(c.Captures.Captures(), "capture"), count(frames, "frame"), size(bytes), count(c.Flows, "flow"))})
 	trouble, _ := coverageRemarks(c)
 	quality := nothingMissing
 	switch n := len(trouble); {

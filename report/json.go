@@ -199,6 +199,7 @@ type captureDoc struct {
 	Leaps       uint64     `json:"leaps,omitempty" doc:"frames dated more than a year before or after the one before them: times are not to be trusted"`
 	LeapFrame   uint64     `json:"leap_frame,omitempty" doc:"number of the first of them"`
 	Outages     uint64     `json:"outages,omitempty" doc:"live capture: times that the interface went down or away, and what passed meanwhile is not known"`
+	Sum         uint64     `json:"captures,omitempty" doc:"so many captures together, where there are too many to tell of each"`
 	Damage      *damageDoc `json:"damage,omitempty" doc:"why reading ended before the end of the file"`
 }
 
@@ -423,7 +424,7 @@ func newCoverageDoc(c *rules.Coverage) coverageDoc {
 		f := &c.Captures.Files[i]
 		x := captureDoc{File: f.Name, Format: f.Format, Compression: f.Compression, Frames: f.Frames, Bytes: f.Bytes,
 			First: optionalTime(f.First), Last: optionalTime(f.Last), SnapLen: f.SnapLen, Cut: f.Cut,
-			Links: texts(f.Links), Comments: f.Comments, Secrets: f.Secrets, Leaps: f.Leaps, LeapFrame: f.LeapFrame, Outages: f.Outages}
+			Links: texts(f.Links), Comments: f.Comments, Secrets: f.Secrets, Leaps: f.Leaps, LeapFrame: f.LeapFrame, Outages: f.Outages, Sum: f.Sum}
 		if d := f.Damage; d != nil {
 			x.Damage = &damageDoc{d.Frame, d.Offset, d.Reason}
 		}

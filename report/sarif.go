@@ -109,7 +109,11 @@ func auditSARIF(w io.Writer, a *rules.Audit, o *Options) error {
 	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "wirechart", Rules: []sarifRule{}}}, Invocations: []sarifInvocation{{true}},
 		Artifacts: []sarifArtifact{}, Results: []sarifResult{}, ColumnKind: "unicodeCodePoints"}
 	for i := range a.Coverage.Captures.Files {
-		run.Artifacts = append(run.Artifacts, sarifArtifact{Location: sarifArtifactLocation{fileURI(a.Coverage.Captures.Files[i].Name)}, MIME: "application/vnd.tcpdump.pcap"})
+		f := &a.Coverage.Captures.Files[i]
+		if f.Sum > 0 {
+			continue
+		}
+		run.Artifacts = append(run.Artifacts, sarifArtifact{Location: sarifArtifactLocation{fileURI(f.Name)}, MIME: "application/vnd.tcpdump.pcap"})
 	}
 	index := map[rules.Reason]int{}
 	for f, concern := range a.FindingsAndConcerns() {

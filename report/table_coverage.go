@@ -22,7 +22,7 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 	}
 	more := ""
 	if len(files) > 1 {
-		more = fmt.Sprintf("%d files, %s, %s", len(files), count(frames, "frame"), size(bytes))
+		more = fmt.Sprintf("%d files, %s, %s", c.Captures.Captures(), count(frames, "frame"), size(bytes))
 		if c.Last > c.First {
 			more += ", " + span(c.Last-c.First)
 		}

@@ -596,12 +596,8 @@ func (r *live) note(text string) {
 
 // nameFiles has reports know the captures that have come since the beginning.
 func (r *live) nameFiles() {
-	if r.options.follow == "" {
-		return
-	}
-	files := r.src.Stats().Files
-	for i := len(r.out.options.Files); i < len(files); i++ {
-		r.out.options.Files = append(r.out.options.Files, files[i].Name)
+	if named, ok := r.src.(pcaps.Named); ok {
+		r.out.options.Files = named.Names()
 	}
 }
 

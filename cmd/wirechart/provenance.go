@@ -45,6 +45,10 @@ func provenance(cmd *cobra.Command, a *rules.Audit) *report.Provenance {
 			p.Digests = append(p.Digests, "none: an interface")
 			continue
 		}
+		if f.Sum > 0 {
+			p.Digests = append(p.Digests, "none: several captures")
+			continue
+		}
 		p.Digests = append(p.Digests, digest(f.Name))
 	}
 	return p
