@@ -296,12 +296,23 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 	at := pcaps.FrameID(handshake.Frame())
 	over := f.Ended == flows.Closed || f.Ended == flows.Reset || f.TCP.ResetBy != flows.ResetByNobody
 	whole := !f.Dissect.Lost && !late(f) && !f.OneSided() && f.Missed.Sum() == 0
+	client, server := f.Facts.Text(dissect.ZMTPClientMechanism), f.Facts.Text(dissect.ZMTPServerMechanism)
+	odd := ""
+	if client != "" && !r.Accepts(client) {
+		odd = client
+	} else if server != "" && !r.Accepts(server) {
+		odd = server
+	}
 	switch {
 	case handshake.Str == "rejected":
 		if at == 0 {
 			at = frame
 		}
-		v.why(ZMTPCurveHandshakeFailed, at, f.Facts.Text(dissect.ZMTPError))
+		if odd != "" {
+			v.why(ZMTPMechanismNotCurve, at, odd)
+		} else {
+			v.why(ZMTPCurveHandshakeFailed, at, f.Facts.Text(dissect.ZMTPError))
+		}
 		switch f.Facts.Text(dissect.ZMTPRejectedBy) {
 		case "server":
 			v.why(RejectedByServer, at, "")
@@ -314,7 +325,6 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 	case !whole || f.Payload[0] == 0:
 		return unseen
 	}
-	client, server := f.Facts.Text(dissect.ZMTPClientMechanism), f.Facts.Text(dissect.ZMTPServerMechanism)
 	if frame == 0 {
 		frame = f.TCP.DataFrame[0]
 	}
@@ -322,12 +332,6 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 	// it sent more and said none, it is the reading that missed something.
 	const greeting = 64
 	unread := saw == "" && (client == "" && f.Payload[0] > greeting || server == "" && f.Payload[1] > greeting)
-	odd := ""
-	if client != "" && !r.Accepts(client) {
-		odd = client
-	} else if server != "" && !r.Accepts(server) {
-		odd = server
-	}
 	switch {
 	case odd != "":
 		v.why(ZMTPMechanismNotCurve, frame, odd)

@@ -241,6 +241,7 @@ func TestJudge(t *testing.T) {
 		{"1.0", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=1.0")), Violation, "", "zmtp_version_1"},
 		{"2.0", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=2.0")), Violation, "", "zmtp_version_2"},
 		{"curve refused", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=CURVE", "zmtp.handshake=rejected", "zmtp.rejected_by=server")), Violation, "", "zmtp_curve_handshake_failed rejected_by_server"},
+		{"plain refused, one mechanism read", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.server_mechanism=PLAIN", "zmtp.handshake=rejected", "zmtp.rejected_by=server")), Violation, "", "zmtp_mechanism_not_curve rejected_by_server"},
 		{"curve dropped", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=CURVE", "zmtp.handshake=incomplete")), Violation, "", "zmtp_curve_handshake_failed"},
 		{"zmtp, neither mechanism read", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.handshake=incomplete")), Indeterminate, "agent-messages", "requirement_not_observed"},
 		{"ended inside the greeting", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.handshake=incomplete"), said(11, 10)), Violation, "", "zmtp_curve_handshake_failed"},
