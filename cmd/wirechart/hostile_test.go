@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"net"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +84,14 @@ func TestHostileCapture(t *testing.T) {
 		[3]string{"10.20.30.11:7780", "SSH-2.0-" + hostileWords + "\r\n", "SSH-2.0-" + hostileWords + "\r\n"})
 	inventory := file(t, "hosts.yaml", "version: 1\nhosts:\n  - {address: 10.20.30.11, roles: [management-server]}\n  - {address: 10.9.0.0/24, roles: [agent]}\n")
 	shown := 0
+	harmless := func(what, out string) {
+		if strings.Contains(out, "alert(1)") {
+			shown++
+		}
+		if at := strings.IndexAny(out, "\x1b\u009b\u202e\u2066"); at >= 0 {
+			t.Errorf("%s passes on %q", what, out[max(at-20, 0):min(at+20, len(out))])
+		}
+	}
 	for _, kind := range []report.Kind{report.OfAudit, report.OfFlows, report.OfHosts, report.OfExplain} {
 		for _, format := range report.All() {
 			if !format.Writes(kind) {
@@ -95,16 +105,27 @@ func TestHostileCapture(t *testing.T) {
 			if out == "" {
 				t.Errorf("%s -o %s writes nothing: %s", kind, format.Name, errs)
 			}
-			if strings.Contains(out, "alert(1)") {
-				shown++
-			}
-			if at := strings.IndexAny(out, "\x1b\u009b\u202e\u2066"); at >= 0 {
-				t.Errorf("%s -o %s passes on %q", kind, format.Name, out[max(at-20, 0):min(at+20, len(out))])
-			}
+			harmless(string(kind)+" -o "+format.Name, out)
 			if (format.Name == "html" || format.Name == "drawio" || format.Name == "junit") && strings.Contains(out, "<script") {
 				t.Errorf("%s -o %s has markup of a name", kind, format.Name)
 			}
 		}
+	}
+	audit := auditFile(t, capture)
+	for _, args := range [][]string{
+		{"diff", "-o", "table", audit, audit}, {"diff", "-o", "markdown", audit, auditFile(t, samples+"site.pcapng")}, {"diff", "-o", "html", auditFile(t, samples+"site.pcapng"), audit},
+		{"compare", "-o", "wide", "--inventory", inventory, capture, capture}, {"compare", "-o", "html", capture, capture}, {"diagram", "new", "--from", audit}, {"rules", audit},
+	} {
+		_, out, errs := wirechart(t, args...)
+		if out == "" {
+			t.Errorf("%v writes nothing: %s", args, errs)
+		}
+		harmless(strings.Join(args, " "), out+errs)
+	}
+	state := filepath.Join(t.TempDir(), "state")
+	for _, format := range []string{"table", "jsonl"} {
+		_, out, errs := liveOver(t, context.Background(), from(nil), "-i", capture, "-o", format, "--inventory", inventory, "--state", state)
+		harmless("live -o "+format, out+errs)
 	}
 	if shown == 0 {
 		t.Error("the names are nowhere")
