@@ -83,6 +83,10 @@ type Dissector struct {
 	// flow is named after what it carries, where that is recognised.
 	Carrier bool
 
+	// Behind says that it may follow upon what another protocol began with, one
+	// that is not known: the direction that was given up is then read on.
+	Behind bool
+
 	// New makes the Parser of one flow.
 	New func(*Context) Parser
 }

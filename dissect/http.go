@@ -197,6 +197,9 @@ func (p *httpParser) Parse(dir Dir, b []byte, facts *Facts) (int, error) {
 				return len(b), nil
 			}
 		}
+		if c := b[at]; e.state == httpStartLine && dir == ToClient && c != 'H' && c != '\r' && c != '\n' {
+			return at, &Malformed{"status line", at, "not HTTP/1 and a status"} // no line need ever end
+		}
 		line, n, err := httpLine(b[at:], e.state == httpHeaders)
 		if err != nil {
 			return at, err

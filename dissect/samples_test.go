@@ -1109,6 +1109,77 @@ dns.answer 203.0.113.10
 		facts: refusedFacts,
 	},
 	{
+		name:     "a greeting in lines that nobody knows, then TLS",
+		protocol: "tls", over: TCP, ports: [2]uint16{50901, 40901},
+		says: []message{
+			{ToClient, []byte("WELCOME to the example\r\nSECURE\r\n")},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: refusedFacts,
+	},
+	{
+		name:     "a greeting in bytes that nobody knows, then TLS",
+		protocol: "tls", over: TCP, ports: [2]uint16{50902, 40902},
+		says: []message{
+			{ToClient, unhex("fe 01 0004 00000001")},
+			{ToServer, plainHello},
+			{ToClient, refusedHello},
+		},
+		facts: refusedFacts,
+	},
+	{
+		name:     "TLS, answered in clear by HTTP",
+		protocol: "tls", over: TCP, ports: [2]uint16{50903, 9877},
+		says: []message{
+			{ToServer, plainHello},
+			{ToClient, []byte("HTTP/1.1 400 Bad Request\r\nServer: example/1\r\nConnection: close\r\n\r\nno")},
+		},
+		facts: `
+tls.sni a.test
+tls.alpn h2
+tls.ja3 c46303bfdc4078cded5bf7a3669d0b22
+tls.ja4 t13d0205h2_777cda164f4b_fbabbea27ee8
+tls.handshake failed
+http.status 400
+http.server example/1
+tls.client_cert unknown
+`,
+	},
+	{
+		name:     "HTTP in clear, answered by TLS",
+		protocol: "http", over: TCP, ports: [2]uint16{50904, 443},
+		says: []message{
+			{ToServer, []byte("GET / HTTP/1.1\r\nHost: www.example\r\n\r\n")},
+			{ToClient, unhex("15 0301 0002 02 0a")}, // unexpected_message
+		},
+		facts: `
+http.method GET
+http.requests 1
+http.host www.example
+tls.alert unexpected_message
+tls.alert_by server
+`,
+	},
+	{
+		name:     "an SSH server, asked for TLS",
+		protocol: "ssh", over: TCP, ports: [2]uint16{50905, 9876},
+		says: []message{
+			{ToClient, []byte("SSH-2.0-OpenSSH_9.2p1\r\n")},
+			{ToServer, plainHello},
+			{ToClient, []byte("Invalid SSH identification string.\r\n")},
+		},
+		facts: `
+ssh.server_banner SSH-2.0-OpenSSH_9.2p1
+tls.sni a.test
+tls.alpn h2
+tls.ja3 c46303bfdc4078cded5bf7a3669d0b22
+tls.ja4 t13d0205h2_777cda164f4b_fbabbea27ee8
+tls.client_cert unknown
+tls.handshake incomplete
+`,
+	},
+	{
 		name:     "NATS",
 		protocol: "nats", over: TCP, ports: [2]uint16{50423, 4222},
 		says: []message{

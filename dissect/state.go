@@ -161,6 +161,7 @@ type State struct {
 	waiting [2][]byte // delivered and not consumed
 	skip    [2]uint64 // bytes still to be passed over
 	unseen  [2]uint64 // bytes lost while probing, before those that wait
+	aside   *aside    // what an end speaks that the Parser does not; nil for most
 
 	ruledOut  [2]uint64 // candidates that said No to what a direction sent
 	found     uint8     // 1 + index of the dissector that names the flow; 0 while unknown
@@ -170,6 +171,7 @@ type State struct {
 	datagrams uint8
 	first     Dir        // direction of the first bytes
 	dead      [2]bool    // directions that are not read any more
+	begun     [2]bool    // the Parser consumed something of it
 	lost      bool       // a gap was met
 	broken    *Malformed // that ended parsing
 	sender    Match      // what Probe said of who sent the first bytes
@@ -280,6 +282,7 @@ func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented b
 		s.unseen[0], s.unseen[1] = s.unseen[1], s.unseen[0]
 		s.dead[0], s.dead[1] = s.dead[1], s.dead[0]
 		s.ruledOut[0], s.ruledOut[1] = s.ruledOut[1], s.ruledOut[0]
+		s.begun[0], s.begun[1] = s.begun[1], s.begun[0]
 		if s.trace != nil {
 			s.trace.delivered[0], s.trace.delivered[1] = s.trace.delivered[1], s.trace.delivered[0]
 		}
@@ -287,8 +290,14 @@ func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented b
 
 	// What the other direction sent so far waits, undecided. Where it cannot
 	// be this protocol, it would only break off the parsing of this direction.
+	// What may follow upon another protocol's greeting is looked for behind it.
 	o := dir.Other()
-	if len(s.waiting[o]) > 0 && s.ruledOut[o]&(1<<(s.reading-1)) != 0 {
+	switch greeted := len(s.waiting[o]) > 0 && s.ruledOut[o]&(1<<(s.reading-1)) != 0; {
+	case set.list[s.reading-1].Behind && (greeted || s.dead[o]):
+		s.unseen[o] += max(uint64(len(s.waiting[o])), 1)
+		s.keep(set, o, nil)
+		s.dead[o] = false
+	case greeted:
 		s.abandon(set, o)
 	}
 	// Where it began with a gap, the Parser is to know.
@@ -378,6 +387,7 @@ func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
 		s.sender = m
 	}
 	s.phase = parsing
+	s.begun = [2]bool{}
 	s.parser = set.parser(i)
 	s.holder, _ = s.parser.(holder)
 	return true
@@ -417,6 +427,10 @@ func (s *State) abandon(set *Set, dir Dir) {
 
 // parse feeds the Parser b, all that is at hand of dir.
 func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
+	if s.aside != nil && s.aside.dir == dir {
+		s.readAside(set, t, b)
+		return
+	}
 	for len(b) > 0 {
 		if s.trace != nil {
 			s.traceParse(set, dir, len(b))
@@ -443,6 +457,8 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 			s.keep(set, dir, b[min(n, len(b)):])
 			if s.phase == parsing {
 				s.close(set)
+				s.endAside(set)
+				s.aside = nil
 				s.phase = probing
 				s.ruledOut = [2]uint64{1 << (s.reading - 1), 1 << (s.reading - 1)}
 			}
@@ -450,12 +466,15 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 		}
 		if m, ok := err.(*Malformed); ok {
 			// It says nothing of what the other end sends.
-			if s.broken == nil {
-				s.broken = m
+			if !s.begun[dir] && !s.lost && s.aside == nil {
+				s.aside = &aside{dir: dir, refused: m, left: maxProbe}
+				s.readAside(set, t, b)
+				return
 			}
-			s.abandon(set, dir)
+			s.breakOff(set, dir, m)
 			return
 		}
+		s.begun[dir] = s.begun[dir] || n > 0
 		if n > len(b) {
 			s.skip[dir] = uint64(n - len(b))
 			n = len(b)
@@ -466,6 +485,113 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 		}
 	}
 	s.keep(set, dir, b)
+}
+
+// breakOff gives up dir, which contradicts the protocol.
+func (s *State) breakOff(set *Set, dir Dir, m *Malformed) {
+	if s.broken == nil {
+		s.broken = m
+	}
+	s.abandon(set, dir)
+}
+
+// aside reads the beginning of what one end sends, where from its first byte on
+// it is not what the other end speaks: a web server's answer in clear to a
+// ClientHello, a TLS alert in answer to a request in clear. The flow keeps the
+// name of what was found first.
+type aside struct {
+	dir     Dir
+	reading uint8      // 1 + index of the dissector; 0 while it is not known
+	parser  Parser     // of that dissector
+	refused *Malformed // by the Parser of the flow
+	left    int        // bytes that may still be read
+}
+
+// readAside takes b, all that is at hand of the direction that is read aside.
+func (s *State) readAside(set *Set, t Transport, b []byte) {
+	a := s.aside
+	if a.parser == nil {
+		switch s.probeAside(set, t, b) {
+		case No:
+			s.breakOff(set, a.dir, a.refused)
+			return
+		case Maybe:
+			if len(b) >= maxProbe {
+				s.breakOff(set, a.dir, a.refused)
+			} else {
+				s.keep(set, a.dir, b)
+			}
+			return
+		}
+		a.parser = set.parser(int(a.reading - 1))
+	}
+	refined, reading := s.refined, s.reading
+	s.reading = a.reading // for those who look on
+	for len(b) > 0 {
+		if s.trace != nil {
+			s.traceParse(set, a.dir, len(b))
+		}
+		n, err := a.parser.Parse(a.dir, b, &s.Facts)
+		if s.trace != nil {
+			s.traceParsed(a.dir)
+		}
+		if err != nil && err != ErrShort || n >= a.left {
+			a.left = 0
+			break
+		}
+		a.left -= n
+		if n > len(b) {
+			s.skip[a.dir] = uint64(n - len(b))
+			n = len(b)
+		}
+		b = b[n:]
+		if n == 0 || err != nil {
+			break
+		}
+	}
+	s.refined, s.reading = refined, reading
+	if a.left == 0 || len(b) >= maxProbe {
+		s.endAside(set)
+		s.abandon(set, a.dir)
+		return
+	}
+	s.keep(set, a.dir, b)
+}
+
+// probeAside asks the other candidates, those that carry others left out, and
+// notes the one that says yes.
+func (s *State) probeAside(set *Set, t Transport, b []byte) Match {
+	a := s.aside
+	answer := No
+	for candidates := set.over[t>>1] & set.first[t>>1][a.dir][b[0]] &^ (1 << (s.reading - 1)); candidates != 0; candidates &= candidates - 1 {
+		i := bits.TrailingZeros64(candidates)
+		if set.list[i].Carrier {
+			continue
+		}
+		switch m := set.list[i].Probe(a.dir, b); {
+		case m == Yes, m == FromClient && a.dir == ToServer, m == FromServer && a.dir == ToClient:
+			a.reading = uint8(i + 1)
+			return Yes
+		case m == Maybe:
+			answer = Maybe
+		}
+	}
+	return answer
+}
+
+// endAside ends the Parser that reads aside, or the search for one.
+func (s *State) endAside(set *Set) {
+	a := s.aside
+	switch {
+	case a == nil || s.dead[a.dir]:
+	case a.parser != nil:
+		refined := s.refined
+		set.release(int(a.reading-1), a.parser, &s.Facts)
+		s.refined = refined
+		a.parser = nil
+	case s.broken == nil:
+		s.broken = a.refused
+	}
 }
 
 // keep makes b what waits of dir. b may be a tail of what waited.
@@ -504,6 +630,11 @@ func (s *State) Gap(set *Set, dir Dir, n uint64) {
 	n -= s.skip[dir]
 	s.skip[dir] = 0
 	s.lost = true
+	if s.aside != nil && s.aside.dir == dir {
+		s.endAside(set)
+		s.abandon(set, dir)
+		return
+	}
 	if s.phase == probing {
 		// Undecided so far, and what came before the gap is no beginning any
 		// more. Behind it may be one: a connection that idled, a capture that
@@ -541,6 +672,7 @@ func (s *State) Close(set *Set) {
 
 // finish lets the Parser conclude and gives back what the State holds.
 func (s *State) finish(set *Set) {
+	s.endAside(set)
 	if s.parser != nil {
 		s.close(set)
 	}

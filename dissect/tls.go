@@ -85,11 +85,12 @@ const (
 )
 
 var tlsDissector = Dissector{
-	Name:  "tls",
-	Over:  TCP,
-	Ports: []uint16{443, 465, 636, 853, 993, 995, 8443, 9876, 9877, 44445},
-	Probe: probeTLS,
-	New:   func(c *Context) Parser { return &tlsParser{context: c} },
+	Name:   "tls",
+	Over:   TCP,
+	Ports:  []uint16{443, 465, 636, 853, 993, 995, 8443, 9876, 9877, 44445},
+	Probe:  probeTLS,
+	Behind: true, // STARTTLS in whatever protocol
+	New:    func(c *Context) Parser { return &tlsParser{context: c} },
 }
 
 // probeTLS recognises a hello in records or in the SSL 2.0 format, and records
@@ -333,8 +334,13 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 		if n == len(b) {
 			return n, nil
 		}
-		if s.adrift && !p.anchor(s, b[n:]) {
-			return len(b), nil
+		if s.adrift {
+			if rest := b[n:]; len(rest) < recordHeader && probeHeader(rest, 0) == Maybe {
+				return n, ErrShort
+			}
+			if !p.anchor(s, b[n:]) {
+				return len(b), nil
+			}
 		}
 		r := newReader(b[n:])
 		typ := r.u8("content type")
@@ -350,7 +356,12 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 			r.malformed("record length", "longer than a record can be")
 		}
 		if err := r.err(); err != nil {
-			p.broken = p.broken || err != ErrShort
+			if err != ErrShort && !p.broken {
+				p.broken = true
+				if !s.begun && !s.lost && dir == p.server() && p.clientHello != helloMissing && p.outcome == open {
+					p.finish(failed, facts) // the hello was answered by something else
+				}
+			}
 			return n, err
 		}
 		switch {

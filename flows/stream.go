@@ -83,12 +83,18 @@ func (t *Table) feed(r *record, x *extra, end int, p pending) {
 }
 
 // hush notes which directions the dissection has had enough of, so that their
-// payload is not touched again.
+// payload is not touched again, unless it asks for more.
 func (t *Table) hush(r *record, x *extra) {
 	for end := range 2 {
-		if r.quiet&(1<<end) == 0 && x.state.Done(r.dir(end)) {
+		switch done, quiet := x.state.Done(r.dir(end)), r.quiet&(1<<end) != 0; {
+		case done == quiet:
+		case done:
 			r.quiet |= 1 << end
 			t.drop(x, end)
+		default:
+			r.quiet &^= 1 << end
+			c := t.track(r)
+			c.stream[end] = c.next[end]
 		}
 	}
 	switch {

@@ -1301,6 +1301,26 @@ func TestUnknownTakesNothing(t *testing.T) {
 	}
 }
 
+// What may follow upon an unknown greeting is read behind it, where the other end
+// shows what it is: the greeting was not kept, and what comes next is.
+func TestReadBehindGreeting(t *testing.T) {
+	rec := &recorder{}
+	dissector := rec.dissector()
+	dissector.Behind = true
+	play(t, frames(t, handshake+`
+		1.0 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=?what
+		1.1 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=501 data=more
+		1.2 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=110 data=hello
+		1.3 10.0.0.1:4000 > 10.0.0.2:80 A seq=110 ack=506 data=again
+		1.4 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=501 data=more # sent again
+		1.5 10.0.0.1:4000 > 10.0.0.2:80 A seq=115 ack=506 data=then`), limits(), dissector)
+	check(t, "dissection", rec.log, `
+		> gap 1
+		< hello
+		> again
+		> then`)
+}
+
 // Flows do not depend on the seed of the index, nor on how packets are batched.
 func TestDeterministic(t *testing.T) {
 	files := captures(t, "lab/site/*.pcap*", "lab/mtls-matrix/*.pcapng")
