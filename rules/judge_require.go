@@ -252,9 +252,31 @@ func (p *Policy) judgeTLSOutcome(f *flows.Flow, v *Verdict) {
 		v.why(RejectedByServer, frame, alert)
 	case by == "client":
 		v.why(RejectedByClient, frame, alert)
+	case alert == "":
+		v.why(TLSHandshakeFailed, frame, answerInClear(f))
 	default:
 		v.why(TLSHandshakeFailed, frame, alert)
 	}
+}
+
+// What answered a ClientHello in place of a ServerHello.
+const (
+	answeredByHTTP  = "an answer of HTTP in clear"
+	answeredBySSH   = "an answer of SSH"
+	answeredByOther = "an answer that is not TLS"
+)
+
+// answerInClear is one of them; "" where the server spoke TLS.
+func answerInClear(f *flows.Flow) string {
+	switch {
+	case f.Facts.Has(dissect.TLSVersion):
+		return ""
+	case f.Facts.Has(dissect.HTTPStatus):
+		return answeredByHTTP
+	case f.Facts.Has(dissect.SSHServerBanner):
+		return answeredBySSH
+	}
+	return answeredByOther
 }
 
 // aboutProof says whether an alert speaks of the other end's certificate or key.

@@ -276,6 +276,7 @@ func TestJudge(t *testing.T) {
 		{"shown and refused", flow(tAgent1, tSN, 9876, mutual("tls.handshake=failed", "tls.alert=unknown_ca", "tls.alert_by=server")), Violation, "", "rejected_by_server"},
 		{"server's certificate refused", flow(tAgent1, tMS, 9877, tls("tls.handshake=failed", "tls.alert=unknown_ca", "tls.alert_by=client")), Violation, "", "rejected_by_client"},
 		{"versions do not meet", flow(tAgent1, tMS, 9877, tls("tls.handshake=failed", "tls.alert=protocol_version", "tls.alert_by=server")), Violation, "", "tls_handshake_failed"},
+		{"a hello answered in clear", flow(tAgent1, tMS, 9877, speaks("tls", "tls.handshake=failed", "http.status=400")), Violation, "", "tls_handshake_failed"},
 		{"nfs without credentials", flow(tAgent1, tFS, 2049, speaks("nfs", "nfs.auth=none")), Violation, "", "nfs_auth_none"},
 		{"source port", flow(tAgent1, tSN, 9876, from(1022), mutual()), Violation, "", "source_port_not_dynamic"},
 		{"a violation comes before a cut", flow(tAgent1, tSN, 9876, from(1022), refused), Violation, "", "source_port_not_dynamic rst_to_syn"},
@@ -845,11 +846,15 @@ func TestAdvice(t *testing.T) {
 	p := testPolicy(t, tInventory)
 	p.Settle()
 	failed := func(alert string) *flows.Flow {
+		if alert == "" {
+			return flow(tAgent1, tBG, 44445, speaks("tls", "tls.handshake=failed", "http.status=400"))
+		}
 		return flow(tAgent1, tBG, 44445, speaks("tls", "tls.version=1.2", "tls.client_cert=present", "tls.handshake=failed", "tls.alert="+alert, "tls.alert_by=server"))
 	}
 	for _, test := range []struct{ first, second, do string }{
 		{"unknown_ca", "unknown_ca", "give it the issuing CA"},
 		{"unknown_ca", "certificate_expired", "Check the client's certificate or key"},
+		{"", "", "it does not speak TLS"},
 	} {
 		tally := NewTally(p)
 		var v Verdict

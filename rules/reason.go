@@ -216,7 +216,7 @@ var reasonTable = [reasons]reasonInfo{
 		"find the program that speaks it, and let only the documented service use the port"},
 	TLSVersionTooOld: {"tls_version_too_old", High, "an older TLS version than the edge requires",
 		"update the older end, and refuse old versions on the server"},
-	TLSHandshakeFailed: {"tls_handshake_failed", Medium, "the TLS handshake was aborted with an alert",
+	TLSHandshakeFailed: {"tls_handshake_failed", Medium, "the TLS handshake was aborted with an alert, or not answered in TLS",
 		"compare the versions and cipher suites of the two ends; the alert names the cause"},
 	MTLSClientCertMissing: {"mtls_client_cert_missing", High, "the client showed no certificate and the server refused",
 		"give the client its certificate, by registering it again if necessary"},

@@ -283,6 +283,8 @@ func advice(b *Because) string {
 		return ""
 	}
 	switch b.Saw {
+	case answeredByHTTP, answeredBySSH, answeredByOther:
+		return "find what listens on the server's port: it does not speak TLS, and is to be configured for it"
 	case "unknown_ca":
 		return "the end that refused does not know who issued the other's certificate: give it the issuing CA, or find the proxy on the path that re-signs certificates"
 	case "certificate_expired":
@@ -443,6 +445,8 @@ func says(r Reason, saw string) string {
 		return "an empty Certificate message"
 	case saw == "absent":
 		return "no client certificate"
+	case saw == answeredByHTTP, saw == answeredBySSH, saw == answeredByOther:
+		return saw
 	}
 	switch r {
 	case RejectedByServer, RejectedByClient, TLSHandshakeFailed:
