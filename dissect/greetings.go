@@ -214,6 +214,9 @@ func probeMongoDB(_ Dir, b []byte) Match {
 		return Maybe
 	}
 	answered := binary.LittleEndian.Uint32(b[8:])
+	if answered == 1<<32-1 { // older clients say of nothing that they answer -1
+		answered = 0
+	}
 	switch binary.LittleEndian.Uint32(b[12:]) {
 	case 2013: // OP_MSG: flags, then sections of kind 0 to 2
 		if flags := binary.LittleEndian.Uint32(b[header:]); flags&^0x10003 != 0 || b[header+4] > 2 {

@@ -424,6 +424,14 @@ dcerpc.interface 04030201-0605-0807-090a-0b0c0d0e0f10
 		},
 	},
 	{
+		name:     "MongoDB, an older client",
+		protocol: "mongodb", over: TCP, ports: [2]uint16{57018, 30000},
+		says: []message{
+			{ToServer, []byte("\x2e\x00\x00\x00\x02\x00\x00\x00\xff\xff\xff\xff\xd4\x07\x00\x00" + "\x00\x00\x00\x00" + "a.$cmd\x00" + "\x00\x00\x00\x00\x01\x00\x00\x00" + "\x05\x00\x00\x00\x00")},
+			{ToClient, []byte("\x29\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x01\x00\x00\x00" + strings.Repeat("\x00", 16) + "\x01\x00\x00\x00" + "\x05\x00\x00\x00\x00")},
+		},
+	},
+	{
 		name:     "Elasticsearch's nodes",
 		protocol: "elasticsearch", over: TCP, ports: [2]uint16{59300, 9300},
 		says: []message{

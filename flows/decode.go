@@ -85,10 +85,11 @@ const (
 	tagL2TP
 	tagCAPWAP
 	tagPIM
+	tagFabricPath
 	tagKinds
 )
 
-var tagNames = [tagKinds]string{"", "vlan", "mpls", "pppoe", "cmd", "vntag", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "nsh", "ah", "teredo", "macsec", "l2tp", "capwap", "pim"}
+var tagNames = [tagKinds]string{"", "vlan", "mpls", "pppoe", "cmd", "vntag", "gre", "erspan", "vxlan", "geneve", "ipip", "gtp", "nsh", "ah", "teredo", "macsec", "l2tp", "capwap", "pim", "fabricpath"}
 
 func (t tag) String() string { return tagNames[t.kind] + ":" + strconv.FormatUint(uint64(t.id), 10) }
 
@@ -171,6 +172,7 @@ const (
 	etherPPP     = 0x880b
 	etherNSH     = 0x894f
 	etherMACsec  = 0x88e5
+	etherFabric  = 0x8903 // Cisco FabricPath
 	etherARP     = 0x0806
 	etherRARP    = 0x8035
 	etherSlow    = 0x8809 // LACP and others
@@ -327,9 +329,7 @@ func (s *segment) link(t pcaps.LinkType, b []byte) Outcome {
 			s.srcMAC = MAC(b[12:18])
 		}
 		return s.network(binary.BigEndian.Uint16(b), b[20:])
-	case pcaps.LinkPPP:
-		return s.ppp(b)
-	case pcaps.LinkPPPHDLC:
+	case pcaps.LinkPPP, pcaps.LinkPPPHDLC: // the address of Cisco's HDLC is no protocol of PPP
 		if len(b) < 2 {
 			return Truncated
 		}
@@ -637,6 +637,8 @@ func (s *segment) network(t uint16, b []byte) Outcome {
 		return s.nsh(b)
 	case etherMACsec:
 		return s.macsec(b)
+	case etherFabric:
+		return s.fabricPath(b)
 	}
 	s.lan = t == etherARP || t == etherRARP || t == etherSlow || t == etherEAPOL || t == etherLLDP
 	return NotIP

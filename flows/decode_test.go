@@ -180,6 +180,10 @@ var decodeCases = []decodeCase{
 		0x00, 0x2a, // length: PPP, IP and TCP headers
 		0x00, 0x21,
 	}, tcp4), strings.Replace(plain4, "payload=4/4", "payload=0/0", 1) + " pppoe:7"},
+	{"Cisco FabricPath", pcaps.LinkEthernet, join(ether, []byte{
+		0x89, 0x03,
+		0x40, 0x20, // tree 256, 32 hops
+	}, ether, []byte{0x08, 0x00}, tcp4), plain4 + " fabricpath:256"},
 	{"VN-Tag", pcaps.LinkEthernet, join(ether, []byte{
 		0x89, 0x26,
 		0x00, 0x03, 0x00, 0x00, // destination interface 3
@@ -227,6 +231,7 @@ var decodeCases = []decodeCase{
 	}, tcp4), plain4},
 	{"InfiniBand", pcaps.LinkIPoIB, join(make([]byte, 40), []byte{0x86, 0xdd, 0, 0}, tcp6), plain6},
 	{"PPP", pcaps.LinkPPP, join([]byte{0x00, 0x21}, tcp4), plain4},
+	{"Cisco's HDLC where PPP is said to be", pcaps.LinkPPP, join([]byte{0x0f, 0x00, 0x08, 0x00}, tcp4), plain4},
 	{"PPP in HDLC framing", pcaps.LinkPPPHDLC, join([]byte{0xff, 0x03, 0x00, 0x57}, tcp6), plain6},
 	{"PPP, protocol field compressed", pcaps.LinkPPP, join([]byte{0xff, 0x03, 0x21}, tcp4), plain4},
 	{"PPP, LCP", pcaps.LinkPPP, []byte{0xff, 0x03, 0xc0, 0x21, 1, 1, 0, 4}, "not IP"},

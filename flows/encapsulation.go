@@ -102,6 +102,18 @@ func (s *segment) vnTag(b []byte) Outcome {
 	return s.network(binary.BigEndian.Uint16(b[4:]), b[6:])
 }
 
+// fabricPath reads the tag between switches of Cisco's FabricPath, whose Ethernet
+// header has their addresses: tree (10 bits), hops left (6 bits), then a frame.
+func (s *segment) fabricPath(b []byte) Outcome {
+	if len(b) < 2 {
+		return Truncated
+	}
+	if !s.push(tagFabricPath, uint32(binary.BigEndian.Uint16(b)>>6)) {
+		return Malformed
+	}
+	return s.ethernet(b[2:])
+}
+
 // macsec reads a security tag (IEEE 802.1AE section 9.3): flags and association
 // (1), short length (1), packet number (4), channel identifier (8) where the flags
 // say so. Frames that are but authenticated go on with the Ethernet type.
