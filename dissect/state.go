@@ -18,6 +18,7 @@ func (b Basis) String() string { return [...]string{"", "content", "port", "both
 const (
 	maxProbe      = 4 << 10  // bytes of one direction after which probing ends
 	maxDatagrams  = 4        // datagrams after which probing ends
+	leastCut      = 8        // bytes of a datagram that was cut with which the port may name it
 	maxSpare      = 64       // buffers kept for the next direction that waits
 	maxIdle       = 256      // Parsers of one protocol kept for the next flow
 	maxUnconsumed = 64 << 10 // bytes of one direction that a Parser may leave waiting
@@ -154,6 +155,9 @@ const (
 // zero value is ready for use.
 type State struct {
 	Facts
+
+	// Cut is set before a datagram is delivered of which the capture lacks the end.
+	Cut bool
 
 	parser  Parser
 	holder  holder    // the parser, where it holds bytes; nil for most
@@ -360,6 +364,12 @@ func (s *State) probe(set *Set, t Transport, dir Dir, ports [2]uint16, b []byte)
 			return true
 		}
 	}
+	// What would settle it may never come: where all there is agrees with what is
+	// usual on the port, the port names it.
+	if s.Cut && hint > 0 && len(b) >= leastCut && set.over[t>>1]&^s.ruledOut[dir]&(1<<(hint-1)) != 0 {
+		s.accept(set, hint, hint, Maybe)
+		return true
+	}
 	return false
 }
 
@@ -377,20 +387,29 @@ func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
 			return false
 		}
 	}
+	s.accept(set, found, hint, m)
+	return true
+}
+
+// accept readies the Parser of the dissector found.
+func (s *State) accept(set *Set, found, hint uint8, m Match) {
 	s.reading = found
 	if s.found == 0 || set.list[s.found-1].Carrier {
 		s.found = found
-		s.basis = ByContent
-		if s.found == hint {
+		switch {
+		case m == Maybe:
+			s.basis = ByPort
+		case found == hint:
 			s.basis = ByBoth
+		default:
+			s.basis = ByContent
 		}
 		s.sender = m
 	}
 	s.phase = parsing
 	s.begun = [2]bool{}
-	s.parser = set.parser(i)
+	s.parser = set.parser(int(found - 1))
 	s.holder, _ = s.parser.(holder)
-	return true
 }
 
 // account adds up what the Parser holds. Where that is too much, the flow is

@@ -587,3 +587,31 @@ func BenchmarkProbe(b *testing.B) {
 		})
 	}
 }
+
+// A datagram that the capture cut before anything could tell what it is has the
+// protocol of its port, by the port alone, where what there is agrees with it.
+func TestStateCutDatagram(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		cut      bool
+		port     uint16
+		b        string
+		protocol string
+		basis    Basis
+	}{
+		{"cut, on the port of a", true, 1, "?2345678", "a", ByPort},
+		{"whole", false, 1, "?2345678", "", Unknown},
+		{"hardly a beginning", true, 1, "?234567", "", Unknown},
+		{"on a port of nobody's", true, 3, "?2345678", "", Unknown},
+		{"of another protocol", true, 1, "B\x01xyzxyz", "b", ByContent},
+		{"of none", true, 1, "neither!", "", Unknown},
+	} {
+		s := newStage(t, 1000)
+		s.ports[1] = test.port
+		s.Cut = test.cut
+		s.Data(s.set, UDP, ToServer, s.ports, false, []byte(test.b))
+		if s.Protocol(s.set) != test.protocol || s.By() != test.basis {
+			t.Errorf("%s: protocol %q by %q, want %q by %q", test.name, s.Protocol(s.set), s.By(), test.protocol, test.basis)
+		}
+	}
+}

@@ -789,7 +789,7 @@ func (t *Table) datagram(over dissect.Transport, r *record, n uint32, s *segment
 		if len(s.payload) == 0 || r.packets[0]+r.packets[1] > 4 || r.quiet != 0 {
 			return
 		}
-		t.probe.Frame, t.probe.Now = uint64(frame), now
+		t.probe.Frame, t.probe.Now, t.probe.Cut = uint64(frame), now, len(s.payload) < int(s.payloadLen)
 		flip := t.probe.Data(t.set, over, r.dir(end), r.ports(), r.oriented == BySYN, s.payload)
 		if t.probe.Protocol(t.set) == "" {
 			t.probe.Reset()

@@ -1380,3 +1380,22 @@ func load(t testing.TB, file string) []pcaps.Packet {
 		}
 	}
 }
+
+// Of a datagram that the snap length cut before it can be told what it is, the port
+// says it.
+func TestCutDatagram(t *testing.T) {
+	var got []string
+	table := NewTable(Config{Limits: limits()}, dissect.NewSet(dissect.All(), &dissect.Context{}, 1<<20), func(all iter.Seq[*Flow]) {
+		for f := range all {
+			got = append(got, fmt.Sprintf("%s by %s", f.App, f.AppBasis))
+		}
+	})
+	bootp := "data=\x01\x01\x06\x00" + strings.Repeat("x", 12)
+	table.Add(frames(t, `
+		0.0 10.0.0.1:68 > 10.0.0.2:67 udp `+bootp+` cut=2
+		9.0 10.0.0.3:68 > 10.0.0.2:67 udp `+bootp))
+	table.Finish()
+	if want := []string{"dhcp by port", " by "}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
