@@ -367,6 +367,7 @@ func (s *State) probe(set *Set, t Transport, dir Dir, ports [2]uint16, b []byte)
 	// What would settle it may never come: where all there is agrees with what is
 	// usual on the port, the port names it.
 	if s.Cut && hint > 0 && len(b) >= leastCut && set.over[t>>1]&^s.ruledOut[dir]&(1<<(hint-1)) != 0 {
+		s.lost = true
 		s.accept(set, hint, hint, Maybe)
 		return true
 	}

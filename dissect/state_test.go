@@ -610,7 +610,7 @@ func TestStateCutDatagram(t *testing.T) {
 		s.ports[1] = test.port
 		s.Cut = test.cut
 		s.Data(s.set, UDP, ToServer, s.ports, false, []byte(test.b))
-		if s.Protocol(s.set) != test.protocol || s.By() != test.basis {
+		if s.Protocol(s.set) != test.protocol || s.By() != test.basis || s.Lost() != (test.basis == ByPort) {
 			t.Errorf("%s: protocol %q by %q, want %q by %q", test.name, s.Protocol(s.set), s.By(), test.protocol, test.basis)
 		}
 	}
