@@ -70,7 +70,7 @@ const (
 type Dissector struct {
 	Name  string    // as the record's app member says it
 	Over  Transport // what carries it
-	Ports []uint16  // tried first on these ports; never evidence by themselves
+	Ports []uint16  // tried first on these ports, a server's first; never evidence by themselves
 
 	// Probe looks at the first bytes of one direction, from the start of the
 	// stream or datagram. It must answer Maybe for every proper prefix of

@@ -1129,6 +1129,35 @@ dns.answer 203.0.113.10
 		facts: refusedFacts,
 	},
 	{
+		name:     "TLS, of which the server's consent comes late", // the capture is not in order
+		protocol: "tls", over: TCP, ports: [2]uint16{50905, 25},
+		says: []message{
+			{ToClient, []byte("220 mail.example ESMTP\r\n")},
+			{ToServer, []byte("STARTTLS\r\n")},
+			{ToServer, plainHello},
+			{ToClient, []byte("220 2.0.0 go ahead\r\n")},
+			{ToClient, refusedHello},
+		},
+		facts: refusedFacts,
+	},
+	{
+		name:     "TLS, answered by what nobody knows",
+		protocol: "tls", over: TCP, ports: [2]uint16{50906, 9876},
+		says: []message{
+			{ToServer, plainHello},
+			{ToClient, unhex("fe 01 0004 00000001")},
+			{ToClient, unhex("fe 02 0004 00000001")},
+		},
+		facts: `
+tls.sni a.test
+tls.alpn h2
+tls.ja3 c46303bfdc4078cded5bf7a3669d0b22
+tls.ja4 t13d0205h2_777cda164f4b_fbabbea27ee8
+tls.handshake failed
+tls.client_cert unknown
+`,
+	},
+	{
 		name:     "TLS, answered in clear by HTTP",
 		protocol: "tls", over: TCP, ports: [2]uint16{50903, 9877},
 		says: []message{
@@ -1140,9 +1169,9 @@ tls.sni a.test
 tls.alpn h2
 tls.ja3 c46303bfdc4078cded5bf7a3669d0b22
 tls.ja4 t13d0205h2_777cda164f4b_fbabbea27ee8
-tls.handshake failed
 http.status 400
 http.server example/1
+tls.handshake failed
 tls.client_cert unknown
 `,
 	},

@@ -369,6 +369,9 @@ func (s *State) probe(set *Set, t Transport, dir Dir, ports [2]uint16, b []byte)
 	if s.Cut && hint > 0 && len(b) >= leastCut && set.over[t>>1]&^s.ruledOut[dir]&(1<<(hint-1)) != 0 {
 		s.lost = true
 		s.accept(set, hint, hint, Maybe)
+		if p := set.list[hint-1].Ports; s.found == hint && ports[dir] == p[0] && ports[dir.Other()] != p[0] {
+			s.sender = FromServer
+		}
 		return true
 	}
 	return false
@@ -486,7 +489,7 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 		}
 		if m, ok := err.(*Malformed); ok {
 			// It says nothing of what the other end sends.
-			if !s.begun[dir] && !s.lost && s.aside == nil {
+			if !s.begun[dir] && !s.lost && s.aside == nil && set.list[s.reading-1].Probe(dir, b) == No {
 				s.aside = &aside{dir: dir, refused: m, left: maxProbe}
 				s.readAside(set, t, b)
 				return
@@ -525,22 +528,20 @@ type aside struct {
 	parser  Parser     // of that dissector
 	refused *Malformed // by the Parser of the flow
 	left    int        // bytes that may still be read
+	waited  int        // bytes that were at hand before, and did not tell
 }
 
 // readAside takes b, all that is at hand of the direction that is read aside.
 func (s *State) readAside(set *Set, t Transport, b []byte) {
 	a := s.aside
 	if a.parser == nil {
-		switch s.probeAside(set, t, b) {
-		case No:
-			s.breakOff(set, a.dir, a.refused)
+		switch answer := s.probeAside(set, t, b); {
+		case answer == Maybe && len(b) < maxProbe:
+			a.waited = len(b)
+			s.keep(set, a.dir, b)
 			return
-		case Maybe:
-			if len(b) >= maxProbe {
-				s.breakOff(set, a.dir, a.refused)
-			} else {
-				s.keep(set, a.dir, b)
-			}
+		case answer != Yes:
+			s.passOver(set, t, b)
 			return
 		}
 		a.parser = set.parser(int(a.reading - 1))
@@ -576,6 +577,24 @@ func (s *State) readAside(set *Set, t Transport, b []byte) {
 		return
 	}
 	s.keep(set, a.dir, b)
+}
+
+// passOver ends the search for what the beginning of a direction, b, is: nobody
+// knows. What may follow upon such bytes is looked for in what came last.
+func (s *State) passOver(set *Set, t Transport, b []byte) {
+	a := s.aside
+	if set.list[s.reading-1].Behind {
+		if skip, ok := s.parser.Gap(a.dir, nil, 0, &s.Facts); ok && skip == 0 {
+			s.aside, s.begun[a.dir] = nil, true
+			if b = b[a.waited:]; a.waited == 0 {
+				b = nil
+			}
+			s.keep(set, a.dir, b)
+			s.parse(set, t, a.dir, s.waiting[a.dir])
+			return
+		}
+	}
+	s.breakOff(set, a.dir, a.refused)
 }
 
 // probeAside asks the other candidates, those that carry others left out, and

@@ -614,4 +614,11 @@ func TestStateCutDatagram(t *testing.T) {
 			t.Errorf("%s: protocol %q by %q, want %q by %q", test.name, s.Protocol(s.set), s.By(), test.protocol, test.basis)
 		}
 	}
+
+	// Who sends from the server's port is the server.
+	s := newStage(t, 1000)
+	s.Cut, s.ports = true, [2]uint16{1, 3}
+	if flip := s.Data(s.set, UDP, ToServer, s.ports, false, []byte("?2345678")); !flip || s.By() != ByPort {
+		t.Errorf("from port 1: turned round %t, by %q", flip, s.By())
+	}
 }

@@ -256,6 +256,8 @@ type tlsParser struct {
 	given       []sessionKey // by the server: a session ID, tickets
 	certificate *certificate // that the client showed
 
+	strange uint64 // frame of the server's answer, where it began with something else than TLS
+
 	// Up to TLS 1.2, the first sealed alert before both ends had finished; no
 	// frame for none.
 	alertFrom  Dir
@@ -324,8 +326,10 @@ func (p *tlsParser) tls13() bool { return p.version == versionTLS13 }
 // Parse reads the records of b.
 func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 	s := &p.sides[dir]
-	if !s.begun && len(b) > 0 && b[0]&0x80 != 0 {
-		return p.parseSSL2(dir, b, facts)
+	if !s.begun && !s.adrift && len(b) > 0 && b[0]&0x80 != 0 {
+		n, err = p.parseSSL2(dir, b, facts)
+		p.noteStrange(dir, err, facts)
+		return n, err
 	}
 	for {
 		if p.settled && !p.decrypting() {
@@ -356,12 +360,8 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 			r.malformed("record length", "longer than a record can be")
 		}
 		if err := r.err(); err != nil {
-			if err != ErrShort && !p.broken {
-				p.broken = true
-				if !s.begun && !s.lost && dir == p.server() && p.clientHello != helloMissing && p.outcome == open {
-					p.finish(failed, facts) // the hello was answered by something else
-				}
-			}
+			p.broken = p.broken || err != ErrShort
+			p.noteStrange(dir, err, facts)
 			return n, err
 		}
 		switch {
@@ -404,6 +404,14 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 			}
 			return n, nil // the rest of the record is not looked at
 		}
+	}
+}
+
+// noteStrange takes in that what an end begins with is no record. It was the
+// server's answer, if none follows.
+func (p *tlsParser) noteStrange(dir Dir, err error, facts *Facts) {
+	if _, malformed := err.(*Malformed); malformed && dir == p.server() && p.clientHello != helloMissing && !p.sides[dir].begun && !p.sides[dir].lost {
+		p.strange = facts.Frame
 	}
 }
 
@@ -704,8 +712,13 @@ func (p *tlsParser) sayClientCert(facts *Facts, what, basis string) {
 // Gap reads what there is of a record that was cut and passes over the rest.
 // Where the end of that record is lost too, Parse looks for the next header at
 // the beginning of later segments.
+//
+// Where nothing is lost, n being 0, what came was something else.
 func (p *tlsParser) Gap(dir Dir, held []byte, n uint64, facts *Facts) (skip uint64, ok bool) {
 	s := &p.sides[dir]
+	if n > 0 {
+		p.strange = 0
+	}
 	if p.opener != nil {
 		p.opener.lose(dir)
 	}
@@ -817,6 +830,12 @@ func (p *tlsParser) Close(facts *Facts) {
 		now := facts.Frame
 		facts.Frame = p.alertFrame
 		p.refuse(p.alertFrom, facts)
+		facts.Frame = now
+	}
+	if p.strange != 0 && p.outcome == open && p.serverHello == helloMissing && !p.sides[p.server()].begun {
+		now := facts.Frame
+		facts.Frame = p.strange
+		p.finish(failed, facts)
 		facts.Frame = now
 	}
 	p.sayClientCert(facts, "unknown", "")

@@ -852,3 +852,18 @@ func BenchmarkHandshake(b *testing.B) {
 		})
 	}
 }
+
+// Where the beginning of a direction is lost, the next record is looked for,
+// whatever byte a segment begins with in between.
+func TestTLSBehindLostBeginning(t *testing.T) {
+	for _, first := range []byte{0x00, 0x16, 0x90} {
+		c := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 443}})
+		c.say(ToServer, plainHello)
+		c.state.Gap(c.set, ToClient, 100)
+		c.say(ToClient, bytes.Repeat([]byte{first}, 20))
+		c.say(ToClient, refusedHello)
+		if facts := c.end(); !strings.Contains(facts, "tls.cipher 0xc02b\n") {
+			t.Errorf("behind %#02x:\n%s", first, facts)
+		}
+	}
+}
