@@ -612,7 +612,9 @@ func TestDiagnose(t *testing.T) {
 			Blocked, "half_open", flow(tAgent2, tSN, 9876, mutual(), ttl(64, 60))},
 		{"half-open", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.ResetBy, f.Ended = flows.ResetByNobody, flows.CaptureEnd })),
 			Blocked, "half_open", flow(tAgent1, tBG, 44445, mutual())},
-		{"SYNs, FINs and resets alone were captured", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.ResetBy, f.TCP.ResetTTL, f.Packets = flows.ResetByServer, 0, flows.Pair{1, 2} })),
+		{"SYNs, FINs and resets alone were captured", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) {
+			f.TCP.ResetBy, f.TCP.ResetTTL, f.Packets = flows.ResetByServer, 0, flows.Pair{1, 2}
+		})),
 			Indeterminate, "nothing_said", nil},
 		{"a server that nobody knows is tried", flow(tAgent2, tRogue.Next(), 44445, brokeOff),
 			Indeterminate, "half_open: the client's own reset, in answer to the SYN-ACK", nil},
