@@ -84,7 +84,7 @@ func (p *Policy) Unknowns(f *flows.Flow, v *Verdict, checks []Check) []Unknown {
 	case reasons[SYNUnanswered]:
 		add("whether the SYN was lost on the way there, the answer on the way back, or the server is down",
 			"a capture at the server at the same time: if the SYN arrives, look at the way back; if not, at the devices between")
-	case reasons[RSTToSYN]:
+	case reasons[RSTToSYN] && !reasons[ResetByHost] && !reasons[ResetByDevice]:
 		add("whether the server or a device on the path sent the reset",
 			"compare the reset's TTL with that of the server's other packets; a capture at the server shows whether it sent it")
 	case reasons[EstablishedThenDropped], reasons[IdleConnectionKilled], reasons[ClientHelloDropped], reasons[HalfOpen], reasons[SYNACKDroppedBeforeClient]:

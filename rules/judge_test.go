@@ -881,6 +881,25 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
+// Who sent a reset is an open question only where its TTL does not answer it.
+func TestUnknownResetter(t *testing.T) {
+	p := testPolicy(t, tInventory)
+	p.Observe(flow(tAgent1, tBG, 44445, mutual(), with(func(f *flows.Flow) { f.TCP.TTL = [2]uint8{64, 60} })))
+	p.Settle()
+	for _, c := range []struct {
+		ttl  uint8
+		open bool
+	}{{0, true}, {60, false}, {63, false}} {
+		f := flow(tAgent2, tBG, 44445, refused, with(func(f *flows.Flow) { f.TCP.ResetTTL = c.ttl }))
+		var v Verdict
+		p.Judge(f, &v)
+		asks := slices.ContainsFunc(p.Unknowns(f, &v, nil), func(u Unknown) bool { return strings.Contains(u.What, "sent the reset") })
+		if asks != c.open {
+			t.Errorf("TTL %d, %v: asks who sent the reset: %t", c.ttl, v.Reasons, asks)
+		}
+	}
+}
+
 // Hosts that were spoken with and not heard are named.
 func TestUnheard(t *testing.T) {
 	p := testPolicy(t, tInventory)
