@@ -29,7 +29,7 @@ func frameText(s *sightDoc) string {
 	if s == nil {
 		return "–"
 	}
-	return number(s.Frame)
+	return frameNumber(s.Frame)
 }
 
 func fateText(f *crossFindingDoc) string {
@@ -114,7 +114,7 @@ func compareTable(w io.Writer, d *CompareDoc, o *Options) error {
 		rows = nil
 		for _, r := range d.Rewrites {
 			rows = append(rows, []cell{cellOf(r.Kind), cellOf(r.Before + " → " + r.After), cellOf(r.Ports), cellOf(number(r.Flows)),
-				cellOf(number(r.InsideFrame)), cellOf(number(r.OutsideFrame))})
+				cellOf(frameNumber(r.InsideFrame)), cellOf(frameNumber(r.OutsideFrame))})
 		}
 		p.grid(2, []column{{head: "what"}, {head: "from the client's side", wide: true}, {head: "ports"}, {head: "flows", right: true},
 			{head: "inside", right: true}, {head: "outside", right: true}}, rows)
@@ -185,7 +185,7 @@ func (f *crossFindingDoc) proof(d *CompareDoc) string {
 			list = append(list, s.name+" nothing")
 			continue
 		}
-		text := s.name + " frame " + number(s.sight.Frame)
+		text := s.name + " frame " + frameNumber(s.sight.Frame)
 		if len(s.files) > 1 {
 			text += " of " + tail(s.sight.File, 40)
 		}
@@ -269,7 +269,7 @@ func compareMarkdown(w io.Writer, d *CompareDoc, o *Options) error {
 		m.print("\n## Rewritten\n\n")
 		m.head("what", "before", "after", "ports", "flows", "inside frame", "outside frame")
 		for _, r := range d.Rewrites {
-			m.row(r.Kind, code(r.Before), code(r.After), r.Ports, number(r.Flows), number(r.InsideFrame), number(r.OutsideFrame))
+			m.row(r.Kind, code(r.Before), code(r.After), r.Ports, number(r.Flows), frameNumber(r.InsideFrame), frameNumber(r.OutsideFrame))
 		}
 		if d.MoreRewrites > 0 {
 			m.print("\n" + capital(d.moreRewrites()) + ".\n")

@@ -139,9 +139,9 @@ func (p *page) asked(e *Explanation) {
 		if s.Status == rules.EdgeNotSeen {
 			p.para(2, plain, capital(s.Why))
 			p.required(s.Edge, "by the", nil)
-			settle := "a capture of the two hosts while the client is at work would show it"
+			settle := "a capture of the two hosts while the client is active would show it"
 			if !s.CouldShow {
-				settle = "a capture where both its ends are would show it; an inventory (--inventory) says which hosts they are"
+				settle = "a capture with both of its ends would show it; an inventory (--inventory) says which hosts they are"
 			}
 			p.heading("Unknown", "")
 			p.mark(2, "·", dim, "Whether the edge is used: "+settle+".")

@@ -36,7 +36,7 @@ func newFlowTable(w io.Writer, o *Options, x extent) *flowTable {
 		}
 	}
 	add(true, "frame", true, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell {
-		return cellOf(number(f.Frame.Number()))
+		return cellOf(frameNumber(f.Frame.Number()))
 	})
 	add(all || width >= 150, "start", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell {
 		return cellOf(timestamp(f.Start)[11:23])

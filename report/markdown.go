@@ -169,7 +169,7 @@ func (m *markdownPage) finding(n int, f *rules.Finding) {
 func (m *markdownPage) example(f *rules.Finding) string {
 	s := code(m.flow(f.Example.Client, f.Example.Server))
 	if f.Example.Frame.Number() > 0 {
-		s += ", " + code(m.o.file(f.Example.Frame)) + " frame " + number(f.Example.Frame.Number())
+		s += ", " + code(m.o.file(f.Example.Frame)) + " frame " + frameNumber(f.Example.Frame.Number())
 	}
 	if _, says := told(f); says != "" {
 		s += ": " + text(says)
@@ -178,7 +178,7 @@ func (m *markdownPage) example(f *rules.Finding) string {
 }
 
 func (m *markdownPage) hosts(hosts []rules.Host) {
-	m.head("host", "name", "role", "sure", "because")
+	m.head("host", "name", "role", "confidence", "because")
 	for i := range hosts {
 		h := &hosts[i]
 		for k := range h.Roles {

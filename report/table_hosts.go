@@ -99,7 +99,7 @@ func writeHosts(w io.Writer, hosts []rules.Host, o *Options, x extent) error {
 			name = cell{}
 		}
 	}
-	p.grid(0, []column{{head: "host"}, {head: "role"}, {head: "sure", right: true}, {head: "because", wide: true}}, rows)
+	p.grid(0, []column{{head: "host"}, {head: "role"}, {head: "confidence", right: true}, {head: "because", wide: true}}, rows)
 	if shown == 0 {
 		p.print("no host has a role in the diagram\n")
 	}

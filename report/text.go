@@ -148,7 +148,7 @@ func count(n uint64, thing string) string {
 	return number(n) + " " + thing
 }
 
-// number is n with its thousands apart.
+// number is n with its thousands separated by commas.
 func number(n uint64) string {
 	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
@@ -156,6 +156,10 @@ func number(n uint64) string {
 	}
 	return s
 }
+
+// frameNumber is a frame's number as Wireshark writes it: a name, to be pasted, and
+// no count.
+func frameNumber(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // size is a number of bytes for people.
 func size(n uint64) string {

@@ -103,7 +103,7 @@ func fill(s string, width int) string {
 func (o *out) head(p *Plan) {
 	s := p.Site
 	o.say("", "Rules for the documented connections of "+word(s.Diagram)+".")
-	o.say("", "Made by wirechart from the audit "+word(s.Audit)+", of traffic of "+word(s.Period)+".")
+	o.say("", "Made by wirechart from the audit "+word(s.Audit)+", of traffic from "+word(s.Period)+".")
 	o.say("", "The audit said: "+word(s.Summary))
 	o.say("", "Everything that no rule here allows is dropped: read both lists at the end first.")
 	for _, h := range s.Hosts {
