@@ -613,28 +613,7 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 	case c.Places[other].Blind[1] && side == x.Client:
 		x.Fate, x.Doubt = Undecided, OneDirection
 	default:
-		if r := p.Reset[ToClient]; p.Proto == ProtoTCP && r.Frame != 0 {
-			x.Fate = Rejected
-			x.At[side] = r.Moment
-			// With its TTL it may be the server's own, unless what is between leaves
-			// TTLs alone.
-			switch own := c.ttls[arrival{side, p.sender(ToClient), r.TTL}]; {
-			case own && c.Places[other].Missed > 0:
-				x.Fate, x.Doubt = Undecided, OtherLossy
-			case own && !c.SameWire:
-				x.Fate, x.Doubt = Undecided, FromBeyond
-			}
-		}
-		for i := range p.Errors {
-			if q := &p.Errors[i]; q.Dir == ToServer && q.refusal(p.icmpProto()) {
-				x.Fate, x.Error = Rejected, q
-				x.At[side] = Moment{q.Frame, q.Time}
-				if c.crossing[side].address(q.From) && !c.SameWire { // a bridge may answer in the host's name
-					x.Fate, x.Doubt = Undecided, FromBeyond
-				}
-				break
-			}
-		}
+		c.refusedBetween(&x, side, p)
 		x.Dirs[way] = true
 	}
 	if x.Dirs[way] {
@@ -642,6 +621,34 @@ func (c *comparer) judgeAlone(side Side, p *Passage, alike bool) {
 	}
 	c.noteSilence(&x)
 	c.Crossings = append(c.Crossings, x)
+}
+
+// refusedBetween says of a flow that the other place has not whether it was
+// refused, and whether that may have been the host's own doing.
+func (c *comparer) refusedBetween(x *Crossing, side Side, p *Passage) {
+	other := side.Other()
+	if r := p.Reset[ToClient]; p.Proto == ProtoTCP && r.Frame != 0 {
+		x.Fate = Rejected
+		x.At[side] = r.Moment
+		// With its TTL it may be the server's own, unless what is between leaves
+		// TTLs alone.
+		switch own := c.ttls[arrival{side, p.sender(ToClient), r.TTL}]; {
+		case own && c.Places[other].Missed > 0:
+			x.Fate, x.Doubt = Undecided, OtherLossy
+		case own && !c.SameWire:
+			x.Fate, x.Doubt = Undecided, FromBeyond
+		}
+	}
+	for i := range p.Errors {
+		if q := &p.Errors[i]; q.Dir == ToServer && q.refusal(p.icmpProto()) {
+			x.Fate, x.Error = Rejected, q
+			x.At[side] = Moment{q.Frame, q.Time}
+			if c.crossing[side].address(q.From) && !c.SameWire { // a bridge may answer in the host's name
+				x.Fate, x.Doubt = Undecided, FromBeyond
+			}
+			break
+		}
+	}
 }
 
 // short says whether a snap length took of a packet of p what would find it at the

@@ -219,7 +219,31 @@ func (c *comparer) findHoles() {
 	}
 }
 
+// holesOf finds the holes of a capture among the times at which it is quiet.
 func (c *comparer) holesOf(here Side) (holes []Hole) {
+	events := c.missedAt(here)
+	// As much in a row as the capture lacks by chance is no hole.
+	met, lacks := 0.0, 0.0
+	for _, x := range c.joined {
+		met += float64(len(x.dirs[0].meetings) + len(x.dirs[1].meetings))
+	}
+	for _, e := range events {
+		if e.proven {
+			lacks++
+		}
+	}
+	rate := lacks / max(met+lacks, 1)
+	for _, q := range c.quiet[here] {
+		if h, is := c.holeIn(here, q, events, rate); is {
+			holes = append(holes, h)
+		}
+	}
+	return holes
+}
+
+// missedAt is what a capture lacks of what the other one has, in the order of its
+// own clock.
+func (c *comparer) missedAt(here Side) []quietEvent {
 	there := here.Other()
 	var events []quietEvent
 	note := func(t int64, flow int, proven bool, weight uint64) {
@@ -269,50 +293,37 @@ func (c *comparer) holesOf(here Side) (holes []Hole) {
 			}
 		}
 	}
-	// As much in a row as the capture lacks by chance is no hole.
-	met, lacks := 0.0, 0.0
-	for _, x := range c.joined {
-		met += float64(len(x.dirs[0].meetings) + len(x.dirs[1].meetings))
-	}
-	for _, e := range events {
-		if e.proven {
-			lacks++
-		}
-	}
-	rate := lacks / max(met+lacks, 1)
 	slices.SortFunc(events, func(a, b quietEvent) int { return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.flow, b.flow)) })
-	for _, q := range c.quiet[here] {
-		h := Hole{From: q.low, Until: q.high}
-		proven := 0
-		losers := map[int]bool{}
-		for _, e := range within(events, q.low, q.high) {
-			h.Packets += e.weight
-			losers[e.flow] = true
-			if e.proven {
-				proven++
-			}
-		}
-		h.Flows, h.Proven = uint64(len(losers)), proven > 0
-		if h.Packets < provenPackets || math.Pow(rate, float64(h.Packets)) > maxChance {
-			continue
-		}
-		if !h.Proven {
-			about, resumes := uint64(0), false
-			for _, e := range within(events, q.low-second, q.high+second) {
-				if losers[e.flow] {
-					about += e.weight
-				}
-			}
-			for n := range losers {
-				resumes = resumes || n >= 0 && c.joined[n].meetsAfter(here, q.high)
-			}
-			if h.Flows < quietFlows || h.Packets < quietPackets || float64(h.Packets) < quietShare*float64(about) || !resumes {
-				continue
-			}
-		}
-		holes = append(holes, h)
+	return events
+}
+
+// holeIn says whether a time at which the capture is quiet is a hole, by what it
+// lacks then; rate is the share of packets that it lacks at any time.
+func (c *comparer) holeIn(here Side, q interval, events []quietEvent, rate float64) (Hole, bool) {
+	h := Hole{From: q.low, Until: q.high}
+	losers := map[int]bool{}
+	for _, e := range within(events, q.low, q.high) {
+		h.Packets += e.weight
+		h.Proven = h.Proven || e.proven
+		losers[e.flow] = true
 	}
-	return holes
+	h.Flows = uint64(len(losers))
+	if h.Packets < provenPackets || math.Pow(rate, float64(h.Packets)) > maxChance {
+		return h, false
+	}
+	if h.Proven {
+		return h, true
+	}
+	about, resumes := uint64(0), false
+	for _, e := range within(events, q.low-second, q.high+second) {
+		if losers[e.flow] {
+			about += e.weight
+		}
+	}
+	for n := range losers {
+		resumes = resumes || n >= 0 && c.joined[n].meetsAfter(here, q.high)
+	}
+	return h, h.Flows >= quietFlows && h.Packets >= quietPackets && float64(h.Packets) >= quietShare*float64(about) && resumes
 }
 
 // within is the part of a list in order that lies between two times.
