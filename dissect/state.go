@@ -18,7 +18,7 @@ func (b Basis) String() string { return [...]string{"", "content", "port", "both
 const (
 	maxProbe      = 4 << 10  // bytes of one direction after which probing ends
 	maxDatagrams  = 4        // datagrams after which probing ends
-	leastCut      = 8        // bytes of a datagram that was cut with which the port may name it
+	leastCut      = 8        // bytes of a datagram that was cut that may agree with its port
 	maxSpare      = 64       // buffers kept for the next direction that waits
 	maxIdle       = 256      // Parsers of one protocol kept for the next flow
 	maxUnconsumed = 64 << 10 // bytes of one direction that a Parser may leave waiting
@@ -177,6 +177,7 @@ type State struct {
 	dead      [2]bool    // directions that are not read any more
 	begun     [2]bool    // the Parser consumed something of it
 	lost      bool       // a gap was met
+	likely    bool       // a datagram that was cut agrees with what is usual on its port
 	broken    *Malformed // that ended parsing
 	sender    Match      // what Probe said of who sent the first bytes
 }
@@ -222,6 +223,11 @@ func (s *State) Skip(dir Dir, limit uint64) uint64 {
 
 // Oriented says that the bytes themselves told the client's from the server's.
 func (s *State) Oriented() bool { return s.sender == FromClient || s.sender == FromServer }
+
+// Likely says that no protocol was found, and that a datagram that was cut agrees
+// with the one that is usual on its port, as far as it goes. Where Oriented says
+// so too, it came from the server's port.
+func (s *State) Likely() bool { return s.likely && s.found == 0 }
 
 // flipped says that the bytes of dir, taken for those of the client, were
 // recognised as the server's, or the other way round.
@@ -365,14 +371,12 @@ func (s *State) probe(set *Set, t Transport, dir Dir, ports [2]uint16, b []byte)
 		}
 	}
 	// What would settle it may never come: where all there is agrees with what is
-	// usual on the port, the port names it.
+	// usual on the port, that is likely.
 	if s.Cut && hint > 0 && len(b) >= leastCut && set.over[t>>1]&^s.ruledOut[dir]&(1<<(hint-1)) != 0 {
-		s.lost = true
-		s.accept(set, hint, hint, Maybe)
-		if p := set.list[hint-1].Ports; s.found == hint && ports[dir] == p[0] && ports[dir.Other()] != p[0] {
+		s.likely = true
+		if p := set.list[hint-1].Ports; ports[dir] == p[0] && ports[dir.Other()] != p[0] {
 			s.sender = FromServer
 		}
-		return true
 	}
 	return false
 }
@@ -391,29 +395,20 @@ func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
 			return false
 		}
 	}
-	s.accept(set, found, hint, m)
-	return true
-}
-
-// accept readies the Parser of the dissector found.
-func (s *State) accept(set *Set, found, hint uint8, m Match) {
 	s.reading = found
 	if s.found == 0 || set.list[s.found-1].Carrier {
 		s.found = found
-		switch {
-		case m == Maybe:
-			s.basis = ByPort
-		case found == hint:
+		s.basis = ByContent
+		if s.found == hint {
 			s.basis = ByBoth
-		default:
-			s.basis = ByContent
 		}
 		s.sender = m
 	}
 	s.phase = parsing
 	s.begun = [2]bool{}
-	s.parser = set.parser(int(found - 1))
+	s.parser = set.parser(i)
 	s.holder, _ = s.parser.(holder)
+	return true
 }
 
 // account adds up what the Parser holds. Where that is too much, the flow is

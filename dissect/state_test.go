@@ -588,37 +588,30 @@ func BenchmarkProbe(b *testing.B) {
 	}
 }
 
-// A datagram that the capture cut before anything could tell what it is has the
-// protocol of its port, by the port alone, where what there is agrees with it.
+// A datagram that the capture cut before anything could tell what it is may agree
+// with what is usual on its port.
 func TestStateCutDatagram(t *testing.T) {
 	for _, test := range []struct {
-		name     string
-		cut      bool
-		port     uint16
-		b        string
-		protocol string
-		basis    Basis
+		name   string
+		cut    bool
+		ports  [2]uint16
+		b      string
+		likely bool
+		sender Match
 	}{
-		{"cut, on the port of a", true, 1, "?2345678", "a", ByPort},
-		{"whole", false, 1, "?2345678", "", Unknown},
-		{"hardly a beginning", true, 1, "?234567", "", Unknown},
-		{"on a port of nobody's", true, 3, "?2345678", "", Unknown},
-		{"of another protocol", true, 1, "B\x01xyzxyz", "b", ByContent},
-		{"of none", true, 1, "neither!", "", Unknown},
+		{"cut, to the port of a", true, [2]uint16{999, 1}, "?2345678", true, No},
+		{"from it", true, [2]uint16{1, 999}, "?2345678", true, FromServer},
+		{"whole", false, [2]uint16{999, 1}, "?2345678", false, No},
+		{"hardly a beginning", true, [2]uint16{999, 1}, "?234567", false, No},
+		{"on a port of nobody's", true, [2]uint16{999, 3}, "?2345678", false, No},
+		{"of another protocol", true, [2]uint16{999, 1}, "B\x01xyzxyz", false, Yes},
+		{"of none", true, [2]uint16{999, 1}, "neither!", false, No},
 	} {
 		s := newStage(t, 1000)
-		s.ports[1] = test.port
-		s.Cut = test.cut
+		s.Cut, s.ports = test.cut, test.ports
 		s.Data(s.set, UDP, ToServer, s.ports, false, []byte(test.b))
-		if s.Protocol(s.set) != test.protocol || s.By() != test.basis || s.Lost() != (test.basis == ByPort) {
-			t.Errorf("%s: protocol %q by %q, want %q by %q", test.name, s.Protocol(s.set), s.By(), test.protocol, test.basis)
+		if s.Likely() != test.likely || s.sender != test.sender {
+			t.Errorf("%s: likely %t, sender %d", test.name, s.Likely(), s.sender)
 		}
-	}
-
-	// Who sends from the server's port is the server.
-	s := newStage(t, 1000)
-	s.Cut, s.ports = true, [2]uint16{1, 3}
-	if flip := s.Data(s.set, UDP, ToServer, s.ports, false, []byte("?2345678")); !flip || s.By() != ByPort {
-		t.Errorf("from port 1: turned round %t, by %q", flip, s.By())
 	}
 }

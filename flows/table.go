@@ -105,6 +105,8 @@ const (
 	bitUsed
 	bitOddReset // the first RST does not fit the connection
 	bitAwaits   // segments are put off until the SYN before them comes
+
+	bitLikely = bitOddReset // of UDP: a datagram that was cut agrees with its port
 )
 
 // client is the end that opened the flow: 0 for a, 1 for b.
@@ -792,6 +794,12 @@ func (t *Table) datagram(over dissect.Transport, r *record, n uint32, s *segment
 		t.probe.Frame, t.probe.Now, t.probe.Cut = uint64(frame), now, len(s.payload) < int(s.payloadLen)
 		flip := t.probe.Data(t.set, over, r.dir(end), r.ports(), r.oriented == BySYN, s.payload)
 		if t.probe.Protocol(t.set) == "" {
+			if t.probe.Likely() {
+				r.bits |= bitLikely
+				if t.probe.Oriented() && r.dir(end) == dissect.ToServer && r.oriented > ByPort {
+					r.swap(ByPort)
+				}
+			}
 			t.probe.Reset()
 			return
 		}

@@ -1387,15 +1387,16 @@ func TestCutDatagram(t *testing.T) {
 	var got []string
 	table := NewTable(Config{Limits: limits()}, dissect.NewSet(dissect.All(), &dissect.Context{}, 1<<20), func(all iter.Seq[*Flow]) {
 		for f := range all {
-			got = append(got, fmt.Sprintf("%s by %s", f.App, f.AppBasis))
+			got = append(got, fmt.Sprintf("%s by %s, to %d by %s", f.App, f.AppBasis, f.Server.Port(), f.Oriented))
 		}
 	})
 	bootp := "data=\x01\x01\x06\x00" + strings.Repeat("x", 12)
 	table.Add(frames(t, `
 		0.0 10.0.0.1:68 > 10.0.0.2:67 udp `+bootp+` cut=2
-		9.0 10.0.0.3:68 > 10.0.0.2:67 udp `+bootp))
+		1.0 10.0.0.2:67 > 10.0.0.3:68 udp `+bootp+` cut=2
+		2.0 10.0.0.4:68 > 10.0.0.2:67 udp `+bootp))
 	table.Finish()
-	if want := []string{"dhcp by port", " by "}; !slices.Equal(got, want) {
+	if want := []string{"dhcp by port, to 67 by first_packet", "dhcp by port, to 67 by port", " by , to 67 by first_packet"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

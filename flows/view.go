@@ -77,6 +77,7 @@ func (t *Table) view(r *record, o *origin, f *Flow) {
 		t.viewTCP(r, o, x, f)
 	}
 	if x == nil {
+		t.viewPort(r, f)
 		return
 	}
 	x.result.Show(&t.facts)
@@ -88,6 +89,14 @@ func (t *Table) view(r *record, o *origin, f *Flow) {
 
 // viewPort names what no bytes named.
 func (t *Table) viewPort(r *record, f *Flow) {
+	if r.proto == ProtoUDP && r.bits&bitLikely != 0 && f.App == "" {
+		f.detailed = true
+		f.App, f.AppBasis, f.Dissect.Lost = t.set.OnPort(dissect.UDP, f.Server.Port()), dissect.ByPort, true
+		if f.App == "" {
+			f.App = t.set.OnPort(dissect.UDP, f.Client.Port())
+		}
+		return
+	}
 	// Where the beginning is missing, the bytes that would have told cannot
 	// speak against the port. Where it is there, they did.
 	if f.App == "" && r.proto == ProtoTCP && f.Payload.Sum() > 0 && (f.Dissect.Late || f.Dissect.Lost) {
