@@ -207,8 +207,29 @@ func TestSchemas(t *testing.T) {
 	flow, audit, hosts := compiled(t, "flow"), compiled(t, "audit"), compiled(t, "hosts")
 	validate(t, audit, everything(t, jsonFormat)["audit"])
 	validate(t, hosts, everything(t, jsonFormat)["hosts"])
-	for line := range strings.Lines(everything(t, jsonlFormat)["flows"]) {
-		validate(t, flow, line)
+	// Whatever is written says which schema it has, and it does.
+	seen := map[string]bool{}
+	for _, format := range []Format{jsonFormat, jsonlFormat} {
+		for kind, text := range everything(t, format) {
+			documents := []string{text}
+			if format.Name == jsonlFormat.Name {
+				documents = slices.Collect(strings.Lines(text))
+			}
+			for _, text := range documents {
+				var doc struct{ Schema string }
+				if err := json.Unmarshal([]byte(text), &doc); err != nil {
+					t.Fatalf("%s: %v: %s", kind, err, text)
+				}
+				name := strings.TrimSuffix(strings.TrimPrefix(doc.Schema, "wirechart/"), "/v1")
+				seen[name] = true
+				validate(t, compiled(t, name), text)
+			}
+		}
+	}
+	for _, name := range []string{"flow", "flows", "audit", "summary", "finding", "concern", "edge", "host", "hosts"} {
+		if !seen[name] {
+			t.Errorf("nothing that is a %s", name)
+		}
 	}
 	r := newRecorder(&Options{})
 	validate(t, flow, string(r.record(testFlow(), nil)))

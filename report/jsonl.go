@@ -8,31 +8,40 @@ import (
 	"wirechart/rules"
 )
 
+// The schemas of lines that are parts of an audit or of a list of hosts.
+const (
+	summarySchema = "wirechart/summary/v1"
+	findingSchema = "wirechart/finding/v1"
+	concernSchema = "wirechart/concern/v1"
+	edgeSchema    = "wirechart/edge/v1"
+	hostSchema    = "wirechart/host/v1"
+)
+
 var jsonlFormat = Format{
 	Name: "jsonl",
 	Doc:  "one JSON object per line: a flow, a host, or a finding, concern or edge",
 	Audit: func(w io.Writer, a *rules.Audit, o *Options) error {
 		doc := newAuditDoc(a, o)
-		if err := writeLine(w, summaryLine{"wirechart/summary/v1", doc.Result, doc.Summary, doc.Coverage, doc.Verdicts, doc.Notes}); err != nil {
+		if err := writeLine(w, summaryLine{summarySchema, doc.Result, doc.Summary, doc.Coverage, doc.Verdicts, doc.Notes}); err != nil {
 			return err
 		}
 		for i := range doc.Findings {
-			if err := writeLine(w, findingLine{"wirechart/finding/v1", doc.Findings[i]}); err != nil {
+			if err := writeLine(w, findingLine{findingSchema, doc.Findings[i]}); err != nil {
 				return err
 			}
 		}
 		for i := range doc.Concerns {
-			if err := writeLine(w, findingLine{"wirechart/concern/v1", doc.Concerns[i]}); err != nil {
+			if err := writeLine(w, findingLine{concernSchema, doc.Concerns[i]}); err != nil {
 				return err
 			}
 		}
 		for i := range doc.Edges {
-			if err := writeLine(w, edgeLine{"wirechart/edge/v1", doc.Edges[i]}); err != nil {
+			if err := writeLine(w, edgeLine{edgeSchema, doc.Edges[i]}); err != nil {
 				return err
 			}
 		}
 		for i := range doc.Hosts {
-			if err := writeLine(w, hostLine{"wirechart/host/v1", doc.Hosts[i]}); err != nil {
+			if err := writeLine(w, hostLine{hostSchema, doc.Hosts[i]}); err != nil {
 				return err
 			}
 		}
@@ -40,7 +49,7 @@ var jsonlFormat = Format{
 	},
 	Hosts: func(w io.Writer, hosts []rules.Host, o *Options) error {
 		for i := range hosts {
-			if err := writeLine(w, hostLine{"wirechart/host/v1", newHostDoc(&hosts[i], o)}); err != nil {
+			if err := writeLine(w, hostLine{hostSchema, newHostDoc(&hosts[i], o)}); err != nil {
 				return err
 			}
 		}

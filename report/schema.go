@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"strings"
 
@@ -9,16 +10,33 @@ import (
 	"wirechart/rules/firewall"
 )
 
-// Schema is the JSON Schema (draft 2020-12) of what the JSON formats write:
-// "flow", "audit", "hosts", "explain", "diff", "compare", "rules", "verify" and "interfaces" are the kinds. They are made from what writes the
-// documents: the keys of facts, and the document types of json.go.
+// Schema is the JSON Schema (draft 2020-12) of what the JSON formats write. The
+// kind is what the member schema of a document or a line has in the middle. They
+// are made from what writes the documents: the keys of facts, and the document
+// types of json.go and jsonl.go.
 func Schema(kind string) ([]byte, bool) {
 	var s schema
 	switch kind {
 	case "flow":
 		s = flowSchema()
+	case "flows":
+		s = documentSchema(FlowsSchema, "All flows", struct {
+			Schema string            `json:"schema"`
+			Flows  []json.RawMessage `json:"flows"`
+		}{})
+		s["properties"].(schema)["flows"] = schema{"type": "array", "items": flowSchema()}
 	case "audit":
 		s = documentSchema(AuditSchema, "An audit", AuditDoc{})
+	case "summary":
+		s = documentSchema(summarySchema, "What an audit comes to", summaryLine{})
+	case "finding":
+		s = documentSchema(findingSchema, "A finding of an audit", findingLine{})
+	case "concern":
+		s = documentSchema(concernSchema, "A concern of an audit", findingLine{})
+	case "edge":
+		s = documentSchema(edgeSchema, "An edge of the diagram, and what was seen of it", edgeLine{})
+	case "host":
+		s = documentSchema(hostSchema, "A host and its roles", hostLine{})
 	case "hosts":
 		s = documentSchema(HostsSchema, "Hosts and their roles", hostsDoc{})
 	case "event":
@@ -222,6 +240,14 @@ func typeSchema(t reflect.Type) schema {
 		properties, required := schema{}, []string{}
 		for i := range t.NumField() {
 			f := t.Field(i)
+			if f.Anonymous { // its members are members of this one
+				inner := typeSchema(f.Type)
+				maps.Copy(properties, inner["properties"].(schema))
+				if list, ok := inner["required"].([]string); ok {
+					required = append(required, list...)
+				}
+				continue
+			}
 			name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 			p := typeSchema(f.Type)
 			if doc := f.Tag.Get("doc"); doc != "" {

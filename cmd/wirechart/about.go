@@ -22,8 +22,9 @@ import (
 // version is set by the linker (Makefile); a plain go build leaves it empty.
 var version string
 
-// schemaKinds are the documents that have a JSON Schema.
-var schemaKinds = []string{"flow", "audit", "hosts", "event", "explain", "diff", "compare", "rules", "verify", "interfaces", "diagram", "inventory"}
+// schemaKinds are the documents and lines that have a JSON Schema, by the middle of
+// what their member schema says.
+var schemaKinds = []string{"flow", "flows", "audit", "summary", "finding", "concern", "edge", "host", "hosts", "event", "explain", "diff", "compare", "rules", "verify", "interfaces", "diagram", "inventory"}
 
 func schemaCommand() *cobra.Command {
 	return &cobra.Command{
