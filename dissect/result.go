@@ -13,13 +13,15 @@ type Result struct {
 	broken *Malformed
 	by     Basis
 	lost   bool
+	open   bool
 }
 
 // Conclude ends the dissection and returns what it came to. The State can then
 // be Reset for another flow.
 func (s *State) Conclude(set *Set) Result {
+	open := s.Undecided()
 	s.Close(set)
-	return Result{packed: set.pack(s.Protocol(set), s.list), broken: s.broken, by: s.basis, lost: s.lost}
+	return Result{packed: set.pack(s.Protocol(set), s.list), broken: s.broken, by: s.basis, lost: s.lost, open: open}
 }
 
 // Reset readies s for another flow. The space of its facts is used again.
@@ -50,6 +52,10 @@ func (r *Result) Broken() error {
 
 // Lost says whether bytes were missing before the dissection was done.
 func (r *Result) Lost() bool { return r.lost }
+
+// Undecided says whether all that was said may be the beginning of the protocol
+// that is usual on the port.
+func (r *Result) Undecided() bool { return r.open }
 
 // What packing a fact takes beside its text, at most, and how many bytes are
 // allocated at once: enough for the cost of it to vanish, few enough for a name

@@ -173,6 +173,7 @@ type State struct {
 	basis     Basis
 	phase     phase
 	datagrams uint8
+	hint      uint8      // 1 + the index of the protocol that is usual on the port
 	first     Dir        // direction of the first bytes
 	dead      [2]bool    // directions that are not read any more
 	begun     [2]bool    // the Parser consumed something of it
@@ -202,6 +203,22 @@ func (s *State) Broken() error {
 		return nil
 	}
 	return s.broken
+}
+
+// Undecided says whether all that was said so far may be the beginning of the
+// protocol that is usual on the port.
+func (s *State) Undecided() bool {
+	if s.phase != probing || s.hint == 0 || s.found != 0 {
+		return false
+	}
+	said := false
+	for dir := range s.waiting {
+		said = said || len(s.waiting[dir]) > 0
+		if s.dead[dir] || s.unseen[dir] > 0 || len(s.waiting[dir]) > 0 && s.ruledOut[dir]>>(s.hint-1)&1 != 0 {
+			return false
+		}
+	}
+	return said
 }
 
 // Lost says whether bytes were missing before the dissection was done.
@@ -359,6 +376,7 @@ func (s *State) probe(set *Set, t Transport, dir Dir, ports [2]uint16, b []byte)
 			hint = set.byPort[t>>1][ports[ToServer]]
 		}
 	}
+	s.hint = hint
 	if hint > 0 && candidates&(1<<(hint-1)) != 0 {
 		if s.ask(set, int(hint-1), dir, hint, b) {
 			return true

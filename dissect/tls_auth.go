@@ -633,7 +633,7 @@ func (p *tlsParser) flightOver(facts *Facts) {
 func (p *tlsParser) closeFlight(facts *Facts) {
 	f := &p.flight
 	now := facts.Frame
-	whole := p.clientHello != helloMissing && !p.broken && !p.sides[0].lost && !p.sides[1].lost
+	whole := p.clientHello != helloMissing && p.serverHello != helloMissing && !p.broken && !p.sides[0].lost && !p.sides[1].lost
 	switch {
 	case !f.serverAlert || f.accepted || p.outcome == failed:
 	case !whole:

@@ -215,6 +215,8 @@ func TestEndsOutOfOrder(t *testing.T) {
 			records{hello13, sealed(27), sealed(247), sealed(1094), sealed(96), sealed(53), sealed(24), sealed(19)}, "complete"},
 		{"1.3, an empty certificate refused", records{plainHello, sealed(25), sealed(53), sealed(217)},
 			records{hello13, sealed(27), sealed(247), sealed(1094), sealed(96), sealed(53), sealed(19)}, "failed\ntls.refused server"},
+		// The beginning of what the server sends was not captured.
+		{"1.3, closed", records{plainHello, sealed(520), sealed(97), sealed(53), sealed(217)}, records{sealed(19)}, "incomplete"},
 		{"1.2, answered and closed", records{plainHello, exchange, ccs, finished, sealed(499), alert12},
 			records{hello12, ccs, finished, sealed(214), alert12}, "complete"},
 	} {

@@ -225,3 +225,32 @@ func TestZMTPMalformed(t *testing.T) {
 		}
 	}
 }
+
+// What a peer sends before the other answers leaves ZMTP possible, no more.
+func TestUndecidedZMTP(t *testing.T) {
+	signature := unhex("ff00000000000000017f")
+	for name, c := range map[string]struct {
+		says []message
+		want bool
+	}{
+		"signature":            {[]message{{ToServer, signature}}, true},
+		"half of it":           {[]message{{ToServer, signature[:5]}}, true},
+		"both ends' signature": {[]message{{ToClient, signature}, {ToServer, signature}}, true},
+		"something else":       {[]message{{ToServer, []byte("hello, is anybody there\n")}}, false},
+		"an answer that is":    {[]message{{ToServer, signature}, {ToClient, []byte("-ERR unknown command\r\n")}}, false},
+		"the greeting":         {[]message{{ToServer, greeting3(1, "CURVE", 0)}}, false},
+		"nothing":              {nil, false},
+	} {
+		conversation := converse(t, &sample{over: TCP, ports: [2]uint16{50000, 7780}})
+		for _, m := range c.says {
+			conversation.say(m.from, m.b)
+		}
+		if got := conversation.state.Undecided(); got != c.want {
+			t.Errorf("%s: undecided %v, want %v", name, got, c.want)
+		}
+		result := conversation.state.Conclude(conversation.set)
+		if got := result.Undecided(); got != c.want {
+			t.Errorf("%s: concluded undecided %v, want %v", name, got, c.want)
+		}
+	}
+}

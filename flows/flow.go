@@ -229,6 +229,7 @@ type Flow struct {
 type DissectNote struct {
 	Lost      bool  // bytes were missing: capture loss or snap length
 	Late      bool  // the capture began after the flow did
+	Undecided bool  // all that was said may be the beginning of the protocol that is usual on the port
 	Malformed error // the bytes contradict the protocol
 }
 

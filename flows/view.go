@@ -83,7 +83,7 @@ func (t *Table) view(r *record, o *origin, f *Flow) {
 	x.result.Show(&t.facts)
 	f.Facts = &t.facts
 	f.App, f.AppBasis = x.result.Protocol(), x.result.By()
-	f.Dissect.Lost, f.Dissect.Malformed = x.result.Lost(), x.result.Broken()
+	f.Dissect.Lost, f.Dissect.Undecided, f.Dissect.Malformed = x.result.Lost(), x.result.Undecided(), x.result.Broken()
 	t.viewPort(r, f)
 }
 

@@ -111,7 +111,7 @@ func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 			return d
 		}
 		if !spoke[0] && !spoke[1] {
-			if t.SYNACKs == 1 && t.ResetBy != flows.ResetByClient && (!p.said || f.Missed.Sum() > 0) {
+			if t.SYNACKs == 1 && t.ResetBy != flows.ResetByClient && (!p.said || f.Missed.Sum() > 0 || p.cutShort(f)) {
 				// More was sent than was captured: a filter that takes SYN, FIN
 				// and RST alone shows connections like this.
 				return diagnosis{}

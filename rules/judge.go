@@ -116,7 +116,7 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 		to := e.to&server.roles != 0
 		maybeFrom := !from && p.mayBeClient(e.edge, client)
 		maybeTo := !to && server.unknown() && (e.to&^e.outside != 0 && (!server.outside || p.hosted) || e.outside != 0 && server.outside)
-		perhaps := !to && (e.outside&server.alike != 0 || s.common && maybeFrom && !server.pinned && !server.outside && e.to&^e.outside != 0 && s.leadsToAny(server.roles))
+		perhaps := !to && (e.to&server.alike != 0 || s.common && maybeFrom && !server.pinned && !server.outside && e.to&^e.outside != 0 && s.leadsToAny(server.roles))
 		maybeTo = maybeTo || perhaps
 		if !(from && (to || maybeTo) || maybeFrom && (to || perhaps)) {
 			continue

@@ -344,7 +344,7 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 		return contradicted
 	case s == holds && handshake.Str == "complete":
 		return holds
-	case !whole || f.Payload[0] == 0:
+	case !whole || f.Payload[0] == 0 || f.Payload[1] == 0:
 		return unseen
 	}
 	if frame == 0 {

@@ -167,6 +167,8 @@ func icmpError(kind, code uint8) func(*flows.Flow) {
 
 func with(change func(f *flows.Flow)) func(*flows.Flow) { return change }
 
+func undecided(f *flows.Flow) { f.Dissect.Undecided = true }
+
 func lossy(f *flows.Flow) { f.Dissect.Lost = true }
 
 func from(port uint16) func(*flows.Flow) {
@@ -662,6 +664,11 @@ func TestDiagnose(t *testing.T) {
 		{"idle, then lost", flow(tAgent2, tBG, 44445, mutual(), stalled, idle),
 			Blocked, "idle_connection_killed: the client's data, retransmitted repeatedly", nil},
 		{"idle, and alive afterwards", flow(tAgent2, tBG, 44445, mutual(), idle), Documented, "", nil},
+		{"a server of messages that hangs", flow(tAgent2, tMS, 7780, said(10, 0), undecided), Blocked, "server_said_nothing", nil},
+		{"a server of messages that has not answered yet", flow(tAgent2, tMS, 7780, said(10, 0), undecided, with(func(f *flows.Flow) { f.Ended = flows.CaptureEnd })), Indeterminate, "nothing_said", nil},
+		{"a handshake of messages at its beginning", flow(tAgent2, tMS, 7780, said(10, 10), undecided), Indeterminate, "requirement_not_observed", nil},
+		{"half-open when the capture ends", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.ResetBy, f.Ended, f.Packets[0] = flows.ResetByNobody, flows.CaptureEnd, 1 })),
+			Indeterminate, "nothing_said", flow(tAgent1, tBG, 44445, mutual())},
 		{"the server says nothing", flow(tAgent2, tBG, 44445, hello, silent), Blocked, "server_said_nothing", nil},
 		{"the server's answer was not captured", flow(tAgent2, tBG, 44445, hello, silent, with(func(f *flows.Flow) { f.TCP.Unseen[1] = true })),
 			Indeterminate, "requirement_not_observed", nil},
@@ -1047,6 +1054,8 @@ func TestRoleNotKnown(t *testing.T) {
 		{"headers alone, where nothing is required", flow(tMS, tCat, 9200, said(0, 0), with(func(f *flows.Flow) { f.TCP = flows.TCP{PortsOnly: true} })), []*flows.Flow{agent}, Indeterminate, whose},
 		{"headers alone, of a helper of NFS", flow(tAgent1, tFS, 20048, from(801), lossy), []*flows.Flow{agent}, Indeterminate, "bytes_missing"},
 
+		{"the catalog, known by what it calls alone, is blocked", flow(tMS, tCat, 9200, unanswered), []*flows.Flow{flow(tCat, tSN, 9876, mutual()), flow(tAgent1, tSN, 9876, mutual()), agent}, Blocked, "syn_unanswered server_heard_elsewhere"},
+		{"and called, with nothing captured of that", flow(tMS, tCat, 9200, said(0, 0)), []*flows.Flow{flow(tCat, tSN, 9876, mutual()), flow(tAgent1, tSN, 9876, mutual()), agent}, Indeterminate, whose},
 		{"a gateway outside, nameless, may be the cloud's", flow(tAgent1, tCloud, 443, tls()), gateway, Indeterminate, "no_sni"},
 		{"likewise pinged", ping(tCloud), gateway, Indeterminate, whose},
 		{"a gateway outside that has a name", flow(tAgent1, tCloud, 443, tls()), append(slices.Clone(gateway), flow(tAgent1, tCloud, 44445, mutual("tls.sni=gw.site.example"))), Undocumented, "port_not_documented"},

@@ -62,6 +62,9 @@ func (b *nameBook) learn(f *flows.Flow) {
 	case "":
 		return
 	}
+	if toProxy(f) {
+		return
+	}
 	server := f.Server.Addr()
 	all := f.Facts.All()
 	for i := range all {
@@ -78,6 +81,18 @@ func (b *nameBook) learn(f *flows.Flow) {
 			b.add(server, fact.Str, byCert, pcaps.FrameID(fact.Frame()))
 		}
 	}
+}
+
+// toProxy says whether the client had the server connect it to another (RFC 9110
+// section 9.3.6): names are those of that one.
+func toProxy(f *flows.Flow) bool {
+	all := f.Facts.All()
+	for i := range all {
+		if all[i].Key == dissect.HTTPMethod && all[i].Str == "CONNECT" {
+			return true
+		}
+	}
+	return false
 }
 
 // learnDNS reads answers. A flow that asked for several names does not tell
@@ -203,6 +218,9 @@ func (b *nameBook) agrees(name string, addr netip.Addr) agreement {
 // serverName is the name by which f's client asked for the server, where that
 // is in clear.
 func serverName(f *flows.Flow) (string, pcaps.FrameID) {
+	if toProxy(f) {
+		return "", 0
+	}
 	host := dissect.Fact{}
 	all := f.Facts.All()
 	for i := range all {

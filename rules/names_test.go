@@ -31,6 +31,11 @@ func TestNamesThatAreNone(t *testing.T) {
 			f.SetFlag(dissect.HTTPHostCut, true)
 			f.AddText(dissect.HTTPHost, "ms.cor")
 		})},
+		{"what a proxy is to connect to", "", flow("http", func(f *dissect.Facts) {
+			f.AddText(dissect.HTTPMethod, "CONNECT")
+			f.AddText(dissect.HTTPHost, "cloud.example:443")
+			f.SetText(dissect.TLSSNI, "cloud.example")
+		})},
 		{"an answer", "ms.corp.example", flow("dns", func(f *dissect.Facts) {
 			f.AddText(dissect.DNSQName, "ms.corp.example")
 			f.AddText(dissect.DNSAnswer, "10.0.0.2")
