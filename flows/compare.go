@@ -377,14 +377,18 @@ func (c *comparer) chance(side Side, n int) float64 {
 // excess bounds how likely it is that the capture of a side lacks, by chance, lost
 // or more of the packets of a direction of any of the flows: the tail of the
 // Poisson distribution by its Chernoff bound. The rate of the capture is known as
-// well as so many packets tell.
-func (c *comparer) excess(side Side, lost, all float64) float64 {
+// well as so many packets tell. Of packets that nobody would have sent again it is
+// not taken for 0 when nothing shows, but for what so many packets allow.
+func (c *comparer) excess(side Side, lost, all float64, again bool) float64 {
 	p := &c.Places[side]
-	expected := p.LossRate() * all
-	if expected == 0 {
+	missed := float64(p.Missed) + 3*math.Sqrt(float64(p.Missed))
+	if !again {
+		missed += 3 // of which none is seen in one of twenty captures
+	}
+	if missed == 0 {
 		return 0
 	}
-	expected += 3 * math.Sqrt(float64(p.Missed)) / float64(p.Missed+p.Captured) * all
+	expected := missed / max(float64(p.Missed+p.Captured), missed) * all
 	if lost <= expected {
 		return 1
 	}

@@ -473,7 +473,7 @@ func (c *comparer) lossy(x *Crossing) bool {
 			lost = max(lost, share*all)
 		}
 		// As much as the capture lacks elsewhere is not held against the path.
-		if n == 0 || lost < lossyShare*all || c.excess(to, lost, all) > maxChance {
+		if n == 0 || lost < lossyShare*all || c.excess(to, lost, all, x.again(d)) > maxChance {
 			continue
 		}
 		x.Fate = Lossy
@@ -483,6 +483,20 @@ func (c *comparer) lossy(x *Crossing) bool {
 		}
 	}
 	return x.Fate == Lossy
+}
+
+// again says whether something of what did not arrive of a direction would have
+// been sent again. A TCP acknowledgement would not: the next one says as much, and
+// that it passed a place whose capture lacks it does not show.
+func (x *Crossing) again(d dissect.Dir) bool {
+	if x.Near().Proto != ProtoTCP || x.LostBytes[d] > 0 {
+		return true
+	}
+	m := &x.dirs[d]
+	return slices.ContainsFunc(m.vanished, func(i int) bool {
+		k := &m.marks[x.from(d)][i]
+		return k.n > 0 || k.flags != 0
+	})
 }
 
 // unseen finds flows of which too much to call them crossed went the way while

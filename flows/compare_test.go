@@ -959,3 +959,25 @@ func TestClockOf(t *testing.T) {
 		t.Errorf("nothing: %+v", c)
 	}
 }
+
+// TestCompareAcknowledgementsMissing has one acknowledgement of a short flow in one
+// capture alone, which may lack it: nothing would show that. Of several it is not
+// likely.
+func TestCompareAcknowledgementsMissing(t *testing.T) {
+	in := transfer(40, 1000)
+	for missing, want := range map[int]Fate{1: Crossed, 8: Lossy} {
+		n := 0
+		out := beyond(in, 1e5, func(_ int, p *pcaps.Packet) bool { return true })
+		in := slices.DeleteFunc(slices.Clone(in), func(p pcaps.Packet) bool {
+			if p.Data[27] == 9 && p.Data[47] == flagACK {
+				n++
+				return n <= missing
+			}
+			return false
+		})
+		c := Compare(vantage(in), vantage(out), CompareOptions{})
+		if x := &c.Crossings[0]; len(c.Crossings) != 1 || x.Fate != want || x.Lost != (Pair{0, uint64(missing)}) {
+			t.Errorf("%d missing: %v %v, %v lost of %v", missing, x.Fate, x.Dirs, x.Lost, x.Compared)
+		}
+	}
+}
