@@ -7,10 +7,10 @@ import (
 	"os"
 )
 
-// Recorder writes a capture that is worth something whatever becomes of the
-// program: what is in the file are whole blocks, whenever it is killed, and
-// where the disk is full. Blocks are gathered and written together; Flush is for
-// a caller who wants those at hand to be in the file.
+// Recorder writes a capture that can be read whatever happens to the program: the
+// file holds whole blocks only, even when it is killed or the disk is full. Blocks
+// are gathered and written together; Flush is for a caller who wants those at hand
+// to be in the file.
 type Recorder struct {
 	file    *os.File
 	w       *Writer

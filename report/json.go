@@ -296,7 +296,7 @@ type findingDoc struct {
 	Do       string     `json:"do,omitempty" doc:"what to do next"`
 
 	IdleKilled float64 `json:"idle_killed_s,omitempty" doc:"of connections killed for being idle: the shortest silence that one was killed after, seconds"`
-	IdleLived  float64 `json:"idle_lived_s,omitempty" doc:"the longest silence that one of the same edge lived through, seconds: the timeout lies between"`
+	IdleLived  float64 `json:"idle_lived_s,omitempty" doc:"the longest silence that one of the same edge survived, seconds: the timeout lies between the two"`
 
 	Pairs     []pairDoc `json:"pairs,omitempty" doc:"who it was, where no edge has them: the first few hundred"`
 	MorePairs uint64    `json:"more_pairs_flows,omitempty" doc:"flows of pairs that are not listed"`

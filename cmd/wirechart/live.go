@@ -72,7 +72,7 @@ are reported as they are made, and the audit is written at the end. It ends with
 Ctrl-C (a second one ends it at once), with --duration or with -c.
 
   wirechart live -i eth1                            for people: a view for the terminal
-  wirechart live -i eth1 -o jsonl                   for programs: events and flows as they come
+  wirechart live -i eth1 -o jsonl                   for programs: events and flows as they happen
   wirechart live -i eth1 --duration 10m -o json     ten minutes, then the audit
   wirechart live -i eth1 -w all.pcapng              keep every frame as well
 
@@ -343,7 +343,7 @@ func (r *live) finish() {
 		e.search()
 		e.flush()
 		if lost := e.ring.Lost(); lost > 0 && r.failed == nil {
-			r.failed = fmt.Errorf("--evidence %s: %d frames were not kept, for want of room", r.options.evidence, lost)
+			r.failed = fmt.Errorf("--evidence %s: %d frames were not kept, for lack of room", r.options.evidence, lost)
 		}
 	}
 }
