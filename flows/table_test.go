@@ -732,6 +732,13 @@ func TestTable(t *testing.T) {
 			0.01 10.0.0.1:4000 > 10.0.0.2:53 udp data=CCCCCCCCccccccccdddddddd id=1 frag=0+24 more`,
 			`10.0.0.1:4000 > 10.0.0.2:53 udp port capture_end 1/0 payload=24/0 parts=1/0`,
 			`> CCCCCCCCaaaaaaaabbbbbbbb`},
+		{"what lies beyond any window is not of the connection", handshake + `
+			0.04 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.05 10.0.0.2:80 > 10.0.0.1:4000 A seq=1500000000 ack=106
+			0.06 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=106 data=world!`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShADad syn capture_end 3/3 payload=5/6 rtt=30ms`,
+			`> hello
+			< world!`},
 		{"overlapping fragments of IPv6 are incomplete", `
 			0.00 [fd00::1]:4000 > [fd00::2]:53 udp data=AAAAAAAAaaaaaaaabbbbbbbb id=1 frag=16+16
 			0.01 [fd00::1]:4000 > [fd00::2]:53 udp data=CCCCCCCCccccccccdddddddd id=1 frag=0+24 more`,

@@ -438,6 +438,10 @@ func (t *Table) sequence(r *record, c *tcpTrack, s *segment, end int, flags uint
 	switch ahead := int32(seq - c.next[end]); {
 	case ahead == 0:
 		c.next[end] = seq + n
+	case ahead >= maxBehind: // no window reaches so far (RFC 7323 section 2.3): it is of another connection of these ports
+		if n > 0 {
+			c.next[end] = seq + n
+		}
 	case ahead > 0: // something in between was not seen, or not yet
 		t.dig(r, c, end, hole{c.next[end], seq})
 		c.next[end] = seq + n
