@@ -28,10 +28,11 @@ type dripping struct {
 	pcaps.Source
 	reads int
 	each  func(batch []pcaps.Packet) // may change what is handed out; nil as a rule
+	quiet func() bool                // nothing comes while it says so; nil as a rule
 }
 
 func (d *dripping) Read(batch []pcaps.Packet) (int, error) {
-	if d.reads++; d.reads%5 == 0 {
+	if d.reads++; d.reads%5 == 0 || d.quiet != nil && d.quiet() {
 		return 0, nil
 	}
 	n, err := d.Source.Read(batch[:min(len(batch), d.reads%7+1)])
