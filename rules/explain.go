@@ -90,6 +90,10 @@ func (p *Policy) Unknowns(f *flows.Flow, v *Verdict, checks []Check) []Unknown {
 	case reasons[EstablishedThenDropped], reasons[IdleConnectionKilled], reasons[ClientHelloDropped], reasons[HalfOpen], reasons[SYNACKDroppedBeforeClient]:
 		add("where on the path the packets were lost", "captures on both sides of each device between the two, at the same time")
 	}
+	if err := f.Dissect.Malformed; err != nil {
+		add("what follows where the bytes contradict the protocol: "+err.Error(),
+			"the log of the program that sent them; a capture at the other end shows whether they were changed on the path")
+	}
 	if v.Kind != Indeterminate {
 		switch {
 		case f.OneSided():
