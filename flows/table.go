@@ -291,6 +291,27 @@ func NewTable(config Config, set *dissect.Set, settle func(iter.Seq[*Flow])) *Ta
 	return t
 }
 
+// Prepare makes room for the first flows, which is made with the first packet
+// otherwise: of a live capture, packets would wait for it.
+func (t *Table) Prepare() {
+	if len(t.records) == 0 {
+		t.addRecords()
+		t.addExtras()
+	}
+}
+
+// addRecords makes room for more flows.
+func (t *Table) addRecords() {
+	t.records = append(t.records, spread(make([]record, 1<<recordBits)))
+	t.origins = append(t.origins, spread(make([]origin, 1<<recordBits)))
+}
+
+// addExtras makes room for what is kept beside more of them.
+func (t *Table) addExtras() {
+	t.extras = append(t.extras, spread(make([]extra, 1<<extraBits)))
+	t.tracks = append(t.tracks, spread(make([]tcpTrack, 1<<extraBits)))
+}
+
 // Stats says what has been seen so far.
 func (t *Table) Stats() Stats {
 	s := t.stats
@@ -592,8 +613,7 @@ func (t *Table) extra(r *record) *extra {
 			*x = extra{}
 		} else {
 			if t.extraN>>extraBits == len(t.extras) {
-				t.extras = append(t.extras, spread(make([]extra, 1<<extraBits)))
-				t.tracks = append(t.tracks, spread(make([]tcpTrack, 1<<extraBits)))
+				t.addExtras()
 			}
 			t.extraN++
 			n = uint32(t.extraN)
@@ -680,8 +700,7 @@ func (t *Table) begin(slot uint32, frame pcaps.FrameID, now int64, s *segment) u
 		t.reused = true
 	} else {
 		if t.used>>recordBits == len(t.records) {
-			t.records = append(t.records, spread(make([]record, 1<<recordBits)))
-			t.origins = append(t.origins, spread(make([]origin, 1<<recordBits)))
+			t.addRecords()
 		}
 		n = uint32(t.used)
 		t.used++

@@ -300,6 +300,7 @@ func (r *live) hook(ctx context.Context) {
 	}
 	j.ready = func(src pcaps.Source, table *flows.Table) {
 		r.src, r.table = src, table
+		table.Prepare()
 		r.monitor = &monitor{job: j, src: src, table: table, tally: r.tally, keep: r.options.keep, least: r.options.refresh, show: r.show}
 		r.monitor.judged = r.judged
 		r.monitor.given = func() {

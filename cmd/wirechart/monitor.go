@@ -44,9 +44,10 @@ type monitor struct {
 	now      int64         // by packet time, when the look began
 	stale    int           // looks in a row that flows were settled under
 	packets  uint64        // that had come when the look began
+	flows    int           // that were at hand then
 	spent    time.Duration // on this look
 	due      time.Time     // of the next one, at the earliest
-	late     time.Time     // of the next one, whatever the packets cost
+	ended    time.Time     // when the last one did
 	took     time.Time     // when the table began to take the last batch
 	busy     time.Duration // that the table took for packets since the last look
 	resume   time.Time     // of the next step
@@ -72,14 +73,15 @@ const (
 )
 
 const (
-	refreshLeast = time.Second // between two looks, as a rule
-	refreshShare = 50          // times as long as a look takes is the least time between two: 2 % of all
-	refreshWork  = 10          // times as long as a look takes the packets take before the next one,
-	refreshSpare = 500         // or nothing much is to be saved: looks are 0.2 % of all,
-	refreshLate  = 10          // or so many times the least time between two has passed
-	stepFlows    = 1 << 10     // flows of one step: about a millisecond
-	stepShare    = 3           // times as long as a step takes the packets have for themselves, when there are many
-	maxStale     = 2           // looks that are given up before one is done in one piece
+	refreshLeast = time.Second          // between two looks, as a rule
+	refreshShare = 50                   // times as long as a look takes is the least time between two: 2 % of all
+	refreshWork  = 10                   // times as long as a look takes the packets take before the next one,
+	refreshFlow  = 5 * time.Microsecond // that a flow takes in a look which was not in the one before
+	refreshSpare = 500                  // or nothing much is to be saved: looks are 0.2 % of all,
+	refreshLate  = 10                   // or so many times the least time between two has passed
+	stepFlows    = 1 << 10              // flows of one step: about a millisecond
+	stepShare    = 7                    // times as long as a step takes the packets have for themselves, when there are many
+	maxStale     = 2                    // looks that are given up before one is done in one piece
 	retireEvery  = int64(10 * time.Second)
 )
 
@@ -137,14 +139,19 @@ func (m *monitor) after(now time.Time, full bool) {
 // comes soon; where there are few of them, looks at all that is at hand would be
 // most of what a run costs.
 func (m *monitor) isDue(now time.Time) bool {
-	return !now.Before(m.due) && (m.busy >= refreshWork*m.spent || !now.Before(m.late))
+	if now.Before(m.due) {
+		return false
+	}
+	held, _ := m.table.Held()
+	takes := m.spent + time.Duration(max(held-m.flows, 0))*refreshFlow
+	since := now.Sub(m.ended)
+	return since >= refreshShare*takes &&
+		(m.busy >= refreshWork*takes || since >= min(refreshSpare*takes, refreshLate*m.least))
 }
 
-// plan says when the next look may come, behind one that has ended.
-func (m *monitor) plan(now time.Time) {
-	m.due = now.Add(max(m.least, refreshShare*m.spent))
-	m.late = now.Add(min(refreshSpare*m.spent, refreshLate*m.least))
-	m.busy = 0
+// rest is what a look ends with.
+func (m *monitor) rest(now time.Time) {
+	m.ended, m.due, m.busy = now, now.Add(m.least), 0
 }
 
 // step goes on with a look, or begins one.
@@ -162,7 +169,7 @@ func (m *monitor) step(began time.Time) {
 	m.spent += took
 	m.resume = now.Add(stepShare * took)
 	if m.phase == waiting {
-		m.plan(now)
+		m.rest(now)
 	}
 }
 
@@ -174,7 +181,7 @@ func (m *monitor) advance(wait bool) bool {
 		m.policy = m.job.policy.Clone()
 		m.counted = m.tally.Clone(m.policy)
 		m.table.Look(&m.look)
-		m.now, m.packets = m.table.Now(), m.table.Stats().Packets
+		m.now, m.packets, m.flows = m.table.Now(), m.table.Stats().Packets, m.look.Len()
 		m.spent = 0
 		m.phase = observing
 	case observing:

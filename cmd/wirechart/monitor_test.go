@@ -66,8 +66,9 @@ func TestMonitorRests(t *testing.T) {
 // as the look before, or until it is late.
 func TestMonitorShare(t *testing.T) {
 	ended := time.Unix(1000, 0)
-	m := &monitor{least: time.Second, spent: 40 * time.Millisecond}
-	m.plan(ended)
+	table := flows.NewTable(flows.Config{Limits: flows.DefaultLimits()}, dissect.NewSet(dissect.All(), &dissect.Context{}, 1<<20), func(iter.Seq[*flows.Flow]) {})
+	m := &monitor{table: table, least: time.Second, spent: 40 * time.Millisecond}
+	m.rest(ended)
 	for _, c := range []struct {
 		when       string
 		busy, past time.Duration
@@ -84,7 +85,7 @@ func TestMonitorShare(t *testing.T) {
 		}
 	}
 	m.spent = time.Millisecond
-	m.plan(ended)
+	m.rest(ended)
 	if !m.isDue(ended.Add(time.Second)) {
 		t.Error("a short look waits for packets")
 	}
