@@ -145,7 +145,7 @@ func (m *monitor) isDue(now time.Time) bool {
 	held, _ := m.table.Held()
 	takes := m.spent + time.Duration(max(held-m.flows, 0))*refreshFlow
 	since := now.Sub(m.ended)
-	return since >= refreshShare*takes &&
+	return since >= refreshShare*m.spent &&
 		(m.busy >= refreshWork*takes || since >= min(refreshSpare*takes, refreshLate*m.least))
 }
 

@@ -72,19 +72,22 @@ func TestMonitorShare(t *testing.T) {
 	for _, c := range []struct {
 		when       string
 		busy, past time.Duration
+		fresh      int // flows that were not in the look before
 		want       bool
 	}{
-		{"packets that cost much, too soon", time.Second, time.Second, false},
-		{"packets that cost much", time.Second, 2 * time.Second, true},
-		{"few packets", 100 * time.Millisecond, 9 * time.Second, false},
-		{"few packets, late", 100 * time.Millisecond, 10 * time.Second, true},
+		{"packets that cost much, too soon", time.Second, time.Second, 0, false},
+		{"packets that cost much", time.Second, 2 * time.Second, 0, true},
+		{"few packets", 100 * time.Millisecond, 9 * time.Second, 0, false},
+		{"few packets, late", 100 * time.Millisecond, 10 * time.Second, 0, true},
+		{"many new flows", time.Second, 9 * time.Second, 1_000_000, false},
+		{"many new flows, late", time.Second, 10 * time.Second, 1_000_000, true},
 	} {
-		m.busy = c.busy
+		m.busy, m.flows = c.busy, -c.fresh
 		if got := m.isDue(ended.Add(c.past)); got != c.want {
 			t.Errorf("%s: due is %v, want %v", c.when, got, c.want)
 		}
 	}
-	m.spent = time.Millisecond
+	m.spent, m.flows = time.Millisecond, 0
 	m.rest(ended)
 	if !m.isDue(ended.Add(time.Second)) {
 		t.Error("a short look waits for packets")
