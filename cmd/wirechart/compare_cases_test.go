@@ -263,3 +263,16 @@ func TestCompareLossy(t *testing.T) {
 		}
 	}
 }
+
+// TestCompareLearned has the capture outside lack an acknowledgement of a client that
+// was told to send smaller packets, and did: that says nothing about the path.
+func TestCompareLearned(t *testing.T) {
+	t.Chdir("../..")
+	const ack = 209 // packets before it; from the client that learned, without data
+	outside := remade(t, firewallOutside, func(n int, _ *pcaps.Packet) bool { return n != ack })
+	const flow = "tcp 192.0.2.13:8013"
+	got := fatesOf(compared(t, exitFindings, firewallInside, outside))
+	if got[flow] != firewallFates[flow] {
+		t.Errorf("%s: %q, want %q", flow, got[flow], firewallFates[flow])
+	}
+}
