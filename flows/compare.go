@@ -247,6 +247,7 @@ const (
 
 	margin     = second      // at the ends of a capture nothing is made of what is not there
 	maxApart   = 2 * second  // between the two places, beyond the clocks' difference
+	maxJitter  = second / 10 // by which packets that look the same may differ in what they take between
 	maxOutlier = 10 * second // by which a match may differ from the others
 	maxChance  = 0.02        // that a lossy capture makes anything of it by chance
 	lossyShare = 0.01        // of the packets of a flow: less is not held against what is between

@@ -163,19 +163,35 @@ func (m *dirMatch) match(tcp bool, moved, movedAck uint32, ahead func(t int64) i
 }
 
 // pairByTime pairs packets that look the same, in order, each with the one that is
-// nearest in time.
+// nearest in time by what its direction takes. One is left alone for a nearer
+// one where its place has more of them, or where it is far off (maxJitter): else
+// there would have to be one of each that the other place lacks.
 func (m *dirMatch) pairByTime(in, out []int, ahead func(t int64) int64, meet func(i, j int)) {
+	var sure []int64 // packets that are told apart
+	for _, k := range m.meetings {
+		if k.timed {
+			sure = append(sure, k.out-k.in-ahead(k.in))
+		}
+	}
+	commonly := delayOf(sure).Median
 	apart := func(i, j int) int64 {
 		t := m.marks[Inside][in[i]].time
-		return m.marks[Outside][out[j]].time - t - ahead(t)
+		return m.marks[Outside][out[j]].time - t - ahead(t) - commonly
 	}
 	distance := func(i, j int) int64 { return max(apart(i, j), -apart(i, j)) }
 	i, j := 0, 0
 	for i < len(in) && j < len(out) {
+		gain := [2]int64{maxJitter, maxJitter} // for which one is left alone
+		switch spare := (len(out) - j) - (len(in) - i); {
+		case spare > 0:
+			gain[Outside] = 0
+		case spare < 0:
+			gain[Inside] = 0
+		}
 		switch d := distance(i, j); {
-		case j+1 < len(out) && distance(i, j+1) < d && (i+1 == len(in) || distance(i, j+1) <= distance(i+1, j+1)):
+		case j+1 < len(out) && d-distance(i, j+1) > gain[Outside] && (i+1 == len(in) || distance(i, j+1) <= distance(i+1, j+1)):
 			j++
-		case i+1 < len(in) && distance(i+1, j) < d && (j+1 == len(out) || distance(i+1, j) <= distance(i+1, j+1)):
+		case i+1 < len(in) && d-distance(i+1, j) > gain[Inside] && (j+1 == len(out) || distance(i+1, j) <= distance(i+1, j+1)):
 			i++
 		case d < maxApart:
 			meet(in[i], out[j])

@@ -99,6 +99,34 @@ func TestCompareSequenceNumbersReplaced(t *testing.T) {
 	}
 }
 
+// TestCompareAlikeClose has a client reset a connection twice, a few milliseconds
+// apart and with nothing that tells the two from each other, while a packet takes
+// three times as long as that between the places; and then with one of the resets, or one
+// of three, lost.
+func TestCompareAlikeClose(t *testing.T) {
+	for _, test := range []struct {
+		resets int
+		lost   map[int]bool
+	}{{2, nil}, {3, nil}, {2, map[int]bool{1: true}}, {3, map[int]bool{0: true}}, {3, map[int]bool{1: true}}} {
+		in := conversation(5, 200)
+		first := len(in)
+		for i := range test.resets {
+			in = said(in, 0.150+0.0035*float64(i), inClient, outServer, "R", 2001, 0, "")
+			clear(in[len(in)-1].Data[18:20]) // no identification
+		}
+		out := beyond(in, 10e6, func(i int, _ *pcaps.Packet) bool { return !test.lost[i-first] })
+		c := Compare(vantage(in), vantage(out), CompareOptions{})
+		x := &c.Crossings[0]
+		came := uint64(7 + test.resets - len(test.lost))
+		if len(c.Crossings) != 1 || x.Matched[ToServer] != came || x.Lost[ToServer] != uint64(len(test.lost)) || x.Uncaptured[ToServer] != 0 {
+			t.Errorf("%d resets, %d lost: %v matched, %v lost, %v not captured", test.resets, len(test.lost), x.Matched, x.Lost, x.Uncaptured)
+		}
+		if d := x.Delay[ToServer]; d.Min != 10e6 || d.P95 != 10e6 {
+			t.Errorf("%d resets, %d lost: delays %+v", test.resets, len(test.lost), d)
+		}
+	}
+}
+
 func TestCompareIntercepted(t *testing.T) {
 	in := conversation(3, 200)
 	out := beyond(in, 1e6, func(i int, p *pcaps.Packet) bool {
