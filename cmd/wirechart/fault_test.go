@@ -28,7 +28,7 @@ func TestToBeKilled(t *testing.T) {
 	if dir == "" {
 		t.Skip("started by TestKilled")
 	}
-	s := &soak{kind: "churn", rate: 5000, until: time.Now().Add(time.Minute), random: rand.New(rand.NewPCG(1, 2)), sample: func() {}}
+	s := &soak{kind: "churn", rate: 5000, until: time.Now().Add(3 * time.Minute), random: rand.New(rand.NewPCG(1, 2)), sample: func() {}}
 	l := &liveOptions{open: func([]string, pcaps.LiveOptions) (pcaps.Source, error) { return s, nil }}
 	liveOverAt(t, context.Background(), l, 100*time.Millisecond, "-i", "soak", "-o", "jsonl", "--output", filepath.Join(dir, "lines"),
 		"-w", filepath.Join(dir, "all.pcapng"), "--evidence", filepath.Join(dir, "evidence"), "--evidence-size", "1", "--state", filepath.Join(dir, "state"), "--inventory", file(t, "inventory.yaml", soakInventory))
@@ -54,7 +54,7 @@ func TestKilled(t *testing.T) {
 		lines, noLines := os.Stat(filepath.Join(dir, "lines"))
 		return err == nil && all.Size() > 1<<20 && noLines == nil && lines.Size() > 0 && noState == nil && len(kept) > 0
 	}
-	for end := time.Now().Add(30 * time.Second); !ready() && time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); !ready() && time.Now().Before(end); {
 		time.Sleep(50 * time.Millisecond)
 	}
 	time.Sleep(1500 * time.Millisecond) // what waits is written every second
