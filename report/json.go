@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"wirechart/flows"
 	"wirechart/rules"
@@ -46,7 +47,7 @@ func escapeHostile(text []byte) []byte {
 		if c != '\n' && hostile(c) {
 			out = appendEscape(out, c)
 		} else {
-			out = append(out, string(c)...)
+			out = utf8.AppendRune(out, c)
 		}
 	}
 	return out
