@@ -549,6 +549,25 @@ func TestTable(t *testing.T) {
 			0.0002 copy 1
 			0.0003 copy 2`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 2/2 copies=1/1 reset=server@2,ttl=64`, ``},
+		{"resets that refuse late packets one by one are no copies of each other", `
+			0.0000 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=101 data=hello
+			0.0001 10.0.0.1:4000 > 10.0.0.2:80 R seq=101 id=0
+			0.0002 10.0.0.2:80 > 10.0.0.1:4000 A seq=506 ack=101 data=world
+			0.0003 10.0.0.1:4000 > 10.0.0.2:80 R seq=101 id=0`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH dR port reset 2/2 payload=0/10 reset=client@2,ttl=64 midway`, ``},
+		{"but where a mirror copies other packets, they are", `
+			0.0000 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=101 data=hello
+			0.0001 copy
+			0.0002 10.0.0.1:4000 > 10.0.0.2:80 R seq=101 id=0
+			0.0003 copy`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH dR port reset 2/2 payload=0/10 copies=1/1 reset=client@3,ttl=64 routed< midway`, ``},
+		{"a SYN-ACK sent again by the clock, and once more for the SYN that crossed it", `
+			0.0000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.0001 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101 id=0
+			1.0000 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101 id=0
+			1.0001 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			1.0002 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101 id=0`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sh syn capture_end 2/3 syns=2`, ``},
 		{"without an identification only time tells a copy", `
 			0.0000 [fd00::1]:4000 > [fd00::2]:80 A seq=101 ack=501 data=hello
 			0.0005 copy

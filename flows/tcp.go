@@ -329,6 +329,9 @@ func (t *Table) open(r *record, c *tcpTrack, s *segment, end int, frame pcaps.Fr
 	}
 	if s.flags&flagACK == 0 {
 		d.syns++
+		// The SYN-ACK that answers it may be the last one all over.
+		r.signature[1-end] ^= 1 << 31
+		d.early[1-end] = [2]uint32{}
 	} else {
 		d.synacks++
 		if d.synackFrame == 0 {
