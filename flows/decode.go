@@ -16,17 +16,18 @@ type Outcome uint8
 // The outcomes.
 const (
 	Decoded     Outcome = iota // up to the transport header, or to an IP protocol without ports
-	NotIP                      // ARP, STP, LLDP, encrypted 802.11 ...
+	NotIP                      // ARP, STP, LLDP, beacons of 802.11 ...
 	Truncated                  // the capture cut the frame inside a header
 	Malformed                  // a header contradicts itself
 	Fragment                   // part of a datagram that is not complete yet
 	UnknownLink                // the link type is not understood
 	PortsOnly                  // the capture cut the frame inside the transport header, behind the ports: a packet of its flow
+	Encrypted                  // below IP, by the link: 802.11, MACsec
 	outcomes
 )
 
 func (o Outcome) String() string {
-	return [outcomes]string{"decoded", "not IP", "truncated", "malformed", "fragment", "unknown link type", "ports only"}[o]
+	return [outcomes]string{"decoded", "not IP", "truncated", "malformed", "fragment", "unknown link type", "ports only", "encrypted"}[o]
 }
 
 // address is an IPv4 or IPv6 address without a pointer: IPv6 in network order
@@ -492,8 +493,11 @@ func (s *segment) wlanFrame(fc0, fc1 byte, b []byte) Outcome {
 	if len(b) < 24 {
 		return NotIP
 	}
-	if fc0&0x0c != 0x08 || fc0&0x40 != 0 || fc1&0x40 != 0 {
-		return NotIP // no data frame, no data in it, or protected
+	if fc0&0x0c != 0x08 || fc0&0x40 != 0 {
+		return NotIP // no data frame, or no data in it
+	}
+	if fc1&0x40 != 0 {
+		return Encrypted
 	}
 	n := 24
 	if fc1&3 == 3 {

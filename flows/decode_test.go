@@ -278,7 +278,7 @@ var decodeCases = []decodeCase{
 		0, 0, // QoS control
 		0xaa, 0xaa, 0x03, 0, 0, 0, 0x86, 0xdd,
 	}, tcp6), plain6},
-	{"802.11 protected", pcaps.LinkIEEE80211, join([]byte{0x08, 0x41}, make([]byte, 60)), "not IP"},
+	{"802.11 protected", pcaps.LinkIEEE80211, join([]byte{0x08, 0x41}, make([]byte, 60)), "encrypted"},
 	{"802.11 beacon", pcaps.LinkIEEE80211, join([]byte{0x80, 0x00}, make([]byte, 60)), "not IP"},
 	{"per-packet information", pcaps.LinkPPI, join([]byte{
 		0, 0, // version, flags
@@ -518,7 +518,7 @@ var decodeCases = []decodeCase{
 		0x21, 0, 0, 0, 0, 9, // channel identifier, association 1; packet 9
 		2, 0, 0, 0, 0, 1, 0, 1, // channel
 		0x08, 0x00}, tcp4, make([]byte, 16)), plain4 + " macsec:1"},
-	{"MACsec, encrypted", pcaps.LinkEthernet, join(ether, []byte{0x88, 0xe5, 0x0c, 0, 0, 0, 0, 9}, tcp4), "not IP"},
+	{"MACsec, encrypted", pcaps.LinkEthernet, join(ether, []byte{0x88, 0xe5, 0x0c, 0, 0, 0, 0, 9}, tcp4), "encrypted"},
 	{"Cisco MetaData in GRE", pcaps.LinkRaw, ipv4(47, []byte{0x20, 0, 0x89, 0x09, 0, 0, 0, 0x28}, []byte{1, 1, 0, 1, 0, 5, 0x08, 0x00}, tcp4),
 		plain4 + " gre:40 cmd:5"},
 	{"VXLAN in a VLAN, ERSPAN in that", pcaps.LinkEthernet, join(ether, []byte{0x81, 0, 0, 20, 0x08, 0x00},

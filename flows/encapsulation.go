@@ -124,7 +124,7 @@ func (s *segment) macsec(b []byte) Outcome {
 		return Truncated
 	}
 	if b[0]&encrypted != 0 {
-		return NotIP
+		return Encrypted
 	}
 	if b[0]&explicitSCI != 0 {
 		n += 8

@@ -261,7 +261,7 @@ func (p *htmlPage) facts(a *rules.Audit) {
 	}
 	p.Facts = append(p.Facts, fact{"Captured", fmt.Sprintf("%s, %s, %s, %s", count(c.Captures.Captures(), "capture"), count(frames, "frame"), size(bytes), count(c.Flows, "flow"))})
 	trouble, _ := coverageRemarks(c)
-	quality := nothingMissing
+	quality := nothingMissing(c)
 	switch n := len(trouble); {
 	case frames == 0:
 		quality = "no frames"

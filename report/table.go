@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"wirechart/flows"
 	"wirechart/rules"
 )
 
@@ -287,6 +288,10 @@ func (p *page) next(a *rules.Audit, x extent) {
 	switch c := &a.Coverage; {
 	case c.Captures.Filtered > 0 && c.Flows == 0:
 		steps = append(steps, step{say: "The filter (-f) left out every flow: try a wider one."})
+	case c.Flows == 0 && c.Decoded.Outcomes[flows.Encrypted] > 0:
+		steps = append(steps, step{say: "Capture where the frames are not encrypted: on the wire behind the access point, or on one of the hosts."})
+	case c.Flows == 0 && c.Decoded.Outcomes[flows.UnknownLink] > 0:
+		steps = append(steps, step{say: "Capture at an interface of another kind, such as Ethernet: frames of this link type are not understood."})
 	case judged(a) == 0:
 		steps = append(steps, step{say: "Check that the capture was taken where the components talk, or name the hosts in an inventory (--inventory)."})
 	case inferred:

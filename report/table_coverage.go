@@ -70,7 +70,7 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 		p.mark(2, "!", yellow, line)
 	}
 	if len(trouble) == 0 && frames > 0 {
-		p.mark(2, "✓", green, nothingMissing)
+		p.mark(2, "✓", green, nothingMissing(c))
 	}
 	for _, line := range asides {
 		p.mark(2, "·", dim, line)
@@ -78,7 +78,12 @@ func (p *page) captures(c *rules.Coverage, x extent) {
 }
 
 // nothingMissing is said of captures without trouble.
-const nothingMissing = "whole frames, nothing missing, both directions"
+func nothingMissing(c *rules.Coverage) string {
+	if c.BothWays {
+		return "whole frames, nothing missing, both directions"
+	}
+	return "whole frames, nothing missing"
+}
 
 // coverageRemarks are what a reader should know of the captures: what was
 // missing from them (trouble), and what was left out for good reasons (asides).
@@ -175,6 +180,8 @@ func remarkDecoding(d *flows.Stats, warn func(string, ...any)) {
 				links = append(links, l.String())
 			}
 			warn("%s of a link type that is not understood: %s", count(n, "frame"), strings.Join(links, ", "))
+		case kind == flows.Encrypted:
+			warn("%s encrypted by the link (Wi-Fi or MACsec): what they carry is not known", count(n, "frame"))
 		case kind == flows.Truncated:
 			warn("%s cut inside a header, not counted in any flow", count(n, "frame"))
 		case kind == flows.PortsOnly:

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"wirechart/flows"
+	"wirechart/pcaps"
 	"wirechart/rules"
 )
 
@@ -219,6 +221,30 @@ func TestText(t *testing.T) {
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)
+		}
+	}
+}
+
+// What was captured of encrypted links, and of no flow at all, is not praised for
+// having both directions.
+func TestNothingToRead(t *testing.T) {
+	a := &rules.Audit{Diagram: &rules.Diagram{Name: "test"}}
+	a.Coverage.Captures.Files = []pcaps.FileStats{{Name: "air.pcap", Frames: 7}}
+	read := func(outcome flows.Outcome) string {
+		a.Coverage.Decoded = flows.Stats{Packets: 7}
+		a.Coverage.Decoded.Outcomes[outcome] = 7
+		return auditText(t, "table", a, &Options{Width: 100})
+	}
+	for outcome, want := range map[flows.Outcome][2]string{
+		flows.NotIP:       {"✓ whole frames, nothing missing\n", "where the components talk"},
+		flows.Encrypted:   {"! 7 frames encrypted by the link (Wi-Fi or MACsec)", "where the frames are not encrypted"},
+		flows.UnknownLink: {"! 7 frames of a link type that is not understood", "an interface of another kind"},
+	} {
+		text := read(outcome)
+		for _, w := range want {
+			if !strings.Contains(text, w) {
+				t.Errorf("%s: %q is missing from\n%s", outcome, w, text)
+			}
 		}
 	}
 }

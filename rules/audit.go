@@ -72,6 +72,7 @@ type Coverage struct {
 	First, Last int64               // packet times, nanoseconds
 	Flows       uint64              // flows tracked
 	OneSided    uint64              // TCP flows of which one direction was captured
+	BothWays    bool                // of some flow both directions were captured
 	LateStart   uint64              // TCP flows that began before the capture did
 	Missed      uint64              // payload bytes known to be missing
 	Lossy       bool                // so much is missing that verdicts rest on less than they should

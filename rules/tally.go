@@ -38,6 +38,7 @@ type Tally struct {
 	detail *detail // nil unless asked for
 
 	flows, oneSided, lateStart, tcp uint64
+	bothWays                        bool
 	missed, payload                 uint64
 	inferred, lessSure              uint64 // connections whose client certificate was told from record sizes
 }
@@ -111,6 +112,7 @@ func (t *Tally) Add(f *flows.Flow, v *Verdict) {
 	t.flows++
 	t.counted = t.counted[:0]
 	t.verdicts[v.Kind].add(bytes)
+	t.bothWays = t.bothWays || f.Packets[0] > 0 && f.Packets[1] > 0
 	if f.Proto == flows.ProtoTCP {
 		t.tcp++
 		if f.OneSided() {
@@ -328,7 +330,7 @@ func list(l []netip.Addr, addr netip.Addr) []netip.Addr {
 // Audit is what has been counted, as a report says it. cov is what is known of
 // the captures; what the flows say of it is added.
 func (t *Tally) Audit(cov Coverage) *Audit {
-	cov.Flows, cov.OneSided, cov.LateStart, cov.Missed = t.flows, t.oneSided, t.lateStart, t.missed
+	cov.Flows, cov.OneSided, cov.BothWays, cov.LateStart, cov.Missed = t.flows, t.oneSided, t.bothWays, t.lateStart, t.missed
 	cov.Lossy = t.missed*100 > t.payload
 	frames := uint64(0)
 	for _, f := range cov.Captures.Files {
