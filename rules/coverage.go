@@ -131,7 +131,7 @@ func (p *Policy) unheard() (mute, half []string) {
 	for _, h := range p.order {
 		switch {
 		case !h.unheard || h.roles == 0:
-		case h.heard == 0:
+		case !h.spoke:
 			mute = addName(mute, p.Name(h.addr))
 		default:
 			half = addName(half, p.Name(h.addr))

@@ -308,12 +308,13 @@ func (h *host) hear(f *flows.Flow, to dissect.Dir) {
 // listen notes whether the ends of f were heard, and the TTL of what they sent
 // themselves.
 func (h *host) listen(f *flows.Flow, from dissect.Dir) {
-	switch {
-	case f.Packets[from] > 0 && h.heard == 0:
-		h.heard = f.Frame
-	case f.Packets[from] == 0 && f.OneSided():
-		h.unheard = true
+	if f.Packets[from] > 0 {
+		if h.heard == 0 {
+			h.heard = f.Frame
+		}
+		h.spoke = h.spoke || f.Proto == flows.ProtoTCP
 	}
+	h.unheard = h.unheard || f.Packets[from] == 0 && f.OneSided()
 	h.routed = h.routed || f.TCP.Routed[from]
 	ttl := f.TCP.TTL[from]
 	if ttl == 0 || int(h.ttlCount) == len(h.ttls) {

@@ -52,7 +52,9 @@ func (p *Policy) Unknowns(f *flows.Flow, v *Verdict, checks []Check) []Unknown {
 	}
 	if v.Kind == Indeterminate {
 		for _, b := range v.Reasons {
-			add(b.Reason.Explain(), b.Reason.Do())
+			if b.Reason != LargeSegmentsLost { // that much is known
+				add(b.Reason.Explain(), b.Reason.Do())
+			}
 		}
 	}
 	sealed := f.App == "tls"
@@ -87,7 +89,7 @@ func (p *Policy) Unknowns(f *flows.Flow, v *Verdict, checks []Check) []Unknown {
 	case reasons[RSTToSYN] && !reasons[ResetByHost] && !reasons[ResetByDevice]:
 		add("whether the server or a device on the path sent the reset",
 			"compare the reset's TTL with that of the server's other packets; a capture at the server shows whether it sent it")
-	case reasons[EstablishedThenDropped], reasons[IdleConnectionKilled], reasons[ClientHelloDropped], reasons[HalfOpen], reasons[SYNACKDroppedBeforeClient]:
+	case reasons[EstablishedThenDropped], reasons[IdleConnectionKilled], reasons[ClientHelloDropped], reasons[HalfOpen], reasons[SYNACKDroppedBeforeClient], reasons[LargeSegmentsLost]:
 		add("where on the path the packets were lost", "captures on both sides of each device between the two, at the same time")
 	}
 	if err := f.Dissect.Malformed; err != nil {

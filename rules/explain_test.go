@@ -34,3 +34,14 @@ func TestUnknownsTell(t *testing.T) {
 		}
 	}
 }
+
+// A cause that was found is not among what is unknown, where it is not.
+func TestUnknownsOfLostSegments(t *testing.T) {
+	p := testPolicy(t, tInventory)
+	f := flow(tAgent1, tMS, 9877, tls())
+	v := Verdict{Kind: Indeterminate, Reasons: []Because{{Reason: LargeSegmentsLost}}}
+	unknown := p.Unknowns(f, &v, nil)
+	if len(unknown) != 1 || !strings.HasPrefix(unknown[0].What, "where on the path") {
+		t.Errorf("%+v", unknown)
+	}
+}

@@ -914,6 +914,7 @@ func TestUnheard(t *testing.T) {
 	p.Observe(flow(tAgent1, tBG, 44445, mutual(), oneWay))
 	p.Observe(flow(tAgent1, tSN, 9876, mutual(), oneWay))
 	p.Observe(flow(tAgent2, tSN, 9876, mutual()))
+	p.Observe(flow(tBG, netip.MustParseAddr("10.0.0.53"), 53, with(func(f *flows.Flow) { f.Proto = flows.ProtoUDP }))) // what bg sends over UDP is captured
 	p.Settle()
 	notes := strings.Join(NewTally(p).Audit(Coverage{}).Notes, "\n")
 	if !strings.Contains(notes, "Other hosts sent TCP to bg, and nothing sent from there") || !strings.Contains(notes, "Some connections of sn were") {

@@ -38,7 +38,8 @@ type host struct {
 	never  mask
 
 	heard   pcaps.FrameID // a flow in which it sent something; 0 for none
-	unheard bool          // something that it must have sent was not captured
+	spoke   bool          // something that it sent over TCP was captured
+	unheard bool          // something that it must have sent was not, over TCP
 	reached bool          // something that was sent to it was captured
 	deaf    bool          // something that must have been sent to it was not
 
