@@ -54,7 +54,7 @@ type Orientation uint8
 const (
 	BySYN         Orientation = iota // a SYN or a SYN-ACK was seen; for ICMP echo, the request
 	ByProtocol                       // the bytes are those of a client or of a server
-	ByPort                           // one port is a known listener's
+	ByPort                           // one port is a known listener's, or the only one that no client is given
 	ByFirstPacket                    // nothing better: whoever was seen first
 )
 

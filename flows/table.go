@@ -769,15 +769,25 @@ func (t *Table) orient(r *record, s *segment) {
 		srcIsClient = s.echo == echoRequest
 	case s.proto == ProtoTCP || s.proto == ProtoUDP || s.proto == ProtoSCTP:
 		src, dst := t.listens(s.proto, s.srcPort), t.listens(s.proto, s.dstPort)
-		if src != dst {
+		low := [2]bool{s.srcPort < leastDynamic, s.dstPort < leastDynamic}
+		switch {
+		case src != dst:
 			r.oriented = ByPort
 			srcIsClient = dst > src
+		case s.proto == ProtoTCP && low[0] != low[1]:
+			// It began before the capture: who is seen first says nothing.
+			r.oriented = ByPort
+			srcIsClient = low[1]
 		}
 	}
 	if srcIsClient == s.fromB {
 		r.bits |= bitClientB
 	}
 }
+
+// leastDynamic is the lowest port that systems of today give to clients (Linux;
+// others begin at 49152).
+const leastDynamic = 32768
 
 // listens says how much a port looks like a service's: 3 for a documented one,
 // 2 for one that a dissector knows, 1 for a system port (RFC 6335 section 6).

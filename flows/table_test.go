@@ -568,6 +568,12 @@ func TestTable(t *testing.T) {
 			1.0001 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			1.0002 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101 id=0`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sh syn capture_end 2/3 syns=2`, ``},
+		{"begun before the capture: the port below every dynamic range is the server's", `
+			0.00 10.0.0.2:4000 > 10.0.0.1:43594 A seq=501 ack=101 data=?hello
+			0.01 10.0.0.1:43594 > 10.0.0.2:4000 A seq=101 ack=507
+			0.02 10.0.0.2:5001 > 10.0.0.1:4001 A seq=501 ack=101 data=?hello`,
+			`10.0.0.1:43594 > 10.0.0.2:4000 tcp OTH dA port capture_end 1/1 payload=0/6 midway
+			10.0.0.2:5001 > 10.0.0.1:4001 tcp OTH D first_packet capture_end 1/0 payload=6/0 midway`, ``},
 		{"without an identification only time tells a copy", `
 			0.0000 [fd00::1]:4000 > [fd00::2]:80 A seq=101 ack=501 data=hello
 			0.0005 copy
