@@ -445,6 +445,9 @@ func (p *page) seen(f *flows.Flow) {
 		}
 		value := string(appendFact(nil, facts[i].Key.Info().Kind, facts[i:i+n]))
 		value = strings.NewReplacer(`","`, ", ", `["`, "", `"]`, "").Replace(value)
+		if facts[i].Key.Info().Kind == dissect.Ints {
+			value = strings.ReplaceAll(strings.Trim(value, "[]"), ",", ", ")
+		}
 		value = strings.Trim(value, `"`)
 		rows = append(rows, []cell{{facts[i].Key.String(), dim}, cellOf(value), {p.o.place(pcaps.FrameID(facts[i].Frame())), dim}})
 		i += n

@@ -61,7 +61,11 @@ func (p *page) seenEdges(a *rules.Audit) {
 			continue
 		}
 		sign, st := edgeMark(e.Status)
-		row := []cell{{sign + " " + e.Status.String(), st}, cellOf(e.Edge.ID), cellOf(services(e.Edge))}
+		over := serviceNames(e.Edge)
+		if !roomy && len(over) > 1 {
+			over = []string{over[0], "…"}
+		}
+		row := []cell{{sign + " " + e.Status.String(), st}, cellOf(e.Edge.ID), cellOf(few(over))}
 		if roomy {
 			row = append(row, cellOf(ends(e.Edge)))
 		}
@@ -155,8 +159,9 @@ func (p *page) edgeSays(e *rules.EdgeState) string {
 }
 
 // services are the transports and ports of an edge, the first few.
-func services(e *rules.Edge) string {
-	list := serviceNames(e)
+func services(e *rules.Edge) string { return few(serviceNames(e)) }
+
+func few(list []string) string {
 	if len(list) > 3 {
 		list = append(list[:2], "…")
 	}

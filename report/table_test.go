@@ -248,3 +248,22 @@ func TestNothingToRead(t *testing.T) {
 		}
 	}
 }
+
+// The built-in diagram's edges fit a terminal of 80 columns, whatever is said of them.
+func TestEdgesFit(t *testing.T) {
+	d, ok := rules.Builtin(rules.DefaultDiagram)
+	if !ok {
+		t.Fatal("no built-in diagram")
+	}
+	a := &rules.Audit{Diagram: d}
+	for i := range d.Edges {
+		e := rules.EdgeState{Edge: d.Edges[i], Status: rules.EdgeUndecided}
+		e.Verdicts[rules.Indeterminate] = rules.Count{Flows: 12, Bytes: 1}
+		a.Edges = append(a.Edges, e)
+	}
+	for line := range strings.Lines(auditText(t, "table", a, &Options{Width: 80})) {
+		if n := cells(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+}
