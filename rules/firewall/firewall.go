@@ -458,7 +458,7 @@ func inRanges(list []rules.PortRange, port uint16) bool {
 }
 
 // maxWord is how long a name may be in a comment.
-const maxWord = 120
+const maxWord = 200
 
 // word is s as it may stand in a comment of any rule file: letters, digits,
 // spaces and marks that end nothing, begin nothing and quote nothing.
@@ -468,7 +468,7 @@ func word(s string) string {
 		switch {
 		case b.Len() >= maxWord:
 			return b.String() + "..."
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.ContainsRune(" ._:/,+@()'-", c):
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.ContainsRune(" ._:/,+@()'*-", c):
 			b.WriteRune(c)
 		case c == ';':
 			b.WriteByte(',')
@@ -486,8 +486,7 @@ func words(list []string) string {
 			out = append(out, fmt.Sprintf("%d more", len(list)-i))
 			break
 		}
-		// A star in a name pattern is what it says, in words.
-		out = append(out, word(strings.ReplaceAll(s, "*", "any")))
+		out = append(out, word(s))
 	}
 	return strings.Join(out, ", ")
 }

@@ -220,3 +220,11 @@ func TestParseService(t *testing.T) {
 		}
 	}
 }
+
+// A pattern of names reads as the diagram has it, and a sentence is not cut in its middle.
+func TestWords(t *testing.T) {
+	why := "2 hosts were identified as cloud, but no management-server connected to them this way in the 40.9s captured, scheduled jobs need a longer capture."
+	if got := words([]string{"*.acronis.com", why}); got != "*.acronis.com, "+why {
+		t.Errorf("%q", got)
+	}
+}
