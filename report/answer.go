@@ -119,7 +119,7 @@ func sinceBaseline(a *rules.Audit) (headline, sentence string) {
 	case Undecided:
 		return "NOTHING NEW", "as far as these captures can decide; " + known
 	case Conforms:
-		return "CONFORMS", "all " + count(judged(a), "flow") + " of its components are as documented; " + known
+		return "CONFORMS", allDocumented(judged(a)) + "; " + known
 	}
 	return "NOTHING NEW", "the traffic does not conform, as before; " + known
 }
@@ -135,12 +135,19 @@ func answer(a *rules.Audit) (headline, sentence string) {
 	case Findings:
 		return "DOES NOT CONFORM", contradicting(a, n)
 	case Conforms:
-		return "CONFORMS", "all " + count(n, "flow") + " of its components are as documented."
+		return "CONFORMS", allDocumented(n) + "."
 	}
 	if n == 0 || stands.open > 0 {
 		return "UNDECIDED", stands.why() + "."
 	}
 	return "UNDECIDED", stands.why() + "; " + count(n, "flow") + " as documented."
+}
+
+func allDocumented(n uint64) string {
+	if n == 1 {
+		return "the one flow of its components is as documented"
+	}
+	return "all " + count(n, "flow") + " of its components are as documented"
 }
 
 // contradicting says how many of n flows speak against conformance, and in which

@@ -31,6 +31,10 @@ type Options struct {
 	// order of pcaps.Stats.
 	Files []string
 
+	// Again are the flags that the results depend on: a command about the same
+	// results takes them as well.
+	Again []string
+
 	// Hosts has the names and roles of the ends of flows; nil when nothing was
 	// judged.
 	Hosts Hosts
@@ -56,6 +60,38 @@ func (o *Options) file(id pcaps.FrameID) string {
 		return o.Files[id.File()]
 	}
 	return ""
+}
+
+// again is what a command about the same results takes, as a shell reads it: the
+// captures, or instead where their names take more room than there is, and the
+// flags.
+func (o *Options) again(instead string, room int) string {
+	words := make([]string, 0, len(o.Files)+len(o.Again))
+	for _, name := range o.Files {
+		if Clean(name) != name || strings.HasPrefix(name, "-") { // - is standard input
+			room = 0
+			break
+		}
+		words = append(words, shellWord(name))
+	}
+	if n := cells(strings.Join(words, " ")); n == 0 || n > room {
+		words = append(words[:0], instead)
+	}
+	for _, w := range o.Again {
+		words = append(words, shellWord(w))
+	}
+	return strings.Join(words, " ")
+}
+
+// shellWord quotes s where a shell would not take it for one word as it stands.
+func shellWord(s string) string {
+	plain := func(c rune) bool {
+		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_./:,=@%+", c)
+	}
+	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
 func (o *Options) width() int {

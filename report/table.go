@@ -264,22 +264,25 @@ func kindMeans(k rules.Kind) string {
 func (p *page) next(a *rules.Audit, x extent) {
 	type step struct{ say, run string }
 	var steps []step
-	capture := "CAPTURE"
-	if len(p.o.Files) == 1 && cells(p.o.Files[0]) <= 24 {
-		capture = p.o.Files[0]
-	}
 	live := false
 	for i := range a.Coverage.Captures.Files {
 		live = live || a.Coverage.Captures.Files[i].Format == "live"
 	}
+	again := p.o.again("CAPTURE", p.o.width()-38) // beside the words of the longest command
 	if live {
-		capture = "FILE"
+		again = p.o.again("FILE", 0)
 	}
-	if len(a.Findings) > 0 && live {
-		steps = append(steps, step{"See a finding's proof in the frames that -w FILE or --evidence DIR kept:", "wirechart explain FILE --finding 1"})
-	} else if len(a.Findings) > 0 {
-		steps = append(steps, step{"See a finding's proof, frame by frame:", "wirechart explain " + capture + " --finding 1"},
-			step{"See every flow with its verdict:", "wirechart flows " + capture})
+	if len(a.Findings) > 0 {
+		first := "1"
+		if a.Baseline != nil { // without it the numbers are others
+			first = a.Findings[0].ID
+		}
+		explain := "wirechart explain " + again + " --finding " + first
+		if live {
+			steps = append(steps, step{"See a finding's proof in the frames that -w FILE or --evidence DIR kept:", explain})
+		} else {
+			steps = append(steps, step{"See a finding's proof, frame by frame:", explain}, step{"See every flow with its verdict:", "wirechart flows " + again})
+		}
 	}
 	inferred := false
 	for i := range a.Hosts {
@@ -295,7 +298,7 @@ func (p *page) next(a *rules.Audit, x extent) {
 	case judged(a) == 0:
 		steps = append(steps, step{say: "Check that the capture was taken where the components talk, or name the hosts in an inventory (--inventory)."})
 	case inferred:
-		steps = append(steps, step{"Is a role wrong? An inventory (--inventory) overrules it. The evidence:", "wirechart hosts " + capture})
+		steps = append(steps, step{"Is a role wrong? An inventory (--inventory) overrules it. The evidence:", "wirechart hosts " + again})
 	}
 	if a.Coverage.OneSided > 0 && a.Coverage.OneSided*10 > a.Coverage.Flows {
 		steps = append(steps, step{say: "Mirror both directions (receive and transmit): much of this capture has one."})

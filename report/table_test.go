@@ -267,3 +267,31 @@ func TestEdgesFit(t *testing.T) {
 		}
 	}
 }
+
+// The commands of the next steps are about the same results: the same captures
+// and flags, as a shell takes them.
+func TestNextCommands(t *testing.T) {
+	a, o := testAudit(t)
+	o.Width = 140
+	for _, c := range []struct {
+		files, again []string
+		want         string
+	}{
+		{[]string{"site.pcapng"}, nil, "explain site.pcapng --finding 1"},
+		{[]string{"in.pcap", "out.pcap"}, []string{"--inventory", "my hosts.yaml"}, "explain in.pcap out.pcap --inventory 'my hosts.yaml' --finding 1"},
+		{[]string{"$(x)'s.pcap"}, []string{"-f", "tcp port 80"}, `explain '$(x)'\''s.pcap' -f 'tcp port 80' --finding 1`},
+		{[]string{strings.Repeat("long/", 30)}, []string{"-c", "9"}, "explain CAPTURE -c 9 --finding 1"},
+		{[]string{"-"}, nil, "explain CAPTURE --finding 1"},
+		{[]string{"a\x1bb"}, nil, "explain CAPTURE --finding 1"},
+		{nil, nil, "explain CAPTURE --finding 1"},
+	} {
+		o.Files, o.Again = c.files, c.again
+		if text := auditText(t, "table", a, o); !strings.Contains(text, "wirechart "+c.want+"\n") {
+			t.Errorf("%q is missing from\n%s", c.want, text[strings.Index(text, "\nNext\n"):])
+		}
+	}
+	a.Baseline = &rules.Baseline{}
+	if text := auditText(t, "table", a, o); !strings.Contains(text, " --finding "+a.Findings[0].ID+"\n") {
+		t.Error("the number of a finding among new ones is not its number without the baseline")
+	}
+}

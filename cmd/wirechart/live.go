@@ -146,6 +146,7 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 		return err
 	}
 	defer out.abandon()
+	out.options.Again = o.judgedBy()
 	j.progress = func(uint64) {} // how much there is, nobody knows
 	j.endless = true
 

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -94,6 +95,7 @@ func (o *options) prepare(cmd *cobra.Command, args []string, kind report.Kind) (
 	if j.policy != nil {
 		out.options.Hosts = j.policy
 	}
+	out.options.Again = o.again()
 	stderr := cmd.ErrOrStderr()
 	bar := newProgress(stderr, o.quiet)
 	j.progress = bar.show
@@ -111,6 +113,33 @@ func (o *options) prepare(cmd *cobra.Command, args []string, kind report.Kind) (
 		}
 	}
 	return j, out, nil
+}
+
+// again is the flags on which results depend.
+func (o *options) again() []string {
+	list := o.judgedBy()
+	if o.filter != "" {
+		list = append(list, "-f", o.filter)
+	}
+	if o.count > 0 {
+		list = append(list, "-c", strconv.FormatUint(o.count, 10))
+	}
+	return list
+}
+
+// judgedBy is those on which they depend where the frames are the same.
+func (o *options) judgedBy() []string {
+	var list []string
+	for _, name := range o.diagrams {
+		list = append(list, "--diagram", name)
+	}
+	if o.inventory != "" {
+		list = append(list, "--inventory", o.inventory)
+	}
+	for _, name := range o.keylogs {
+		list = append(list, "--keylog", name)
+	}
+	return list
 }
 
 // loadPolicy compiles the diagrams, the built-in one when none is named, and
