@@ -167,6 +167,17 @@ func (p *Policy) judgeStrangers(f *flows.Flow, s *service, client, server *end, 
 			} else {
 				v.why(ClientRoleNotStated, f.Frame, "")
 			}
+			if p.mayBeClient(e, client) {
+				// A host that the edge is for, whose faults hide what it is: they
+				// are what its owner has to mend.
+				t := &p.trial
+				*t = Verdict{Reasons: t.Reasons[:0], Concerns: t.Concerns[:0]}
+				if p.judgeEdge(f, e, server, t); t.Kind == Violation {
+					for _, b := range t.Reasons {
+						v.why(b.Reason, b.Frame, b.Saw)
+					}
+				}
+			}
 		}
 		return
 	}

@@ -79,6 +79,7 @@ type link struct {
 	flows          uint32
 	opened         uint32 // connections that carried payload
 	answered       bool   // some of it the server's
+	admitted       bool   // in one that spoke the protocol, the client was not turned away unproven
 	// One bit for each candidate edge of the service.
 	meets   uint64 // all that the edge requires was seen to hold
 	speaks  uint64 // the protocol was right
@@ -331,10 +332,13 @@ func (l *link) see(f *flows.Flow) {
 	l.flows++
 	l.opened++
 	l.answered = l.answered || f.Payload[1] > 0
+	unproven := turnedAway(f)
 	for i := range l.service.edges {
 		e := &l.service.edges[i]
 		bit := uint64(1) << i
-		switch g, frame := e.grade(f); g {
+		g, frame := e.grade(f)
+		l.admitted = l.admitted || g >= spoke && !unproven
+		switch g {
 		case met:
 			if l.meets == 0 {
 				l.proof = frame
@@ -393,6 +397,25 @@ func handshakeDone(f *flows.Flow) bool {
 		return f.Facts.Text(dissect.ZMTPHandshake) == "complete"
 	}
 	return true
+}
+
+// turnedAway says whether a TLS handshake ended before the client had shown who it
+// is: it had no certificate for a server that wanted one and was not seen to be let
+// in, or one of the two broke off. A look whether the port answers is all that this
+// proves of the client.
+func turnedAway(f *flows.Flow) bool {
+	switch f.Facts.Text(dissect.TLSClientCert) {
+	case "present":
+		return false
+	case "empty":
+		return !f.Facts.Has(dissect.TLSClientCertAccepted)
+	case "absent":
+		if f.Facts.Has(dissect.TLSCertRequest) {
+			return true
+		}
+	}
+	refused, _, _ := tlsRefused(f)
+	return refused
 }
 
 // learnPort keeps a source port of a connection that was answered. Ports that

@@ -406,6 +406,9 @@ func (p *Policy) calls(h *host) []call {
 		for i := range l.service.edges {
 			strong = strong || candidates&(1<<i) != 0 && l.service.edges[i].strong
 		}
+		if strong && g == spoke && !l.admitted {
+			continue // so does anyone who looks whether the port answers
+		}
 		var w float64
 		switch {
 		case g == met && strong:
