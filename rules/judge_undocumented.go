@@ -394,13 +394,9 @@ func (p *Policy) judgeEcho(f *flows.Flow, s *service, client, server *end, v *Ve
 				continue
 			}
 			v.Edge = e.Edge
-			if !server.unknown() || p.namedOtherwise(e.edge, f.Server.Addr()) {
-				continue
-			}
-			// Where the client's lookups cannot be read, nothing tells which name
-			// it had the address for.
-			h, v6 := client.host, ipv6(f.Server.Addr().Is6())
-			if f.Packets[0] == 0 || h == nil || !h.told[v6] || h.untold[v6] {
+			// Whose a nameless address is, nothing tells: the client may have looked
+			// the name up before the capture began, whatever it looks up in it.
+			if server.unknown() && !p.namedOtherwise(e.edge, f.Server.Addr()) {
 				v.Kind = Indeterminate
 				v.why(RoleNotKnown, f.Frame, "")
 				return

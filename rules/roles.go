@@ -4,7 +4,6 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"wirechart/dissect"
 	"wirechart/flows"
@@ -42,9 +41,6 @@ type host struct {
 	unheard bool          // something that it must have sent was not, over TCP
 	reached bool          // something that was sent to it was captured
 	deaf    bool          // something that must have been sent to it was not
-
-	// Answers of DNS to it, for IPv4 and IPv6: with addresses, and without.
-	told, untold [2]bool
 
 	routed   bool // what it sent was captured on both sides of a router
 	ttlCount uint8
@@ -156,9 +152,6 @@ func (p *Policy) Observe(f *flows.Flow) {
 		return
 	}
 	p.spoken++
-	if f.App == "dns" {
-		p.learnLookup(client, f)
-	}
 	p.learnSession(f, client, server)
 	client.hear(f, flows.ToClient)
 	server.hear(f, flows.ToServer)
@@ -181,56 +174,6 @@ func (p *Policy) Observe(f *flows.Flow) {
 	if l := p.link(client, server, s, false); l != nil {
 		l.see(f)
 	}
-}
-
-// learnLookup notes whether the addresses can be read that DNS told the client of f
-// for names of components outside. Where a message is cut, what was asked is there
-// and the addresses are not.
-func (p *Policy) learnLookup(client *host, f *flows.Flow) {
-	var asked, told [2]bool
-	good, theirs := false, false
-	all := f.Facts.All()
-	for i := range all {
-		switch all[i].Key {
-		case dissect.DNSQName:
-			theirs = theirs || p.isTheirs(all[i].Str)
-		case dissect.DNSQType:
-			asked[0], asked[1] = asked[0] || all[i].Str == "A", asked[1] || all[i].Str == "AAAA"
-		case dissect.DNSAnswer:
-			told[ipv6(strings.Contains(all[i].Str, ":"))] = true
-		case dissect.DNSRCode:
-			good = good || all[i].Str == "NOERROR"
-		}
-	}
-	if !theirs {
-		return
-	}
-	for v := range told {
-		client.told[v] = client.told[v] || told[v]
-		client.untold[v] = client.untold[v] || asked[v] && !told[v] && good
-	}
-}
-
-// isTheirs says whether a name is one of a component outside, as far as those have
-// names.
-func (p *Policy) isTheirs(name string) bool {
-	known := false
-	for i := range p.parts {
-		if c := p.parts[i].Component; c.External && len(c.Names) > 0 {
-			if known = true; matchesAny(c.Names, name) {
-				return true
-			}
-		}
-	}
-	return !known
-}
-
-// ipv6 is the index of what is kept for each version of IP.
-func ipv6(is bool) int {
-	if is {
-		return 1
-	}
-	return 0
 }
 
 // observeBarren sees a connection that carried nothing: a weak hint of who
