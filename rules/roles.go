@@ -42,6 +42,10 @@ type host struct {
 	reached bool          // something that was sent to it was captured
 	deaf    bool          // something that must have been sent to it was not
 
+	// Connects others to where they ask it to, by TLS, and by TLS in which they show
+	// certificates: what it calls so is not its own.
+	connects, connectsProven bool
+
 	routed   bool // what it sent was captured on both sides of a router
 	ttlCount uint8
 	ttls     [4]uint8 // of what it sent, one for each way that this took
@@ -152,6 +156,10 @@ func (p *Policy) Observe(f *flows.Flow) {
 		return
 	}
 	p.spoken++
+	if toProxy(f) && f.Facts.Has(dissect.TLSVersion) {
+		server.connects = true
+		server.connectsProven = server.connectsProven || f.Facts.Text(dissect.TLSClientCert) == "present"
+	}
 	p.learnSession(f, client, server)
 	client.hear(f, flows.ToClient)
 	server.hear(f, flows.ToServer)

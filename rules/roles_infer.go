@@ -402,9 +402,14 @@ func (p *Policy) calls(h *host) []call {
 			continue
 		}
 		g := l.grade(candidates)
-		strong, outside := false, l.server.roles&p.external != 0
+		strong, inTLS, outside := false, false, l.server.roles&p.external != 0
 		for i := range l.service.edges {
-			strong = strong || candidates&(1<<i) != 0 && l.service.edges[i].strong
+			if e := &l.service.edges[i]; candidates&(1<<i) != 0 {
+				strong, inTLS = strong || e.strong, inTLS || e.wantsTLS
+			}
+		}
+		if h.connects && inTLS && (h.connectsProven || !strong || g != met) {
+			continue // it may be others' that it connects
 		}
 		if strong && g == spoke && !l.admitted {
 			continue // so does anyone who looks whether the port answers
