@@ -98,6 +98,7 @@ type flight struct {
 
 	behind      uint16 // the client's sealed records behind its Finished
 	clientAlert bool   // one of them has the length of an alert
+	ahead       bool   // it is seen before the server's part, which it follows upon
 	frame       uint64 // of the client's first sealed record
 
 	reply
@@ -423,6 +424,7 @@ func (p *tlsParser) opaque13(dir Dir, typ, length int, facts *Facts) {
 	}
 	if f.n == 0 {
 		f.frame = facts.Frame
+		f.ahead = !p.resumed && !p.answeredAll()
 	}
 	if int(f.n) < maxFlight {
 		f.lengths[f.n] = uint16(length)
@@ -450,7 +452,10 @@ func (p *tlsParser) answer(length uint16, facts *Facts) {
 		return
 	}
 	f.serverAlert = false
-	if p.ofHandshake(length, facts) {
+	// What has the length of an alert, behind the client's, may answer that as well
+	// as refuse the client: who spoke first is not known by the order of directions.
+	alert := p.mayAlert(length)
+	if !alert && p.ofHandshake(length, facts) {
 		return
 	}
 	switch f.kind {
@@ -460,10 +465,26 @@ func (p *tlsParser) answer(length uint16, facts *Facts) {
 			p.finish(complete, facts)
 		}
 	}
-	if f.over {
-		p.accept(facts)
+	if f.over && !alert {
+		if !f.ahead {
+			p.accept(facts)
+		}
 		p.settled = p.settled || f.kind != flightLong
 	}
+}
+
+// answeredAll says whether a sealed record of the server was long enough for its
+// certificate, without which the client has nothing to answer.
+func (p *tlsParser) answeredAll() bool {
+	f := &p.flight
+	for set, i := p.suites(), 0; set != 0; set, i = set>>1, i+1 {
+		for _, length := range f.answers[:f.answerN] {
+			if set&1 != 0 && tls13Suites[i].certificate(length) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // accept takes in that the server went on behind the handshake.

@@ -258,6 +258,10 @@ func TestEmptyAccepted(t *testing.T) {
 	}{
 		{"1.3, the capture ends", opening13, nil, false},
 		{"1.3, the client alone goes on", opening13, []message{{ToServer, sealed(217)}, {ToServer, sealed(300)}}, false},
+		// As two taps merged in disorder gave it: the server's alert came first and refused.
+		{"1.3, alerts of both", opening13, []message{{ToServer, sealed(217)}, {ToServer, sealed(19)}, {ToClient, sealed(19)}}, false},
+		{"1.3, the client's part ahead of the server's, in two records", []message{{ToServer, plainHello}, {ToClient, hello13}, {ToServer, sealed(25)}, {ToServer, sealed(53)}},
+			[]message{{ToClient, sealed(1500)}, {ToClient, sealed(53)}}, false},
 		{"1.3, a ticket", opening13, []message{{ToClient, sealed(250)}}, true},
 		{"1.3, an answer, then closed", opening13, []message{{ToServer, sealed(217)}, {ToClient, sealed(400)}, {ToClient, sealed(19)}}, true},
 		{"1.3, refused", opening13, []message{{ToClient, sealed(19)}}, false},

@@ -124,6 +124,36 @@ func TestRoles(t *testing.T) {
 		wantRoles(t, p, map[netip.Addr]string{tRogue: "management-server storage-node", tMS: "management-server storage-node", tAgent1: "agent"})
 	})
 
+	t.Run("a probe without a certificate is turned away", func(t *testing.T) {
+		shut := tls("tls.client_cert=empty", "tls.handshake=failed", "tls.refused=server")
+		f := flow(tRogue, tSN, 9876, shut)
+		p := rolesFrom(t, "", append(site(), f, flow(tRogue, tBG, 44445, shut))...)
+		wantRoles(t, p, map[netip.Addr]string{tRogue: "", tSN: "storage-node", tBG: "backup-gateway"})
+		var v Verdict
+		const why = "unknown_host client_role_not_documented mtls_client_cert_missing rejected_by_server"
+		if p.Judge(f, &v); v.Kind != Undocumented || reasonNames(&v) != why {
+			t.Errorf("%s %s, want undocumented %s", v.Kind, reasonNames(&v), why)
+		}
+		// One that is known by what else it calls has a fault.
+		f = flow(tAgent1, tSN, 9876, shut)
+		p = rolesFrom(t, "", append(site(), f)...)
+		if p.Judge(f, &v); v.Kind != Violation {
+			t.Errorf("an agent without a certificate: %s %s", v.Kind, reasonNames(&v))
+		}
+	})
+
+	t.Run("a proxy connects others", func(t *testing.T) {
+		through := func(facts ...string) func(*flows.Flow) {
+			return speaks("http", append([]string{"http.method=CONNECT", "tls.version=1.3"}, facts...)...)
+		}
+		calls := []*flows.Flow{flow(tRogue, tMS, 9877, tls()), flow(tRogue, tCloud, 443, tls("tls.sni=cloud.acronis.com")), flow(tRogue, tBG, 44445, mutual())}
+		asked := []*flows.Flow{flow(tAgent1, tRogue, 3128, through()), flow(tAgent1, tRogue, 3128, through("tls.client_cert=present"))}
+		wantRoles(t, rolesFrom(t, "", append(append(site(), calls...), asked...)...), map[netip.Addr]string{tRogue: ""})
+		// It shows certificates where those that it connects do not, and speaks what is no TLS.
+		wantRoles(t, rolesFrom(t, "", append(append(site(), calls...), asked[0])...), map[netip.Addr]string{tRogue: "agent"})
+		wantRoles(t, rolesFrom(t, "", append(append(site(), asked...), flow(tRogue, tMS, 7780, curve))...), map[netip.Addr]string{tRogue: "agent"})
+	})
+
 	t.Run("a scan of segments that no stack sends", func(t *testing.T) {
 		all := site()
 		for _, port := range []uint16{7780, 9877, 80} {
