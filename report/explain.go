@@ -468,6 +468,9 @@ func (p *page) verdict(f *flows.Flow, v *rules.Verdict) {
 			text += " (" + at + ")"
 		}
 		p.mark(2, sign, st, text)
+		if v.Kind == rules.Undocumented && b.Reason.Blocks() {
+			return // nobody should open a way for what is not documented
+		}
 		p.mark(4, "→", cyan, capital(b.Reason.Do()))
 	}
 	sign := "✗"

@@ -295,3 +295,14 @@ func TestNextCommands(t *testing.T) {
 		t.Error("the number of a finding among new ones is not its number without the baseline")
 	}
 }
+
+// That a connection which no edge allows was refused is said, but not how to let
+// it through.
+func TestRefusedAndUndocumented(t *testing.T) {
+	var text strings.Builder
+	p := page{w: &text, o: &Options{Width: 100}}
+	p.verdict(&flows.Flow{}, &rules.Verdict{Kind: rules.Undocumented, Reasons: []rules.Because{{Reason: rules.PortNotDocumented}, {Reason: rules.RSTToSYN}}})
+	if got := text.String(); !strings.Contains(got, "rst_to_syn") || strings.Count(got, "→") != 1 {
+		t.Error(got)
+	}
+}

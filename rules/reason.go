@@ -146,7 +146,7 @@ var reasonTable = [reasons]reasonInfo{
 	ClientRoleNotStated: {"client_role_not_stated", Medium, "the document does not say who the client is, and the diagram's reading of it does not include this one",
 		"ask the vendor whether this client belongs there; if it does, add it to the edge in a diagram file of your own"},
 	PortNotDocumented: {"port_not_documented", Medium, "the component does not expose this port in the diagram",
-		"find the service behind the port; close it, or document it in a diagram file of your own"},
+		"find what calls the port, and the service behind it if there is one; stop it, or document it in a diagram file of your own"},
 	ReversedDirection: {"reversed_direction", Medium, "the documented edge runs the other way",
 		"find out why the server calls its client, and allow only the documented direction"},
 	AgentToAgent: {"agent_to_agent", Medium, "no edge joins two agents",
@@ -366,6 +366,9 @@ func (r Reason) Explain() string {
 	}
 	return reasonTable[r].explain
 }
+
+// Blocks says whether r is a way in which a connection did not get through.
+func (r Reason) Blocks() bool { return r >= SYNUnanswered && r <= ServerNeverHeard }
 
 // Do says what to do about it, in one sentence without a full stop.
 func (r Reason) Do() string {

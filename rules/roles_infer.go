@@ -156,7 +156,12 @@ func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
 		w, kind = w*0.4, listensToo
 	}
 	count := n.clients
-	if n.best == tried {
+	switch n.best { // of what the sentence says was seen
+	case met:
+		count = n.met
+	case spoke:
+		count = n.spoke
+	case tried:
 		count = n.tried
 	}
 	h.clue(clue{part: uint8(bit), kind: kind, grade: n.best, mute: !n.answered, weight: w, service: s, count: count, peer: n.peer, frame: n.frame})

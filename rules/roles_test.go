@@ -166,6 +166,13 @@ func TestRoles(t *testing.T) {
 		}
 	})
 
+	t.Run("clients count for what they did", func(t *testing.T) {
+		all := append(site(), flow(netip.MustParseAddr("172.16.3.1"), tSN, 9876, tls()))
+		if says := rolesFrom(t, "", all...).firstSaid(tSN); says != "answers mutual TLS on tcp/9876 for 4 clients" {
+			t.Errorf("the storage node %s", says)
+		}
+	})
+
 	t.Run("a flood has no clients", func(t *testing.T) {
 		all := site()
 		for i := range 50 {
