@@ -443,7 +443,8 @@ func (p *tlsParser) answer(length uint16, facts *Facts) {
 		f.answers[f.answerN] = length
 		f.answerN++
 	}
-	if p.mayAlert(length) && !f.clientAlert {
+	alert := p.mayAlert(length)
+	if alert && !f.clientAlert {
 		// Where the client's part is not there yet, an alert behind more than
 		// the handshake says nothing.
 		if f.serverAlert = f.n > 0 || f.answered <= 1 || f.serverFinished; f.serverAlert {
@@ -454,7 +455,6 @@ func (p *tlsParser) answer(length uint16, facts *Facts) {
 	f.serverAlert = false
 	// What has the length of an alert, behind the client's, may answer that as well
 	// as refuse the client: who spoke first is not known by the order of directions.
-	alert := p.mayAlert(length)
 	if !alert && p.ofHandshake(length, facts) {
 		return
 	}

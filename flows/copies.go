@@ -52,12 +52,13 @@ func (t *Table) isCopy(r *record, s *segment, end int, now int64, signature uint
 	if s.bare && s.ipID == 0 {
 		return false // all that would tell it from the next packet was cut off
 	}
-	if s.proto == ProtoTCP && s.ipID == 0 && s.flags&flagRST != 0 && (r.extra == 0 || !t.track(r).copied) {
+	copied := r.extra != 0 && t.track(r).copied
+	if !copied && s.proto == ProtoTCP && s.ipID == 0 && s.flags&flagRST != 0 {
 		return false // packets that come too late are refused one by one, by resets that are all the same
 	}
 	isOne := func(other uint32) bool { return same(signature, other) }
 	var x *rare
-	if r.extra != 0 && t.track(r).copied {
+	if copied {
 		x = t.extra(r).makeRare()
 	}
 	found := isOne(r.signature[end])

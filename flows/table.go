@@ -769,15 +769,14 @@ func (t *Table) orient(r *record, s *segment) {
 		srcIsClient = s.echo == echoRequest
 	case s.proto == ProtoTCP || s.proto == ProtoUDP || s.proto == ProtoSCTP:
 		src, dst := t.listens(s.proto, s.srcPort), t.listens(s.proto, s.dstPort)
-		low := [2]bool{s.srcPort < leastDynamic, s.dstPort < leastDynamic}
 		switch {
 		case src != dst:
 			r.oriented = ByPort
 			srcIsClient = dst > src
-		case s.proto == ProtoTCP && low[0] != low[1]:
+		case s.proto == ProtoTCP && (s.srcPort < leastDynamic) != (s.dstPort < leastDynamic):
 			// It began before the capture: who is seen first says nothing.
 			r.oriented = ByPort
-			srcIsClient = low[1]
+			srcIsClient = s.dstPort < leastDynamic
 		}
 	}
 	if srcIsClient == s.fromB {
