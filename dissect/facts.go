@@ -1,6 +1,9 @@
 package dissect
 
-import "slices"
+import (
+	"encoding/binary"
+	"slices"
+)
 
 // Key names a fact: a dotted name of the flow record.
 type Key uint8
@@ -324,12 +327,12 @@ type Fact struct {
 
 // Frame is what Facts.Frame was when the value was learned.
 func (x *Fact) Frame() uint64 {
-	return uint64(x.frame[0]) | uint64(x.frame[1])<<8 | uint64(x.frame[2])<<16 | uint64(x.frame[3])<<24 |
-		uint64(x.frame[4])<<32 | uint64(x.frame[5])<<40 | uint64(x.frame[6])<<48
+	return uint64(binary.LittleEndian.Uint32(x.frame[:4])) | uint64(binary.LittleEndian.Uint32(x.frame[3:]))<<24
 }
 
 func (x *Fact) setFrame(n uint64) {
-	x.frame = [7]byte{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24), byte(n >> 32), byte(n >> 40), byte(n >> 48)}
+	binary.LittleEndian.PutUint32(x.frame[:4], uint32(n))
+	binary.LittleEndian.PutUint32(x.frame[3:], uint32(n>>24))
 }
 
 // Pair is the two counts of a Pair: client to server, server to client. Each

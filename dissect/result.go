@@ -120,15 +120,16 @@ func (r *Result) Show(f *Facts) {
 		return
 	}
 	frame := int64(0)
-	for p := r.packed[1+int(r.packed[0]):]; len(p) > 0; {
-		k := Key(p[0])
-		n, p2 := unpack(p[1:])
+	for p, at := r.packed, 1+int(r.packed[0]); at < len(p); {
+		k := Key(p[at])
+		n, next := unpack(p, at+1)
 		frame += n
-		n, p = unpack(p2)
+		n, at = unpack(p, next)
 		x := Fact{Key: k}
 		x.setFrame(uint64(frame))
 		if k.isText() {
-			x.Str, p = p[:n], p[n:]
+			x.Str = p[at : at+int(n)]
+			at += int(n)
 		} else {
 			x.Num = n
 		}
@@ -137,14 +138,22 @@ func (r *Result) Show(f *Facts) {
 	}
 }
 
-// unpack reads a varint at the beginning of p, and returns it and the rest.
-func unpack(p string) (int64, string) {
+// unpack reads the varint at a place of p, and returns it and the place behind it.
+func unpack(p string, at int) (int64, int) {
+	if c := p[at]; c < 0x80 { // most are short
+		return int64(c>>1) ^ -int64(c&1), at + 1
+	}
+	return unpackLong(p, at)
+}
+
+func unpackLong(p string, at int) (int64, int) {
 	u, shift := uint64(0), 0
-	for i := 0; ; i++ {
-		c := p[i]
+	for {
+		c := p[at]
+		at++
 		u |= uint64(c&0x7f) << shift
 		if c < 0x80 {
-			return int64(u>>1) ^ -int64(u&1), p[i+1:]
+			return int64(u>>1) ^ -int64(u&1), at
 		}
 		shift += 7
 	}

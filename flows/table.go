@@ -222,19 +222,20 @@ type Table struct {
 	shift   uint8 // 32 - log2(len(slots))
 	indexed int
 
-	records [][]record
-	origins [][]origin // beside records, by the same number
-	used    int        // records ever used
-	free    []uint32   // records given back
-	extras  [][]extra
-	tracks  [][]tcpTrack // beside extras, by the same number
-	extraN  int
-	extraAt uint32 // head of the free list
-	tracked int
-	wide    [][2]address // ends of the IPv6 flows
-	narrow  []uint32     // places in wide given back
-	tagSets []tags
-	tagAt   map[tags]uint16
+	records   [][]record
+	origins   [][]origin // beside records, by the same number
+	used      int        // records ever used
+	free      []uint32   // records given back
+	extras    [][]extra
+	tracks    [][]tcpTrack // beside extras, by the same number
+	extraN    int
+	extraAt   uint32 // head of the free list
+	tracked   int
+	wide      [][2]address // ends of the IPv6 flows
+	narrow    []uint32     // places in wide given back
+	tagSets   []tagSet
+	histories map[string]string // histories that flows had: see historyOf
+	tagAt     map[tags]uint16
 
 	states [2][]*dissect.State // of dissections that are over: see spare
 	ended  queue               // connections that were closed or reset
@@ -280,7 +281,8 @@ func NewTable(config Config, set *dissect.Set, settle func(iter.Seq[*Flow])) *Ta
 		set:       set,
 		settle:    settle,
 		seed:      rand.Uint64(),
-		tagSets:   make([]tags, 1),
+		tagSets:   make([]tagSet, 1),
+		histories: map[string]string{},
 		tagAt:     map[tags]uint16{{}: 0},
 		unknown:   map[pcaps.LinkType]bool{},
 		postponed: map[uint32]*[]postponed{},
@@ -529,20 +531,35 @@ func (t *Table) carry(r *record, s *segment, end int) {
 // firstOf notes what only the first packet of an end is asked for.
 func (t *Table) firstOf(r *record, o *origin, s *segment, end int) {
 	if r.packets[1-end] == 0 {
-		o.tags = t.tagSet(s)
+		o.tags = t.intern(s)
 		return
 	}
 	if s.depth == 0 && len(t.tagSets) == 1 {
 		return // nothing is encapsulated: the origin, which is far away, needs no look
 	}
-	if n := t.tagSet(s); n != o.tags && !t.full(r) {
+	if n := t.intern(s); n != o.tags && !t.full(r) {
 		x := t.extra(r)
 		x.tags, x.hasTags = n, true
 	}
 }
 
-// tagSet interns the encapsulations of s.
-func (t *Table) tagSet(s *segment) uint16 {
+// tagSet is encapsulations that flows have in common, outermost first, and how
+// they are written.
+type tagSet struct {
+	tags  tags
+	names []string
+}
+
+func newTagSet(list tags) tagSet {
+	x := tagSet{tags: list}
+	for i := 0; i < len(list) && list[i].kind != tagNone; i++ {
+		x.names = append(x.names, list[i].String())
+	}
+	return x
+}
+
+// intern returns the number of the encapsulations of s in tagSets.
+func (t *Table) intern(s *segment) uint16 {
 	if s.depth == 0 {
 		return 0
 	}
@@ -552,7 +569,7 @@ func (t *Table) tagSet(s *segment) uint16 {
 			return 0 // somebody counts through the VLANs; the flows are what matters
 		}
 		n = uint16(len(t.tagSets))
-		t.tagSets = append(t.tagSets, s.tags)
+		t.tagSets = append(t.tagSets, newTagSet(s.tags))
 		t.tagAt[s.tags] = n
 	}
 	return n

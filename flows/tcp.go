@@ -699,7 +699,7 @@ func (t *Table) history(r *record, x *extra) string {
 				letter(histRST, end)
 			}
 		}
-		return string(h)
+		return t.historyOf(h)
 	}
 	for _, l := range x.tcp.history[:x.tcp.letters] {
 		letter(int(l&0x7f), int(l>>7))
@@ -709,8 +709,22 @@ func (t *Table) history(r *record, x *extra) string {
 			letter(histGap, end)
 		}
 	}
-	return string(h)
+	return t.historyOf(h)
 }
+
+// historyOf is h as a string: most connections have one of a few histories.
+func (t *Table) historyOf(h []byte) string {
+	s, ok := t.histories[string(h)]
+	if !ok {
+		s = string(h)
+		if len(t.histories) < maxHistories {
+			t.histories[s] = s
+		}
+	}
+	return s
+}
+
+const maxHistories = 1 << 10 // that are kept to be used again
 
 // viewTCP fills in f.TCP.
 func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {

@@ -111,14 +111,11 @@ func (t *Table) viewTags(set uint16, vlans []uint16, tunnel []string) ([]uint16,
 	if set == 0 {
 		return vlans, tunnel
 	}
-	for _, g := range t.tagSets[set] {
-		if g.kind == tagNone {
-			break
-		}
-		if g.kind == tagVLAN && !slices.Contains(vlans, uint16(g.id)) {
+	for i, s := range t.tagSets[set].names {
+		if g := &t.tagSets[set].tags[i]; g.kind == tagVLAN && !slices.Contains(vlans, uint16(g.id)) {
 			vlans = append(vlans, uint16(g.id))
 		}
-		if s := g.String(); !slices.Contains(tunnel, s) {
+		if !slices.Contains(tunnel, s) {
 			tunnel = append(tunnel, s)
 		}
 	}

@@ -15,18 +15,18 @@ import (
 func (p *Policy) Clone() *Policy {
 	c := *p
 	c.hosts.slots, c.links.slots = slices.Clone(p.hosts.slots), slices.Clone(p.links.slots)
-	c.slabs.hosts, c.slabs.links = nil, nil
+	c.rooms, c.slab = nil, nil
 	c.called, c.left, c.trial, c.ttlWords = nil, nil, Verdict{}, nil
 
-	hosts, links := make([]host, len(p.order)), make([]link, len(p.lines))
-	c.order, c.lines = make([]*host, len(p.order)), make([]*link, len(p.lines))
-	for i, h := range p.order {
-		x := &hosts[i]
+	links := make([]link, len(p.lines))
+	c.order, c.lines = make([]*host, 0, len(p.order)), make([]*link, len(p.lines))
+	for _, h := range p.order {
+		x := c.newHost()
 		*x = *h
 		x.goesBy, x.clues = slices.Clone(h.goesBy), slices.Clone(h.clues)
 		x.serves, x.busy = slices.Clone(h.serves), slices.Clone(h.busy)
 		x.asClient, x.asServer = make([]*link, 0, len(h.asClient)), make([]*link, 0, len(h.asServer))
-		c.order[i] = x
+		c.order = append(c.order, x)
 	}
 	for i, l := range p.lines { // the lists of a host are in this order, too
 		x := &links[i]

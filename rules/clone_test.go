@@ -60,7 +60,7 @@ func TestCloneSharesNothingThatChanges(t *testing.T) {
 	c := p.Clone()
 	ct := tally.Clone(c)
 	fixed := map[reflect.Type]bool{}
-	for _, v := range []any{Diagram{}, Inventory{}, service{}, edge{}, Edge{}, Component{}, []edge{}, []part{}, []*service{}, []requirement{}, []candidate{},
+	for _, v := range []any{Diagram{}, Inventory{}, HostPin{}, service{}, edge{}, Edge{}, Component{}, []edge{}, []part{}, []*service{}, []requirement{}, []candidate{},
 		[]PortRange{}, map[onPort]Reason{}, map[*Edge]*edge{}, []*Component{}, []string{}, netip.Addr{}} {
 		fixed[reflect.TypeOf(v)] = true
 	}

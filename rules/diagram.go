@@ -314,6 +314,10 @@ func (d *Diagram) Listens() func(proto uint8, port uint16) bool {
 // The work grows with the product of the two lengths, never faster.
 func MatchName(pattern, name string) bool {
 	pattern, name = strings.TrimSuffix(pattern, "."), strings.TrimSuffix(name, ".")
+	if i := strings.LastIndexByte(pattern, '*'); i <= 0 { // most have none, or begin with the only one
+		end := len(name) - len(pattern[i+1:])
+		return end >= 0 && (i == 0 || end == 0) && sameLetters(pattern[i+1:], name[end:])
+	}
 	p, n := 0, 0
 	star, from := -1, 0 // the last star, and where in name its run ends for now
 	for n < len(name) {
@@ -335,6 +339,16 @@ func MatchName(pattern, name string) bool {
 		p++
 	}
 	return p == len(pattern)
+}
+
+// sameLetters compares two strings of one length, letters of either case.
+func sameLetters(a, b string) bool {
+	for i := range len(a) {
+		if a[i] != b[i] && lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 func lower(c byte) byte {

@@ -76,11 +76,25 @@ func (p *Policy) hashAddr(a netip.Addr) uint32 {
 
 // host returns what is known of an address, nil when nothing was kept of it.
 func (p *Policy) host(addr netip.Addr) *host {
-	n, ok := p.hosts.find(p.hashAddr(addr), func(n int) bool { return p.order[n].addr == addr })
+	n, ok := p.hosts.find(p.hashAddr(addr), func(n int) bool { return p.hostAt(n).addr == addr })
 	if !ok {
 		return nil
 	}
-	return p.order[n]
+	return p.hostAt(n)
+}
+
+// hostsPerRoom is how many hosts lie together.
+const hostsPerRoom = 32
+
+// hostAt is the host of a number, found without the detour through p.order.
+func (p *Policy) hostAt(n int) *host { return &p.rooms[uint(n)/hostsPerRoom][uint(n)%hostsPerRoom] }
+
+// newHost makes room for the host that comes next in p.order.
+func (p *Policy) newHost() *host {
+	if len(p.order)%hostsPerRoom == 0 {
+		p.rooms = append(p.rooms, new([hostsPerRoom]host))
+	}
+	return p.hostAt(len(p.order))
 }
 
 func hashLink(client, server *host, s *service, seed uint64) uint32 {

@@ -36,6 +36,9 @@ type HostPin struct {
 	Line         int         // in Inventory.File
 }
 
+// unlisted is what an inventory says of a host of which it says nothing.
+var unlisted HostPin
+
 type namePin struct {
 	pattern string
 	pin     *HostPin
@@ -43,22 +46,23 @@ type namePin struct {
 
 // Host finds what is known of an address that goes by the names given. An entry
 // by address comes before one by name; of several prefixes the longest holds,
-// of several name patterns the one with the most letters.
-func (inv *Inventory) Host(addr netip.Addr, names []string) (HostPin, bool) {
+// of several name patterns the one with the most letters. It is nil where
+// there is none.
+func (inv *Inventory) Host(addr netip.Addr, names []string) *HostPin {
 	if inv == nil {
-		return HostPin{}, false
+		return nil
 	}
 	if pin, ok := inv.byAddr.Lookup(addr.Unmap().WithZone("")); ok {
-		return *pin, true
+		return pin
 	}
 	for _, p := range inv.byName {
 		for _, name := range names {
 			if MatchName(p.pattern, name) {
-				return *p.pin, true
+				return p.pin
 			}
 		}
 	}
-	return HostPin{}, false
+	return nil
 }
 
 // Hosts are the entries in the order of the file.

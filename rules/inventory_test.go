@@ -43,20 +43,24 @@ hosts:
 		{"192.0.2.1", "other.test a.example", "", "cloud", "", true},
 		{"192.0.2.1", "a.backup.example", "", "backup-gateway", "", true},
 	} {
-		pin, ok := inv.Host(netip.MustParseAddr(c.addr), strings.Fields(c.names))
+		pin := inv.Host(netip.MustParseAddr(c.addr), strings.Fields(c.names))
+		if pin == nil {
+			t.Errorf("%s %s: not found", c.addr, c.names)
+			continue
+		}
 		roles, not := strings.Join(idsOf(pin.Roles), " "), strings.Join(idsOf(pin.NotRoles), " ")
-		if !ok || pin.Name != c.name || roles != c.roles || not != c.not || pin.Pinned != c.pinned {
-			t.Errorf("%s %s: %v %+v", c.addr, c.names, ok, pin)
+		if pin.Name != c.name || roles != c.roles || not != c.not || pin.Pinned != c.pinned {
+			t.Errorf("%s %s: %+v", c.addr, c.names, pin)
 		}
 	}
-	if _, ok := inv.Host(netip.MustParseAddr("192.0.2.1"), []string{"other.test"}); ok {
+	if inv.Host(netip.MustParseAddr("192.0.2.1"), []string{"other.test"}) != nil {
 		t.Error("a host that no entry matches was found")
 	}
-	if pin, _ := inv.Host(netip.MustParseAddr("10.1.1.1"), nil); len(pin.DynamicPorts) != 1 || pin.DynamicPorts[0] != (PortRange{32768, 60999}) {
-		t.Errorf("dynamic ports %v", pin.DynamicPorts)
+	if pin := inv.Host(netip.MustParseAddr("10.1.1.1"), nil); pin == nil || len(pin.DynamicPorts) != 1 || pin.DynamicPorts[0] != (PortRange{32768, 60999}) {
+		t.Errorf("dynamic ports: %+v", pin)
 	}
 	var none *Inventory
-	if _, ok := none.Host(netip.MustParseAddr("10.1.1.1"), nil); ok {
+	if none.Host(netip.MustParseAddr("10.1.1.1"), nil) != nil {
 		t.Error("a nil inventory knows something")
 	}
 }

@@ -33,7 +33,7 @@ func (p *Policy) end(addr netip.Addr) end {
 		e.host, e.roles, e.dynamic, e.pinned = h, h.roles, h.pin.DynamicPorts, h.pinned
 		e.alike = h.alike
 	} else if p.inv != nil {
-		if pin, ok := p.inv.Host(addr, nil); ok {
+		if pin := p.inv.Host(addr, nil); pin != nil {
 			e.dynamic, e.pinned = pin.DynamicPorts, pin.Pinned
 			for _, c := range pin.Roles {
 				e.roles |= p.bits(c)

@@ -147,9 +147,10 @@ func (b *nameBook) add(addr netip.Addr, name string, basis nameBasis, frame pcap
 	if name == "" || isAddress(name) {
 		return
 	}
+	name = canonical(name)
 	list, known := b.of[addr]
 	for i := range list {
-		if sameName(list[i].name, name) && list[i].basis == basis {
+		if list[i].basis == basis && list[i].name == name {
 			return
 		}
 	}
@@ -157,7 +158,7 @@ func (b *nameBook) add(addr netip.Addr, name string, basis nameBasis, frame pcap
 		b.more = true
 		return
 	}
-	b.of[addr] = append(list, hostName{strings.Clone(canonical(name)), basis, frame})
+	b.of[addr] = append(list, hostName{strings.Clone(name), basis, frame})
 }
 
 // best is the name that addr is called by, "" when it has none: that of the
@@ -304,20 +305,4 @@ func canonical(name string) string {
 		name = name[:n-1]
 	}
 	return name
-}
-
-// sameName says whether a is the canonical form of b, without making that.
-func sameName(a, b string) bool {
-	if n := len(b); n > 0 && b[n-1] == '.' {
-		b = b[:n-1]
-	}
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range len(a) {
-		if a[i] != lower(b[i]) {
-			return false
-		}
-	}
-	return true
 }

@@ -49,15 +49,13 @@ type Policy struct {
 	known  addressSet // hosts that have a role
 	found  mask       // components that some host is
 	own    ownNets
-	hosted bool    // some server of the site has a public address
-	order  []*host // in the order in which they were met: what is printed never follows a map
-	links  index   // of lines
-	lines  []*link // likewise
-	slabs  struct {
-		hosts []host
-		links []link
-	}
-	called []call // of the host that is being judged; reused, like left
+	hosted bool                  // some server of the site has a public address
+	order  []*host               // in the order in which they were met: what is printed never follows a map
+	links  index                 // of lines
+	lines  []*link               // likewise
+	rooms  []*[hostsPerRoom]host // where those of order are
+	slab   []link                // room for further links
+	called []call                // of the host that is being judged; reused, like left
 	left   []call
 	barren int // links of connections that were only tried
 	names  nameBook

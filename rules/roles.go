@@ -25,22 +25,20 @@ const roleThreshold = 0.5
 
 // host is what is known of one address.
 type host struct {
+	// What each of its flows touches lies together.
 	addr   netip.Addr
 	number uint32 // in the order in which hosts were met
 	mac    flows.MAC
-	first  pcaps.FrameID
 	flows  uint64
+	heard  pcaps.FrameID // a flow in which it sent something; 0 for none
 
-	pin    HostPin
-	pinned bool
-	listed bool // the inventory has an entry
-	never  mask
+	roles mask
+	alike mask // what it may be as well, or instead: the same connections speak for it
 
-	heard   pcaps.FrameID // a flow in which it sent something; 0 for none
-	spoke   bool          // something that it sent over TCP was captured
-	unheard bool          // something that it must have sent was not, over TCP
-	reached bool          // something that was sent to it was captured
-	deaf    bool          // something that must have been sent to it was not
+	spoke   bool // something that it sent over TCP was captured
+	unheard bool // something that it must have sent was not, over TCP
+	reached bool // something that was sent to it was captured
+	deaf    bool // something that must have been sent to it was not
 
 	// Connects others to where they ask it to, by TLS, and by TLS in which they show
 	// certificates: what it calls so is not its own.
@@ -50,14 +48,6 @@ type host struct {
 	ttlCount uint8
 	ttls     [4]uint8 // of what it sent, one for each way that this took
 
-	roles mask
-	alike mask // what it may be as well, or instead: the same connections speak for it
-	// Its roles in earlier runs, which hold until something is seen.
-	remembered mask
-
-	goesBy []clue // what its names say
-	clues  []clue // what the roles rest on, and what was too weak for one
-
 	// Source ports of connections that the host opened, apart from those that
 	// an edge allows by itself.
 	low, high uint16
@@ -65,6 +55,16 @@ type host struct {
 	beside    uint32 // outside them, at 1024 and up
 	besideLow uint16
 	besideTop uint16
+
+	first      pcaps.FrameID
+	pin        *HostPin // of the inventory, or unlisted
+	listed     bool     // the inventory has an entry
+	pinned     bool
+	never      mask
+	remembered mask // its roles in earlier runs, which hold until something is seen
+
+	goesBy []clue // what its names say
+	clues  []clue // what the roles rest on, and what was too weak for one
 
 	asClient, asServer []*link
 	serves             []*service // those of asServer, each once
@@ -219,12 +219,8 @@ func (p *Policy) meetAt(addr netip.Addr, frame pcaps.FrameID) *host {
 		p.full.Hosts++
 		return nil
 	}
-	if len(p.slabs.hosts) == 0 {
-		p.slabs.hosts = make([]host, slabSize(len(p.order)))
-	}
-	h = &p.slabs.hosts[0]
-	p.slabs.hosts = p.slabs.hosts[1:]
-	h.addr, h.first, h.number = addr, frame, uint32(len(p.order))
+	h = p.newHost()
+	h.addr, h.first, h.number, h.pin = addr, frame, uint32(len(p.order)), &unlisted
 	p.hosts.add(p.hashAddr(addr), len(p.order))
 	p.order = push(p.order, h)
 	return h
@@ -258,11 +254,11 @@ func (p *Policy) link(client, server *host, s *service, barren bool) *link {
 	if barren {
 		p.barren++
 	}
-	if len(p.slabs.links) == 0 {
-		p.slabs.links = make([]link, slabSize(len(p.lines)))
+	if len(p.slab) == 0 {
+		p.slab = make([]link, slabSize(len(p.lines)))
 	}
-	l = &p.slabs.links[0]
-	p.slabs.links = p.slabs.links[1:]
+	l = &p.slab[0]
+	p.slab = p.slab[1:]
 	l.client, l.server, l.service = client, server, s
 	p.links.add(hashLink(client, server, s, p.seed), len(p.lines))
 	p.lines = push(p.lines, l)
@@ -553,8 +549,12 @@ func (p *Policy) snapshot() []mask {
 }
 
 func (p *Policy) applyInventory(h *host) {
-	h.pin, h.listed = p.inv.Host(h.addr, p.names.all(h.addr))
-	h.pinned = h.listed && h.pin.Pinned
+	h.pin, h.listed, h.pinned = &unlisted, false, false
+	if p.inv != nil {
+		if pin := p.inv.Host(h.addr, p.names.all(h.addr)); pin != nil {
+			h.pin, h.listed, h.pinned = pin, true, pin.Pinned
+		}
+	}
 	h.never = 0
 	if !h.pinned {
 		for _, c := range h.pin.NotRoles {

@@ -122,7 +122,7 @@ func (p *Policy) nameOf(addr netip.Addr) string {
 		if h.pin.Name != "" {
 			return h.pin.Name
 		}
-	} else if pin, ok := p.inv.Host(addr, nil); ok && pin.Name != "" {
+	} else if pin := p.inv.Host(addr, nil); pin != nil && pin.Name != "" {
 		return pin.Name
 	}
 	return p.names.best(addr)
