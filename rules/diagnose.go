@@ -19,9 +19,10 @@ const idleLimit = 2_000_000_000
 const silentLimit = 5_000_000_000
 
 // retryTime is how long a client waits for an answer before it asks again (RFC
-// 6298 section 2: a second for the first SYN), nanoseconds. Where the capture
-// ends sooner after the only question, nothing is known of the answer.
-const retryTime = 1_000_000_000
+// 6298 section 2: a second for the first SYN; timers are coarse), nanoseconds.
+// Where the capture ends sooner after the only question, nothing is known of the
+// answer.
+const retryTime = 1_500_000_000
 
 // cutShort says whether the captures end before the answer to f, which consists
 // of one packet, was due.

@@ -118,7 +118,9 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 		maybeTo := !to && server.unknown() && (e.to&^e.outside != 0 && (!server.outside || p.hosted) || e.outside != 0 && server.outside)
 		perhaps := !to && (e.to&server.alike != 0 || s.common && maybeFrom && !server.pinned && !server.outside && e.to&^e.outside != 0 && s.leadsToAny(server.roles))
 		maybeTo = maybeTo || perhaps
-		if !(from && (to || maybeTo) || maybeFrom && (to || perhaps)) {
+		// What the two speak tells a file server even where neither is known for sure.
+		bothMay := maybeFrom && maybeTo && client.roles != 0 && e.telling
+		if !(from && (to || maybeTo) || maybeFrom && (to || perhaps) || bothMay) {
 			continue
 		}
 		t := &p.trial

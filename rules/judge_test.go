@@ -167,6 +167,9 @@ func icmpError(kind, code uint8) func(*flows.Flow) {
 
 func with(change func(f *flows.Flow)) func(*flows.Flow) { return change }
 
+// midway is a flow that began before the capture.
+func midway(f *flows.Flow) { f.Dissect.Late, f.TCP.SYNs, f.TCP.SYNACKs = true, 0, 0 }
+
 func undecided(f *flows.Flow) { f.Dissect.Undecided = true }
 
 func lossy(f *flows.Flow) { f.Dissect.Lost = true }
@@ -328,9 +331,7 @@ func TestJudge(t *testing.T) {
 			f.Packets[1], f.Payload[1] = 0, 0
 			f.TCP.SYNACKs = 0
 		})), Indeterminate, "", "one_direction_captured"},
-		{"midway", flow(tAgent1, tMS, 7780, with(func(f *flows.Flow) {
-			f.TCP.SYNs, f.TCP.SYNACKs, f.Dissect.Late = 0, 0, true
-		})), Indeterminate, "", "start_not_captured"},
+		{"midway", flow(tAgent1, tMS, 7780, midway), Indeterminate, "", "start_not_captured"},
 		{"bytes missing", flow(tAgent1, tMS, 7780, lossy), Indeterminate, "", "bytes_missing"},
 		{"nothing said", flow(tAgent1, tMS, 7780, with(func(f *flows.Flow) { f.Payload = flows.Pair{} })), Indeterminate, "", "nothing_said"},
 		{"no server name", flow(tAgent1, tCloud, 443, tls()), Indeterminate, "agent-cloud", "no_sni"},
@@ -650,6 +651,8 @@ func TestDiagnose(t *testing.T) {
 			Indeterminate, "one_direction_captured", flow(tAgent1, tBG, 44445, hello, oneWay)},
 		{"one SYN, and the capture ends", flow(tAgent2, tBG, 44445, unanswered, once, with(func(f *flows.Flow) { f.Packets[0] = 1 })),
 			Indeterminate, "capture_ended", nil},
+		{"one SYN, and the capture ends when its retry is about due", flow(tAgent2, tBG, 44445, unanswered, once, with(func(f *flows.Flow) { f.Packets[0] = 1 })),
+			Indeterminate, "capture_ended", flow(tAgent1, tSN, 9876, mutual(), with(func(f *flows.Flow) { f.End += 1.1e9 }))},
 		{"one SYN, and the capture goes on", flow(tAgent2, tBG, 44445, unanswered, once, with(func(f *flows.Flow) { f.Packets[0] = 1 })),
 			Blocked, "syn_unanswered; server_never_heard", flow(tAgent1, tSN, 9876, mutual(), with(func(f *flows.Flow) { f.End += 5e9 }))},
 		{"large segments lost before the server said a word", flow(tAgent2, tBG, 44445, hello, silent, stalled, large),
@@ -1042,6 +1045,17 @@ func TestRoleNotKnown(t *testing.T) {
 			[]*flows.Flow{flow(tAgent2, tMS, 9877, tls()), flow(tAgent1, tMS, 7780, curve), flow(tAgent1, tSN, 9876, mutual()), flow(tSN, tMS, 7780, curve), flow(tSN, tFS, 2049, from(801), speaks("nfs"))}, Indeterminate, whose},
 		{"a storage, called by one of which nothing is known", flow(tAgent2, tFS, 2049, from(800), speaks("nfs")),
 			[]*flows.Flow{flow(tAgent1, tSN, 9876, mutual()), flow(tCat, tSN, 9876, mutual()), flow(tSN, tMS, 7780, curve), flow(tSN, tFS, 2049, from(801), speaks("nfs"))}, Indeterminate, whose},
+		{"a storage of which nothing else is known, called by one that may be an agent as well as a console", flow(tAgent2, tFS, 2049, from(800), speaks("nfs")),
+			[]*flows.Flow{flow(tAgent2, tMS, 9877, tls()), flow(tAgent1, tMS, 7780, curve)}, Indeterminate, whose},
+		{"a web server, called by one that may be an agent as well as a console", flow(tAgent2, tRogue, 443, tls()),
+			[]*flows.Flow{flow(tAgent2, tMS, 9877, tls()), flow(tAgent1, tMS, 7780, curve)}, Undocumented, "unknown_host"},
+		{"the world's HTTPS, called by the storage node", flow(tSN, tOther, 443, tls("tls.sni=bucket.example.net")), site(), Indeterminate, whose},
+		{"the world's HTTPS, called by an agent", flow(tAgent1, tOther, 443, tls("tls.sni=bucket.example.net")), site(), Undocumented, "unknown_sni"},
+		{"HTTPS of the site, called by the storage node", flow(tSN, tRogue, 443, tls()), site(), Documented, ""},
+		{"a port of the storage node's, midway, at a host that was seen to act as an agent", flow(tAgent1, tAgent2, 9876, tls(), midway),
+			[]*flows.Flow{agent, flow(tAgent1, tFS, 445, speaks("smb")), flow(tAgent2, tMS, 7780, curve), flow(tAgent2, tFS, 445, speaks("smb"))}, Indeterminate, "start_not_captured"},
+		{"another port of it", flow(tAgent1, tAgent2, 22, midway),
+			[]*flows.Flow{agent, flow(tAgent1, tFS, 445, speaks("smb")), flow(tAgent2, tMS, 7780, curve), flow(tAgent2, tFS, 445, speaks("smb"))}, Undocumented, "agent_to_agent"},
 		{"headers alone", flow(tAgent1, tBG, 44445, lossy), []*flows.Flow{agent}, Indeterminate, "bytes_missing"},
 		{"headers alone, where nothing is required", flow(tMS, tCat, 9200, said(0, 0), with(func(f *flows.Flow) { f.TCP = flows.TCP{PortsOnly: true} })), []*flows.Flow{agent}, Indeterminate, whose},
 		{"headers alone, of a helper of NFS", flow(tAgent1, tFS, 20048, from(801), lossy), []*flows.Flow{agent}, Indeterminate, "bytes_missing"},

@@ -80,9 +80,10 @@ func (p *Policy) judgeUndocumented(f *flows.Flow, client, server *end, v *Verdic
 		return
 	}
 	cut := p.diagnose(f, f.App == "tls")
-	if e := p.mayServe(s, client, server); e != nil && f.OneSided() {
+	if e := p.mayServe(s, client, server); e != nil && (f.OneSided() || late(f) && !s.common) {
 		v.Kind, v.Edge = Indeterminate, e.Edge
-		v.why(OneDirectionCaptured, f.Frame, "")
+		r, frame := p.missing(f)
+		v.why(r, frame, "")
 		return
 	}
 	if e := p.mayFit(f, client, server); e != nil {

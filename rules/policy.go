@@ -118,6 +118,7 @@ type edge struct {
 	wantsTLS        bool
 	wantsZMTP       bool
 	wantsToken      bool
+	telling         bool // it requires a protocol that is for one thing, unlike HTTP and TLS
 }
 
 // requirement is a Requirement whose name has been looked up.
@@ -234,6 +235,7 @@ func (p *Policy) compileEdge(x *edge, e *Edge, index int) {
 	for _, r := range x.require {
 		x.wantsTLS = x.wantsTLS || r.app && r.Accepts("tls")
 		x.wantsZMTP = x.wantsZMTP || r.app && r.Accepts("zmtp")
+		x.telling = x.telling || r.app && !r.Accepts("tls") && !r.Accepts("http")
 	}
 	for _, r := range x.expect {
 		x.wantsToken = x.wantsToken || r.key == dissect.HTTPToken && !r.app

@@ -168,14 +168,23 @@ func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
 }
 
 // busierPeer says whether h calls a host that serves more clients at s than h
-// does, or is called by one and acts as a client of the product itself: one of
+// does, or as many and was called there itself less often by that host, or is called by one and acts as a client of the product itself: one of
 // many programs of that product that listen there too, rather than its server. A
 // load balancer serves more than the server behind it, which calls what a server
 // does. A host that is known for a client of the product itself counts for
 // nothing here, however many call it.
 func (p *Policy) busierPeer(h *host, s *service, bit, clients int) bool {
 	for _, l := range h.asClient {
-		if l.service == s && l.opened > 0 && l.server.clientsAt(s) > clients && !p.actsOtherwise(l.server, bit) {
+		if l.service != s || l.opened == 0 || p.actsOtherwise(l.server, bit) {
+			continue
+		}
+		theirs := l.server.clientsAt(s)
+		if theirs == clients { // two that call each other, and nobody else
+			if back := p.linkBetween(l.server, h, s); back != nil && back.opened > 0 && l.opened > back.opened {
+				return true
+			}
+		}
+		if theirs > clients {
 			return true
 		}
 	}
@@ -234,7 +243,7 @@ func (p *Policy) judgeCalledBy(h *host, s *service, bit int) {
 	if !s.common {
 		return
 	}
-	n, near, strays := 0, 0, false
+	n, near, strays, telling := 0, 0, true, false
 	var example *link
 	for _, l := range h.asServer {
 		if l.service != s || l.client.roles == 0 {
@@ -250,6 +259,8 @@ func (p *Policy) judgeCalledBy(h *host, s *service, bit int) {
 			} else {
 				near++
 			}
+			telling = telling || e.telling
+			strays = strays && p.onlyCalls(l.client)
 			if example == nil || l.grade(1<<i) > example.grade(^uint64(0)) {
 				example = l
 			}
@@ -265,16 +276,27 @@ func (p *Policy) judgeCalledBy(h *host, s *service, bit int) {
 	case n > 1:
 		w = 0.6
 	}
+	if !telling && n > 0 && isOutside(h.addr) && !p.ours(h.addr) {
+		// A known client called the world's HTTPS: it may be this, or anything.
+		w = min(w, 0.3)
+		h.alike |= 1 << bit
+	}
 	// A host that is itself a client of the product, called by one of its kind,
 	// is a neighbour rather than a server.
-	for rest := h.roles; rest != 0; rest &= rest - 1 {
-		c := &p.parts[bits.TrailingZeros64(uint64(rest))]
-		strays = strays || !c.server && c.clients > 0
-	}
-	if strays && n <= 1 {
+	if strays && n <= 1 && p.onlyCalls(h) {
 		w = min(w, 0.3)
 	}
 	h.clue(clue{part: uint8(bit), kind: calledBy, grade: example.grade(^uint64(0)), mute: !example.answered, weight: w, service: s, count: n + near, peer: example.client.addr, frame: example.frame})
+}
+
+// onlyCalls says whether h plays a part that is there to call others.
+func (p *Policy) onlyCalls(h *host) bool {
+	for rest := h.roles; rest != 0; rest &= rest - 1 {
+		if c := &p.parts[bits.TrailingZeros64(uint64(rest))]; !c.server && c.clients > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // judgeNames weighs the names of a host for the components that have some.
@@ -398,6 +420,20 @@ type call struct {
 	link    *link
 }
 
+// ownServices is how many of the product's own services are called as a component
+// does, of those in list that spoke what they should. One that h has itself does not
+// count: it may hand on what others ask it.
+func (h *host) ownServices(list []call, bit int) int {
+	n := 0
+	for i, c := range list {
+		own := func(x call) bool { return x.service == c.service && x.grade >= spoke && x.from.has(bit) }
+		if !c.service.common && own(c) && !slices.ContainsFunc(list[:i], own) && !slices.Contains(h.serves, c.service) {
+			n++
+		}
+	}
+	return n
+}
+
 // calls gathers what h did as a client of known servers.
 func (p *Policy) calls(h *host) []call {
 	list := p.called[:0]
@@ -513,7 +549,7 @@ func (p *Policy) judgeClient(h *host) {
 		if c.server && !backed {
 			continue // it would be found answering
 		}
-		if server != 0 && !backed && strong < 2 {
+		if server != 0 && !backed && strong < 2 && h.ownServices(left, i) < 2 {
 			continue // servers do call where no edge says so: that is for a finding
 		}
 		if server == 0 && hinted && !backed && services < 2 {

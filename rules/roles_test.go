@@ -268,6 +268,25 @@ func TestRoles(t *testing.T) {
 		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{tMS: "management-server agent"})
 	})
 
+	t.Run("an agent on a server's machine, whose certificates were not captured", func(t *testing.T) {
+		all := append(site(), flow(tMS, tSN, 9876, tls()), flow(tMS, tBG, 44445, tls()))
+		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{tMS: "management-server agent"})
+	})
+
+	t.Run("an agent on the catalog's machine", func(t *testing.T) {
+		all := append(site(), flow(tCat, tMS, 7780, curve), flow(tCat, tBG, 44445, mutual()))
+		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{tCat: "catalog agent"})
+		// Of two agents that call each other there, neither is one.
+		all = append(site(), flow(tAgent1, tAgent2, 9200, speaks("http")))
+		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{tAgent2: "agent"})
+	})
+
+	t.Run("two that call each other", func(t *testing.T) {
+		all := []*flows.Flow{flow(tAgent1, tSN, 9876, mutual()), flow(tSN, tAgent1, 9876, mutual()), flow(tAgent1, tSN, 9876, mutual())}
+		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{tSN: "storage-node", tAgent1: "agent"})
+		wantRoles(t, rolesFrom(t, "", all[:2]...), map[netip.Addr]string{tSN: "storage-node", tAgent1: "storage-node"})
+	})
+
 	t.Run("an agent behind a firewall", func(t *testing.T) {
 		lone := netip.MustParseAddr("10.1.0.30")
 		all := append(site(), flow(lone, tMS, 7780, unanswered))
