@@ -16,7 +16,7 @@ func (p *Policy) Clone() *Policy {
 	c := *p
 	c.hosts.slots, c.links.slots = slices.Clone(p.hosts.slots), slices.Clone(p.links.slots)
 	c.rooms, c.slab = nil, nil
-	c.called, c.left, c.trial, c.ttlWords = nil, nil, Verdict{}, nil
+	c.called, c.left, c.calledAt, c.trial, c.ttlWords = nil, nil, nil, Verdict{}, nil
 
 	links := make([]link, len(p.lines))
 	c.order, c.lines = make([]*host, 0, len(p.order)), make([]*link, len(p.lines))

@@ -40,26 +40,28 @@ type Policy struct {
 	dynamic      []PortRange
 	inbound      mask // components that may be called on dynamic ports
 	external     mask // components outside the site
+	servers      mask // those that edges which are not optional lead to
 	onPort       map[onPort]Reason
 
 	seed     uint64
 	nameSeed maphash.Seed
 
-	hosts  index      // of order
-	known  addressSet // hosts that have a role
-	found  mask       // components that some host is
-	own    ownNets
-	hosted bool                  // some server of the site has a public address
-	order  []*host               // in the order in which they were met: what is printed never follows a map
-	links  index                 // of lines
-	lines  []*link               // likewise
-	rooms  []*[hostsPerRoom]host // where those of order are
-	slab   []link                // room for further links
-	called []call                // of the host that is being judged; reused, like left
-	left   []call
-	barren int // links of connections that were only tried
-	names  nameBook
-	probes probeTable
+	hosts    index      // of order
+	known    addressSet // hosts that have a role
+	found    mask       // components that some host is
+	own      ownNets
+	hosted   bool                  // some server of the site has a public address
+	order    []*host               // in the order in which they were met: what is printed never follows a map
+	links    index                 // of lines
+	lines    []*link               // likewise
+	calledAt []int                 // how many hosts, by the number of the service; while roles are settled
+	rooms    []*[hostsPerRoom]host // where those of order are
+	slab     []link                // room for further links
+	called   []call                // of the host that is being judged; reused, like left
+	left     []call
+	barren   int // links of connections that were only tried
+	names    nameBook
+	probes   probeTable
 
 	sessions sessionBook
 	full     Full
@@ -211,7 +213,10 @@ func (p *Policy) compileEdge(x *edge, e *Edge, index int) {
 		}
 		if e.AllowsTo(c) {
 			x.to |= 1 << bit
-			p.parts[bit].server = p.parts[bit].server || !e.Optional
+			if !e.Optional {
+				p.parts[bit].server = true
+				p.servers |= 1 << bit
+			}
 		}
 	}
 	x.outside, x.nearly = x.to&p.external, x.from

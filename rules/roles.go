@@ -520,7 +520,7 @@ func (p *Policy) judgeAlike(h *host) {
 	h.alike |= alike
 }
 
-// countClients counts who opened what each host serves.
+// countClients counts who opened what each host serves, and how many hosts serve what.
 func (p *Policy) countClients() {
 	for _, h := range p.order {
 		clear(h.busy)
@@ -528,6 +528,15 @@ func (p *Policy) countClients() {
 	for _, l := range p.lines {
 		if l.opened > 0 && !p.probes.scans(l.client.addr) {
 			l.server.busy[slices.Index(l.server.serves, l.service)]++
+		}
+	}
+	p.calledAt = slices.Grow(p.calledAt[:0], len(p.services))[:len(p.services)]
+	clear(p.calledAt)
+	for _, h := range p.order {
+		for i, s := range h.serves {
+			if h.busy[i] > 0 {
+				p.calledAt[s.index]++
+			}
 		}
 	}
 }

@@ -152,7 +152,7 @@ func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
 	kind := answersAt
 	if p.busierPeer(h, s, bit, n.clients) {
 		w, kind = w*0.25, listensToo
-	} else if p.actsOtherwise(h, bit) && n.clients <= 2 {
+	} else if p.actsOtherwise(h, bit) && n.clients <= 2 && p.servedBeside(h, s) {
 		w, kind = w*0.4, listensToo
 	}
 	count := n.clients
@@ -219,8 +219,17 @@ func (p *Policy) callsAsClient(h *host, bit int) bool {
 	return false
 }
 
+// servedBeside says whether another host than h was called at s.
+func (p *Policy) servedBeside(h *host, s *service) bool {
+	n := p.calledAt[s.index]
+	if h.clientsAt(s) > 0 {
+		n--
+	}
+	return n > 0
+}
+
 // actsOtherwise says whether h calls known servers, at two services at least,
-// where the component is not documented to call.
+// where the component is not documented to call, nor another that h serves as.
 func (p *Policy) actsOtherwise(h *host, bit int) bool {
 	n := 0
 	var last *service
@@ -229,7 +238,7 @@ func (p *Policy) actsOtherwise(h *host, bit int) bool {
 			continue
 		}
 		from, _ := p.explains(l)
-		if from != 0 && !from.has(bit) {
+		if from != 0 && !from.has(bit) && from&h.roles&p.servers == 0 {
 			n++
 			last = l.service
 		}
@@ -420,14 +429,19 @@ type call struct {
 	link    *link
 }
 
-// ownServices is how many of the product's own services are called as a component
-// does, of those in list that spoke what they should. One that h has itself does not
-// count: it may hand on what others ask it.
-func (h *host) ownServices(list []call, bit int) int {
+// ownServices is how many services of the product alone, on ports of its own, at its
+// own servers or at a name of its own, are called as a component does, of those in
+// list that spoke what they should. One that h has itself does not count: it may hand
+// on what others ask it.
+func (p *Policy) ownServices(h *host, list []call, bit int) int {
 	n := 0
 	for i, c := range list {
-		own := func(x call) bool { return x.service == c.service && x.grade >= spoke && x.from.has(bit) }
-		if !c.service.common && own(c) && !slices.ContainsFunc(list[:i], own) && !slices.Contains(h.serves, c.service) {
+		own := func(x call) bool {
+			at := x.link.server
+			return x.service == c.service && x.grade >= spoke && x.from.has(bit) &&
+				(!x.service.common || x.service.port != 0 && (p.ownServer(at.roles&^p.external) || at.roles&p.external != 0 && len(at.goesBy) > 0))
+		}
+		if own(c) && !slices.ContainsFunc(list[:i], own) && !slices.Contains(h.serves, c.service) {
 			n++
 		}
 	}
@@ -549,7 +563,7 @@ func (p *Policy) judgeClient(h *host) {
 		if c.server && !backed {
 			continue // it would be found answering
 		}
-		if server != 0 && !backed && strong < 2 && h.ownServices(left, i) < 2 {
+		if server != 0 && !backed && strong < 2 && p.ownServices(h, left, i) < 2 {
 			continue // servers do call where no edge says so: that is for a finding
 		}
 		if server == 0 && hinted && !backed && services < 2 {
@@ -573,6 +587,13 @@ func (p *Policy) judgeClient(h *host) {
 		}
 	}
 	if best < 0 {
+		// One such call with a certificate is too little to say that a server is
+		// another component as well, and too much to say that it is not.
+		for _, c := range left {
+			if c.strong {
+				h.alike |= c.from &^ (server | p.external | h.never)
+			}
+		}
 		return
 	}
 	for _, c := range left {

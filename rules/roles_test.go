@@ -101,7 +101,15 @@ func TestRoles(t *testing.T) {
 			flow(tSN, tMS, 9877, tls()),
 			flow(tSN, tCloud, 0, echo),
 			flow(tBG, tCloud, 44445, mutual("tls.sni=eu2-cloud.acronis.com")))
-		wantRoles(t, rolesFrom(t, "", all...), plain)
+		p := rolesFrom(t, "", all...)
+		wantRoles(t, p, plain)
+		// A certificate leaves open whether the caller has an agent.
+		var v Verdict
+		for at, want := range map[int]string{0: "indeterminate role_not_known", 1: "undocumented client_role_not_documented", 3: "indeterminate role_not_known"} {
+			if p.Judge(all[len(all)-4+at], &v); v.Kind.String()+" "+reasonNames(&v) != want {
+				t.Errorf("call %d: %s %s, want %s", at, v.Kind, reasonNames(&v), want)
+			}
+		}
 	})
 
 	t.Run("a load balancer looks whether ports answer", func(t *testing.T) {
@@ -279,6 +287,11 @@ func TestRoles(t *testing.T) {
 		// Of two agents that call each other there, neither is one.
 		all = append(site(), flow(tAgent1, tAgent2, 9200, speaks("http")))
 		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{tAgent2: "agent"})
+	})
+
+	t.Run("a browser on a server's machine", func(t *testing.T) {
+		all := append(site(), flow(tSN, tMS, 9877, tls()), flow(tSN, tBG, 8888, tls()))
+		wantRoles(t, rolesFrom(t, "", all...), map[netip.Addr]string{tSN: "storage-node console"})
 	})
 
 	t.Run("two that call each other", func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -449,6 +450,124 @@ func TestMessyCaptures(t *testing.T) {
 					var got answers
 					got.read(t, names...)
 					compare(t, &clean, &got, mess.lossy)
+				}
+			})
+		}
+	}
+}
+
+// worse says what is said of flows that the clean capture shows as documented and
+// that are no more: not what is left open, or beyond what is known of the ends.
+func worse(clean, got *answers) (list []string) {
+	for _, k := range slices.Sorted(maps.Keys(got.flows)) {
+		for _, have := range got.flows[k] {
+			known := strings.HasPrefix(have, "violation") || strings.HasPrefix(have, "undocumented") || strings.HasPrefix(have, "blocked")
+			documented := func(w string) bool { return strings.HasPrefix(w, "documented") }
+			if want := clean.flows[k]; known && len(want) > 0 && !slices.ContainsFunc(want, func(w string) bool { return !documented(w) }) {
+				list = append(list, fmt.Sprintf("%s: %q, clean %q", k, have, want))
+			}
+		}
+	}
+	return list
+}
+
+// TestOneMachine leaves of the sample sites what a capture on each of their machines
+// shows, and what one between each two of them.
+func TestOneMachine(t *testing.T) {
+	for _, sample := range []string{"site.pcapng", "site-violations.pcapng"} {
+		path := filepath.Join("..", "..", "pcaps", "samples", sample)
+		frames := readFrames(t, path)
+		var clean answers
+		clean.read(t, path)
+		at := slices.Sorted(maps.Keys(clean.roles))
+		if len(at) < 6 {
+			t.Fatalf("%s: hosts with roles: %v", sample, at)
+		}
+		for i := range at {
+			for j := range i + 1 { // i with itself: whoever the other end is
+				t.Run(sample+"/"+at[i]+" "+at[j], func(t *testing.T) {
+					var part []taken
+					for _, f := range frames {
+						if a, b := f.ends(); a == at[i] && (b == at[j] || i == j) || b == at[i] && (a == at[j] || i == j) {
+							part = append(part, f)
+						}
+					}
+					if len(part) == 0 {
+						return // they have nothing to do with each other
+					}
+					name := filepath.Join(t.TempDir(), "part.pcap")
+					writeFrames(t, name, part)
+					var got answers
+					got.read(t, name)
+					for _, w := range worse(&clean, &got) {
+						t.Error(w)
+					}
+				})
+			}
+		}
+	}
+}
+
+// ends are the two addresses of an IPv4 packet.
+func (f taken) ends() (src, dst string) {
+	if !f.isIPv4() {
+		return "", ""
+	}
+	return netip.AddrFrom4([4]byte(f.data[atIP+12:])).String(), netip.AddrFrom4([4]byte(f.data[atIP+16:])).String()
+}
+
+// TestSharedMachine puts an agent, or another server, on the machine of each server of
+// the sample site. What they do beside each other is as documented as before.
+func TestSharedMachine(t *testing.T) {
+	path := filepath.Join("..", "..", "pcaps", "samples", "site.pcapng")
+	frames := readFrames(t, path)
+	var clean answers
+	clean.read(t, path)
+	var servers, others []string
+	for _, addr := range slices.Sorted(maps.Keys(clean.roles)) {
+		switch role := clean.roles[addr][0]; role {
+		case "management-server", "storage-node", "catalog", "backup-gateway":
+			servers = append(servers, addr)
+			others = append(others, addr)
+		case "agent":
+			others = append(others, addr)
+		}
+	}
+	if len(servers) != 4 || len(others) < 6 {
+		t.Fatalf("servers %v, and others %v", servers, others)
+	}
+	for _, server := range servers {
+		for _, guest := range others {
+			if guest == server {
+				continue
+			}
+			t.Run(guest+" on "+server, func(t *testing.T) {
+				moved := func(b []byte) []byte {
+					from, to := netip.MustParseAddr(guest).As4(), netip.MustParseAddr(server).As4()
+					return bytes.ReplaceAll(bytes.ReplaceAll(b, from[:], to[:]), []byte(guest), []byte(server))
+				}
+				var part []taken
+				for _, f := range frames {
+					f.data = moved(f.data)
+					if a, b := f.ends(); a != b || a == "" {
+						part = append(part, f)
+					}
+				}
+				name := filepath.Join(t.TempDir(), "shared.pcap")
+				writeFrames(t, name, part)
+				var got, want answers
+				got.read(t, name)
+				want.flows = map[string][]string{}
+				for k, v := range clean.flows {
+					word, ends, _ := strings.Cut(string(moved([]byte(k))), " ")
+					list := strings.SplitAfter(ends, "} ")
+					list[0] = strings.TrimSuffix(list[0], " ")
+					slices.Sort(list)
+					to := word + " " + strings.Join(list, " ")
+					want.flows[to] = append(want.flows[to], v...)
+				}
+				for _, w := range worse(&want, &got) {
+					t.Error(w)
 				}
 			})
 		}
