@@ -103,10 +103,7 @@ func gridWidths(left int, columns []column, rows [][]cell) []int {
 			flexible++
 			continue
 		}
-		widths[i] = cells(c.head)
-		for _, row := range rows {
-			widths[i] = max(widths[i], cells(row[i].text))
-		}
+		widths[i] = gridColumn(columns, rows, i)
 		left -= widths[i] + gridGap
 	}
 	for i, c := range columns {
@@ -115,6 +112,24 @@ func gridWidths(left int, columns []column, rows [][]cell) []int {
 		}
 	}
 	return widths
+}
+
+// gridColumn is how wide the text of column i is.
+func gridColumn(columns []column, rows [][]cell, i int) int {
+	width := cells(columns[i].head)
+	for _, row := range rows {
+		width = max(width, cells(row[i].text))
+	}
+	return width
+}
+
+// gridWidth is how wide a grid without wide columns is.
+func gridWidth(columns []column, rows [][]cell) int {
+	width := -gridGap
+	for i := range columns {
+		width += gridColumn(columns, rows, i) + gridGap
+	}
+	return width
 }
 
 // gapRight keeps columns apart.
