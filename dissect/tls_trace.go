@@ -201,11 +201,12 @@ func SuiteName(suite int) string {
 	return number
 }
 
-// eachTwo names the numbers of a list of two bytes each, GREASE left out.
+// eachTwo names the numbers of a list of two bytes each, GREASE left out, and
+// those that share a name once.
 func eachTwo(b []byte, name func(int) string) string {
 	var names []string
 	for ; len(b) >= 2 && len(names) < maxTraced; b = b[2:] {
-		if v := int(binary.BigEndian.Uint16(b)); !isGREASE(v) {
+		if v := int(binary.BigEndian.Uint16(b)); !isGREASE(v) && !slices.Contains(names, name(v)) {
 			names = append(names, name(v))
 		}
 	}

@@ -306,3 +306,18 @@ func TestTraceInside(t *testing.T) {
 		t.Errorf("open: %q", shown)
 	}
 }
+
+// The drafts of TLS 1.3 have numbers of their own and one name: it is told once.
+func TestTraceVersions(t *testing.T) {
+	drafts := []byte{
+		0x2a, 0x2a, // GREASE
+		0x03, 0x04, // 1.3
+		0x7f, 0x1c, // draft 28
+		0x7f, 0x17, // draft 23
+		0x03, 0x03, // 1.2
+		0xfb, 0x1a, // a vendor's draft
+	}
+	if got, want := eachTwo(drafts, func(v int) string { return versionName(negotiated(v)) }), "1.3, 1.2"; got != want {
+		t.Errorf("versions %q, want %q", got, want)
+	}
+}
