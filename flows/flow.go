@@ -40,6 +40,41 @@ func ProtoName(proto uint8) string {
 	return strconv.Itoa(int(proto))
 }
 
+// ProtoText is an IP protocol for people: its name, or ip/ and the number.
+func ProtoText(proto uint8) string {
+	switch proto {
+	case 2:
+		return "igmp"
+	case 4:
+		return "ipip"
+	case 41:
+		return "ipv6"
+	case 46:
+		return "rsvp"
+	case 47:
+		return "gre"
+	case 50:
+		return "esp"
+	case 51:
+		return "ah"
+	case 88:
+		return "eigrp"
+	case 89:
+		return "ospf"
+	case 103:
+		return "pim"
+	case 112:
+		return "vrrp"
+	case 115:
+		return "l2tp"
+	}
+	name := ProtoName(proto)
+	if name[0] <= '9' {
+		return "ip/" + name
+	}
+	return name
+}
+
 // Pair is one number for each direction, indexed by dissect.Dir:
 // client to server, server to client.
 type Pair [2]uint64

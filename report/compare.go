@@ -452,7 +452,7 @@ const several = "several"
 // service is the same for people, with the server's name.
 func (x *compareWriter) service(k *flows.Crossing) string {
 	near := k.Near()
-	s := flows.ProtoName(near.Proto) + " " + end(near.Server)
+	s := flows.ProtoText(near.Proto) + " " + end(near.Server)
 	side := k.Client
 	if k.Seen[side] == nil {
 		side = side.Other()

@@ -55,7 +55,7 @@ func (x *Explained) proofs(frame pcaps.FrameID) []rules.Because {
 // asked for, the flow, what the frame proves, and what was left out of it.
 func (x *Explained) EvidenceComment(e *Explanation, s *flows.Sighting, masked, cut int, o *Options) string {
 	f := x.Story.Flow
-	about := fmt.Sprintf("flow %d, %s > %s %s", f.ID, end(f.Client), end(f.Server), flows.ProtoName(f.Proto))
+	about := fmt.Sprintf("flow %d, %s > %s %s", f.ID, end(f.Client), end(f.Server), flows.ProtoText(f.Proto))
 	if e.Finding != nil {
 		about = "finding " + e.Finding.ID + " (" + e.Finding.Reason.String() + "), " + about
 	}
@@ -154,7 +154,7 @@ func (p *page) explained(e *Explanation, x *Explained) {
 	if e.Finding != nil || e.Edge != nil {
 		p.print("\n")
 	}
-	app := flows.ProtoName(f.Proto)
+	app := flows.ProtoText(f.Proto)
 	if f.App != "" && f.App != app {
 		app += ", " + f.App
 	}

@@ -51,7 +51,7 @@ func newFlowTable(w io.Writer, o *Options, x extent) *flowTable {
 		return cellOf(timestamp(f.Start)[11:23])
 	})
 	add(inFull, "lasted", true, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(span(f.End - f.Start)) })
-	add(always, "proto", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(flows.ProtoName(f.Proto)) })
+	add(always, "proto", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(flows.ProtoText(f.Proto)) })
 	add(always, clientHead, false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell { return cellOf(end(f.Client)) })
 	if judged {
 		add(180, "plays", false, func(t *flowTable, f *flows.Flow, _ *rules.Verdict) cell {

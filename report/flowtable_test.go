@@ -67,3 +67,25 @@ func TestFlowTableFits(t *testing.T) {
 		}
 	}
 }
+
+// An IP protocol is called by its name where people read, and no service by a port.
+func TestFlowTableProtocols(t *testing.T) {
+	o := &Options{Width: 80}
+	text := written(t, func(b *strings.Builder) error {
+		w := newFlowTable(io.Writer(b), o, short)
+		for _, proto := range []uint8{50, 253} {
+			f := testFlow()
+			f.Proto, f.App = proto, ""
+			f.Client, f.Server = endpoint("10.20.30.22:0"), endpoint("10.20.30.11:0")
+			if err := w.Flow(f, nil); err != nil {
+				return err
+			}
+		}
+		return w.Close()
+	})
+	for _, want := range []string{"esp     10.20.30.22  10.20.30.11 ", "ip/253  10.20.30.22  10.20.30.11 "} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+}

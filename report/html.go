@@ -511,11 +511,7 @@ func (p *htmlPage) usages(a *rules.Audit, o *Options) {
 	}
 	for i := range d.Apps[:min(len(d.Apps), maxPageServices)] {
 		u := &d.Apps[i]
-		over := flows.ProtoName(u.Proto)
-		if over == strconv.Itoa(int(u.Proto)) {
-			over = "IP protocol " + over
-		}
-		p.Apps = append(p.Apps, row(u, spoken(u.App), over))
+		p.Apps = append(p.Apps, row(u, spoken(u.App), flows.ProtoText(u.Proto)))
 	}
 }
 

@@ -210,7 +210,7 @@ func (t *markdownFlows) Flow(f *flows.Flow, v *rules.Verdict) error {
 			reasons = append(reasons, code(b.Reason.String()))
 		}
 	}
-	m.row(code(m.o.place(f.Frame)), flows.ProtoName(f.Proto), code(end(f.Client)), code(end(f.Server)), text(f.App),
+	m.row(code(m.o.place(f.Frame)), flows.ProtoText(f.Proto), code(end(f.Client)), code(end(f.Server)), text(f.App),
 		number(f.Packets.Sum()), number(f.Bytes.Sum()), verdict, code(edge), strings.Join(reasons, " "))
 	return m.err
 }

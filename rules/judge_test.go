@@ -358,6 +358,7 @@ func TestJudge(t *testing.T) {
 		{"udp to 7780", flow(tAgent1, tMS, 7780, udp), Undocumented, "", "udp_on_tcp_port"},
 		{"quic to the cloud", flow(tAgent1, tCloud, 443, udp, speaks("quic", "quic.version=0x00000001", "tls.sni=eu2-cloud.acronis.com", "tls.version=1.3")), Undocumented, "agent-cloud", "udp_on_tcp_port"},
 		{"udp elsewhere", flow(tAgent1, tMS, 5000, udp), Undocumented, "", "port_not_documented"},
+		{"a tunnel", flow(tAgent1, tMS, 0, with(func(f *flows.Flow) { f.Proto = 50 })), Undocumented, "", "protocol_not_documented"},
 		{"smb over netbios", flow(tAgent1, tFS, 139, speaks("smb")), Undocumented, "", "port_not_documented"},
 		{"another name", flow(tAgent1, tCloud, 443, tls("tls.sni=cdn.example")), Undocumented, "agent-cloud", "unknown_sni"},
 		{"another name elsewhere", flow(tAgent1, tOther, 443, tls("tls.sni=cdn.example")), Undocumented, "", "unknown_sni"},

@@ -244,7 +244,12 @@ func (p *Policy) judgeStrangers(f *flows.Flow, s *service, client, server *end, 
 		v.why(InboundToDynamicPort, f.Frame, "")
 		return
 	}
-	v.why(PortNotDocumented, f.Frame, "")
+	switch f.Proto {
+	case flows.ProtoTCP, flows.ProtoUDP, flows.ProtoSCTP:
+		v.why(PortNotDocumented, f.Frame, "")
+	default:
+		v.why(ProtocolNotDocumented, f.Frame, flows.ProtoText(f.Proto))
+	}
 }
 
 // notForClient says whether the edges at s that lead outside are all for other

@@ -15,6 +15,7 @@ const (
 	ClientRoleNotDocumented
 	ClientRoleNotStated
 	PortNotDocumented
+	ProtocolNotDocumented
 	ReversedDirection
 	AgentToAgent
 	SameComponent
@@ -147,6 +148,8 @@ var reasonTable = [reasons]reasonInfo{
 		"ask the vendor whether this client belongs there; if it does, add it to the edge in a diagram file of your own"},
 	PortNotDocumented: {"port_not_documented", Medium, "the component does not expose this port in the diagram",
 		"find what calls the port, and the service behind it if there is one; stop it, or document it in a diagram file of your own"},
+	ProtocolNotDocumented: {"protocol_not_documented", Medium, "the diagram has nothing over this IP protocol between the two",
+		"find what sends it, a tunnel or a routing daemon for example; stop it, or document it in a diagram file of your own"},
 	ReversedDirection: {"reversed_direction", Medium, "the documented edge runs the other way",
 		"find out why the server calls its client, and allow only the documented direction"},
 	AgentToAgent: {"agent_to_agent", Medium, "no edge joins two agents",

@@ -408,7 +408,7 @@ func end(proto uint8, ap netip.AddrPort) string {
 }
 
 func (s *Server) doc(f *flow) flowDoc {
-	x := flowDoc{ID: f.id, Start: f.start / 1e6, Client: end(f.proto, f.client.ap()), Server: end(f.proto, f.server.ap()), Proto: flows.ProtoName(f.proto), App: report.Clean(s.flows.texts[f.app]),
+	x := flowDoc{ID: f.id, Start: f.start / 1e6, Client: end(f.proto, f.client.ap()), Server: end(f.proto, f.server.ap()), Proto: flows.ProtoText(f.proto), App: report.Clean(s.flows.texts[f.app]),
 		Name: report.Clean(s.flows.texts[f.name]), Packets: f.packets, Bytes: f.bytes, Verdict: f.kind.String(), Frame: f.frame.Number(), Reasons: []string{}, Says: []string{}}
 	if e := s.flows.edge(f); e != nil {
 		x.Edge = e.ID
