@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"wirechart/flows"
@@ -177,7 +178,11 @@ func remarkDecoding(d *flows.Stats, warn func(string, ...any)) {
 		case kind == flows.UnknownLink:
 			var links []string
 			for _, l := range d.Unknown {
-				links = append(links, l.String())
+				name, number := l.String(), strconv.Itoa(int(l))
+				if name != number && l != pcaps.LinkUnknown {
+					name += " (" + number + ")"
+				}
+				links = append(links, name)
 			}
 			warn("%s of a link type that is not understood: %s", count(n, "frame"), strings.Join(links, ", "))
 		case kind == flows.Encrypted:

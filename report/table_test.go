@@ -233,12 +233,13 @@ func TestNothingToRead(t *testing.T) {
 	read := func(outcome flows.Outcome) string {
 		a.Coverage.Decoded = flows.Stats{Packets: 7}
 		a.Coverage.Decoded.Outcomes[outcome] = 7
+		a.Coverage.Decoded.Unknown = []pcaps.LinkType{195, 9999}
 		return auditText(t, "table", a, &Options{Width: 100})
 	}
 	for outcome, want := range map[flows.Outcome][2]string{
 		flows.NotIP:       {"✓ whole frames, nothing missing\n", "where the components talk"},
 		flows.Encrypted:   {"! 7 frames encrypted by the link (Wi-Fi or MACsec)", "where the frames are not encrypted"},
-		flows.UnknownLink: {"! 7 frames of a link type that is not understood", "an interface of another kind"},
+		flows.UnknownLink: {"! 7 frames of a link type that is not understood: IEEE802_15_4 (195), 9999\n", "an interface of another kind"},
 	} {
 		text := read(outcome)
 		for _, w := range want {
