@@ -607,7 +607,7 @@ func matters(f *rules.Finding) string {
 		rules.PlaintextOn44445, rules.PlaintextWhereTLSIsRequired):
 		return "Anyone on the path can read and change what is sent."
 	case in(rules.MTLSClientCertEmptyAccepted, rules.MTLSNotRequestedByServer):
-		return "Anyone who reaches the port is let in as a client: the protection that the diagram relies on is missing."
+		return "Whoever reaches the port gets past the handshake without proving who they are: the protection that the diagram relies on is missing, unless something inside the connection takes its place."
 	case in(rules.MTLSClientCertMissing, rules.MTLSClientCertEmpty, rules.RejectedByServer, rules.RejectedByClient, rules.TLSHandshakeFailed, rules.ZMTPCurveHandshakeFailed, rules.ZMTPMechanismNotCurve):
 		return "The two ends cannot work together until this is fixed: the connection does not serve its purpose."
 	case in(rules.TLSVersionTooOld, rules.TLSVersionObsolete, rules.TLSCipherRC4, rules.TLSCipher3DES, rules.TLSCipherExport, rules.TLSCipherNull, rules.TLSCipherAnonymous):
