@@ -78,6 +78,11 @@ func (c *conversation) say(dir Dir, b []byte) {
 func (c *conversation) end() string {
 	c.t.Helper()
 	c.state.Close(c.set)
+	for _, x := range c.state.Facts.All() {
+		if x.Frame() == 0 && x.Str != "unknown" {
+			c.t.Errorf("no frame proves %s %s", x.Key, x.Str)
+		}
+	}
 	if c.set.Held() != 0 {
 		c.t.Errorf("%d bytes are still accounted for after the end", c.set.Held())
 	}

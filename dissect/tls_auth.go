@@ -99,7 +99,7 @@ type flight struct {
 	behind      uint16 // the client's sealed records behind its Finished
 	clientAlert bool   // one of them has the length of an alert
 	ahead       bool   // it is seen before the server's part, which it follows upon
-	frame       uint64 // of the client's first sealed record
+	frame       uint64 // of the client's first sealed record; before there is one, of the server's last answer
 
 	reply
 }
@@ -442,6 +442,9 @@ func (p *tlsParser) answer(length uint16, facts *Facts) {
 	if int(f.answerN) < len(f.answers) {
 		f.answers[f.answerN] = length
 		f.answerN++
+		if f.n == 0 {
+			f.frame = facts.Frame
+		}
 	}
 	alert := p.mayAlert(length)
 	if alert && !f.clientAlert {
