@@ -74,7 +74,7 @@ func choiceRow(c *rules.Choice, servers int) (client, pinged, used, closest stri
 	}
 	switch {
 	case !c.Known:
-	case c.Closest && c.Behind < 5_000: // 0.00 ms, as it would be written
+	case c.Closest && c.Behind < 500: // 0.000 ms, as it would be written
 		closest = "the closest"
 	case c.Closest:
 		closest = "as close as the closest, " + milliseconds(c.Behind) + " apart"
@@ -84,12 +84,16 @@ func choiceRow(c *rules.Choice, servers int) (client, pinged, used, closest stri
 	return client, pinged, used, closest
 }
 
-// milliseconds is a round-trip time for people.
+// milliseconds is a round-trip time for people, with the digits that ping shows.
 func milliseconds(ns int64) string {
 	if ns == 0 {
 		return "no answer"
 	}
-	return strconv.FormatFloat(float64(ns)/1e6, 'f', 2, 64) + " ms"
+	decimals := 3
+	for limit := int64(1e6); ns >= limit && decimals > 0; limit *= 10 {
+		decimals--
+	}
+	return strconv.FormatFloat(float64(ns)/1e6, 'f', decimals, 64) + " ms"
 }
 
 func (p *page) choices(a *rules.Audit, x extent) {

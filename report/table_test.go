@@ -40,7 +40,7 @@ func TestAuditTable(t *testing.T) {
 		"  · no host found for: catalog,",
 		"     A host without a role calls the storage node.\n",
 		"  high   2 flows  SMB1 was used:",
-		"  · agent1 pinged 203.0.113.12 9.00 ms, 203.0.113.10 40.25 ms, 203.0.113.11 no\n    answer; then used 203.0.113.10 (us5-cloud.acronis.com): 31.25 ms behind the\n    closest\n",
+		"  · agent1 pinged 203.0.113.12 9.00 ms, 203.0.113.10 40.2 ms, 203.0.113.11 no\n    answer; then used 203.0.113.10 (us5-cloud.acronis.com): 31.2 ms behind the\n    closest\n",
 		"   38  ambient        12.0 kB",
 		"  · Two hosts share the MAC address of the router 10.20.30.1",
 		"\nNext\n",
@@ -214,7 +214,7 @@ func TestText(t *testing.T) {
 		{clip("漢字漢字", 5), "漢字…"},
 		{number(0), "0"}, {number(999), "999"}, {number(1000), "1,000"}, {number(1234567), "1,234,567"},
 		{size(999), "999 B"}, {size(1000), "1.0 kB"}, {size(18_402_113), "18.4 MB"}, {size(999_999), "1.0 MB"}, {size(123_456), "123 kB"},
-		{span(1_500_000), "2ms"}, {span(2531 * 1e9), "42m11s"}, {span(93_784 * 1e9), "1d2h3m"},
+		{span(1_500_000), "1.5ms"}, {span(2531 * 1e9), "42m11s"}, {span(93_784 * 1e9), "1d2h3m"},
 		{count(1, "flow"), "1 flow"}, {count(2, "flow"), "2 flows"},
 		{Clean("a\tb\nc"), "a b c"}, {Clean("\x1b[31mred\x07\u202e\xff"), "�[31mred���"}, {Clean("naïve 漢字"), "naïve 漢字"},
 		{tail("a/b/c/site.pcap", 12), "…/site.pcap"}, {tail("site.pcap", 12), "site.pcap"},
@@ -305,5 +305,14 @@ func TestRefusedAndUndocumented(t *testing.T) {
 	p.verdict(&flows.Flow{}, &rules.Verdict{Kind: rules.Undocumented, Reasons: []rules.Because{{Reason: rules.PortNotDocumented}, {Reason: rules.RSTToSYN}}})
 	if got := text.String(); !strings.Contains(got, "rst_to_syn") || strings.Count(got, "→") != 1 {
 		t.Error(got)
+	}
+}
+
+// Round-trip times of a local network differ in digits that two decimals do not show.
+func TestMilliseconds(t *testing.T) {
+	for ns, want := range map[int64]string{0: "no answer", 30_000: "0.030 ms", 38_400: "0.038 ms", 1_234_567: "1.23 ms", 40_250_000: "40.2 ms", 312_400_000: "312 ms"} {
+		if got := milliseconds(ns); got != want {
+			t.Errorf("%d ns: %s, want %s", ns, got, want)
+		}
 	}
 }

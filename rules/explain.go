@@ -78,7 +78,7 @@ func (p *Policy) Unknowns(f *flows.Flow, v *Verdict, checks []Check) []Unknown {
 		case "present":
 			add("whose certificate the client showed: TLS 1.3 encrypts it", "a key log of either end; the server's log names it too")
 		case "empty", "absent":
-			add("the client's part of the handshake is sealed: that it showed no certificate is inferred from the lengths of its records",
+			add("the handshake is sealed: that the client showed no certificate is inferred from the lengths of sealed records",
 				"a key log of either end shows the messages themselves")
 		}
 	}

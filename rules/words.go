@@ -26,7 +26,10 @@ func Span(ns int64) string {
 	d := time.Duration(ns)
 	switch {
 	case d < time.Second:
-		return d.Round(time.Millisecond).String()
+		unit := time.Microsecond
+		for ; d >= 1000*unit; unit *= 10 {
+		}
+		return d.Round(unit).String() // three digits
 	case d < time.Minute:
 		return d.Round(100 * time.Millisecond).String()
 	}
