@@ -146,20 +146,36 @@ func (x *siteReading) edge(s *firewall.Site, e *edgeDoc) firewall.Edge {
 	if !external {
 		out.Servers = x.playing(e.To)
 	}
+	used := make([]bool, len(out.Services))
 	allowed := slices.Concat(s.DynamicPorts, out.SourcePorts)
 	for i := range e.Pairs {
 		p := &e.Pairs[i]
 		client, server, service := x.addr(p.Client), x.addr(p.Server), x.service(p.Service)
 		out.Clients = append(out.Clients, netip.PrefixFrom(client, client.BitLen()))
 		out.Servers = append(out.Servers, netip.PrefixFrom(server, server.BitLen()))
-		if anyPort && (service.Proto == 6 || service.Proto == 17) && !slices.ContainsFunc(out.Services, func(v firewall.Service) bool {
-			return v.Proto == service.Proto && v.Ports.Low <= service.Ports.Low && service.Ports.Low <= v.Ports.High
-		}) {
-			out.Services = append(out.Services, service)
+		known := false
+		for k, v := range out.Services {
+			if v.Covers(service) {
+				known, used[k] = true, true
+			}
+		}
+		if !known && anyPort && (service.Proto == 6 || service.Proto == 17) {
+			out.Services, used = append(out.Services, service), append(used, true)
 			out.Note = e.ID + " is on ports that a port mapper gives: those seen are in the rules, and may change."
 		}
 		if p.Verdicts["documented"].Flows == p.Flows && len(p.SourcePorts) == 2 && !(within(allowed, p.SourcePorts[0]) && within(allowed, p.SourcePorts[1])) {
 			out.AnySourcePort = true
+		}
+	}
+	if out.Used && slices.Contains(used, true) && e.MorePairs == 0 {
+		services := out.Services
+		out.Services = nil
+		for k, v := range services {
+			if used[k] || !v.HasPorts() {
+				out.Services = append(out.Services, v)
+			} else {
+				out.Unseen = append(out.Unseen, v)
+			}
 		}
 	}
 	if e.MorePairs > 0 {

@@ -59,6 +59,7 @@ type Edge struct {
 	Clients     []netip.Prefix
 	Servers     []netip.Prefix
 	Services    []Service
+	Unseen      []Service         // documented like Services, and not used although the edge was
 	SourcePorts []rules.PortRange // beside the dynamic ones
 
 	// AnySourcePort says that connections were judged documented whose source
@@ -86,6 +87,14 @@ func (s Service) String() string {
 	}
 	return name + "/" + s.Ports.String()
 }
+
+// Covers says whether all of other is part of s.
+func (s Service) Covers(other Service) bool {
+	return s.Proto == other.Proto && (s.Any || !other.Any && s.Ports.Low <= other.Ports.Low && other.Ports.High <= s.Ports.High)
+}
+
+// HasPorts says whether its protocol has ports.
+func (s Service) HasPorts() bool { return hasPorts(s.Proto) }
 
 func hasPorts(proto uint8) bool {
 	return proto == flows.ProtoTCP || proto == flows.ProtoUDP || proto == flows.ProtoSCTP
@@ -213,12 +222,19 @@ func NewPlan(s *Site, o Options) *Plan {
 	p := &Plan{Site: s, Undocumented: s.Undocumented}
 	for i := range s.Edges {
 		e := &s.Edges[i]
-		list := rulesOf(s, e)
+		services := e.Services
+		if o.Unused {
+			services = slices.Concat(services, e.Unseen)
+		}
+		list := rulesOf(s, e, services)
 		switch {
 		case len(list) > 0 && (e.Used || o.Unused):
 			p.Rules = append(p.Rules, list...)
 		default:
 			p.Unused = append(p.Unused, Unused{e, list})
+		}
+		if rest := e.unseen(); len(rest.Services) > 0 && !o.Unused {
+			p.Unused = append(p.Unused, Unused{rest, rulesOf(s, rest, rest.Services)})
 		}
 		if len(list) > 0 && len(e.Names) > 0 {
 			p.Notes = append(p.Notes, fmt.Sprintf("%s is documented by names (%s): its addresses are those seen, and may change.", word(e.ID), words(e.Names)))
@@ -269,11 +285,24 @@ func pairRule(e *Edge, f *Flow) Rule {
 
 func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// rulesOf are the rules of one edge: one for each protocol and family.
-func rulesOf(s *Site, e *Edge) []Rule {
+// unseen is e as to those of its services that were not used.
+func (e *Edge) unseen() *Edge {
+	rest := *e
+	rest.Services, rest.Unseen, rest.Used = e.Unseen, nil, false
+	rest.Status, rest.Flows, rest.Evidence = "", 0, ""
+	names := make([]string, len(e.Unseen))
+	for i, x := range e.Unseen {
+		names[i] = x.String()
+	}
+	rest.Why = "the edge was used, and none of its connections went to " + strings.Join(names, ", ")
+	return &rest
+}
+
+// rulesOf are the rules of one edge for services: one for each protocol and family.
+func rulesOf(s *Site, e *Edge, services []Service) []Rule {
 	var list []Rule
 	var protos []uint8
-	for _, x := range e.Services {
+	for _, x := range services {
 		if !slices.Contains(protos, x.Proto) {
 			protos = append(protos, x.Proto)
 		}
@@ -287,7 +316,7 @@ func rulesOf(s *Site, e *Edge) []Rule {
 			if len(r.From) == 0 || len(r.To) == 0 || len(r.From) == 1 && r.From[0].IsSingleIP() && slices.Equal(r.From, r.To) {
 				continue
 			}
-			for _, x := range e.Services {
+			for _, x := range services {
 				if x.Proto == proto && !x.Any {
 					r.Ports = append(r.Ports, x.Ports)
 				}

@@ -180,6 +180,33 @@ func TestPerEdge(t *testing.T) {
 	}
 }
 
+// TestUnseenServices says that of an edge in use the services that nobody used are
+// no rule, and in every format something that may become one.
+func TestUnseenServices(t *testing.T) {
+	port := func(proto uint8, n uint16) Service {
+		return Service{Proto: proto, Ports: rules.PortRange{Low: n, High: n}}
+	}
+	s := &Site{Edges: []Edge{{ID: "files", Used: true, Flows: 9, Clients: prefixes("10.0.0.1"), Servers: prefixes("10.0.0.2"),
+		Services: []Service{port(6, 2049)}, Unseen: []Service{port(17, 2049), port(6, 111)}}}}
+	p := NewPlan(s, Options{})
+	if len(p.Rules) != 1 || p.Rules[0].Proto != 6 || !slices.Equal(p.Rules[0].Ports, []rules.PortRange{{Low: 2049, High: 2049}}) {
+		t.Errorf("rules %+v", p.Rules)
+	}
+	if len(p.Unused) != 1 || len(p.Unused[0].Rules) != 2 || p.Unused[0].Edge.Flows != 0 || p.Unused[0].Rules[0].Edges[0].Flows != 0 {
+		t.Errorf("unused %+v", p.Unused)
+	}
+	for _, f := range Formats() {
+		var b strings.Builder
+		f.Write(&b, p)
+		if text := strings.Join(strings.Fields(strings.NewReplacer("# ", "", "! ", "").Replace(b.String())), " "); !strings.Contains(text, "none of its connections went to udp/2049, tcp/111") {
+			t.Errorf("%s does not say which services were not used:\n%s", f.Name, b.String())
+		}
+	}
+	if p := NewPlan(s, Options{Unused: true}); len(p.Rules) != 2 || len(p.Unused) != 0 {
+		t.Errorf("with those that are not used: %+v", p)
+	}
+}
+
 // TestRemainders says that what is not documented and what was not used is in
 // every format, and in none as a rule.
 func TestRemainders(t *testing.T) {

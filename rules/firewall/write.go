@@ -105,7 +105,7 @@ func (o *out) head(p *Plan) {
 	o.say("", "Rules for the documented connections of "+word(s.Diagram)+".")
 	o.say("", "Made by wirechart from the audit "+word(s.Audit)+", of traffic from "+word(s.Period)+".")
 	o.say("", "The audit said: "+word(s.Summary))
-	o.say("", "Everything that no rule here allows is dropped: read both lists at the end first.")
+	o.say("", "Everything that no rule here allows is dropped: read the lists at the end first.")
 	for _, h := range s.Hosts {
 		if len(h.Roles) > 0 {
 			o.say("", strings.TrimSpace(h.Addr.String()+" "+word(h.Name))+": "+words(h.Roles))
