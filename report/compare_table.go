@@ -66,13 +66,16 @@ func compareTable(w io.Writer, d *CompareDoc, o *Options) error {
 		sign, st = "✓", green
 	}
 	p.mark(0, sign, st, d.Summary)
-	p.para(2, dim, "inside   "+d.Inside.text())
-	p.para(2, dim, "outside  "+d.Outside.text())
-	p.para(2, dim, "clocks   "+d.clockText())
-	for _, t := range d.travels() {
-		p.para(2, dim, "delay    "+t.name+": "+t.text)
-	}
 	rows := [][]cell{}
+	tell := func(what, says string) { rows = append(rows, []cell{{what, dim}, {Clean(says), dim}}) }
+	tell("inside", d.Inside.text())
+	tell("outside", d.Outside.text())
+	tell("clocks", d.clockText())
+	for _, t := range d.travels() {
+		tell("delay", t.name+": "+t.text)
+	}
+	p.grid(2, []column{{}, {wide: true}}, rows)
+	rows = nil
 	for i := range d.Findings {
 		f := &d.Findings[i]
 		sign, st := signOfFate(f)

@@ -155,7 +155,7 @@ func (p *page) explained(e *Explanation, x *Explained) {
 		p.print("\n")
 	}
 	app := flows.ProtoText(f.Proto)
-	if f.App != "" && f.App != app {
+	if f.App != "" && !strings.HasPrefix(app, f.App) { // icmpv6, icmp
 		app += ", " + f.App
 	}
 	p.print(p.o.paint(bold, fmt.Sprintf("Flow %d", f.ID)) + "  " + Clean(end(f.Client)+" > "+end(f.Server)+"  "+app) + "  " +
@@ -346,7 +346,10 @@ func icmpName(t, c uint8, v6 bool) string {
 		{3, 10}: "host prohibited", {3, 13}: "administratively prohibited", {5, 1}: "redirect", {11, 0}: "time exceeded"}
 	if v6 {
 		words = map[[2]uint8]string{{128, 0}: "echo request", {129, 0}: "echo reply", {1, 0}: "no route", {1, 1}: "administratively prohibited",
-			{1, 3}: "address unreachable", {1, 4}: "port unreachable", {2, 0}: "packet too big", {3, 0}: "time exceeded"}
+			{1, 3}: "address unreachable", {1, 4}: "port unreachable", {2, 0}: "packet too big", {3, 0}: "time exceeded",
+			{130, 0}: "multicast listener query", {131, 0}: "multicast listener report", {132, 0}: "multicast listener done",
+			{133, 0}: "router solicitation", {134, 0}: "router advertisement", {135, 0}: "neighbour solicitation",
+			{136, 0}: "neighbour advertisement", {137, 0}: "redirect", {143, 0}: "multicast listener report"}
 	}
 	if w := words[[2]uint8{t, c}]; w != "" {
 		return w + " (" + kind + ")"
@@ -445,8 +448,11 @@ func (p *page) seen(f *flows.Flow) {
 		}
 		value := string(appendFact(nil, facts[i].Key.Info().Kind, facts[i:i+n]))
 		value = strings.NewReplacer(`","`, ", ", `["`, "", `"]`, "").Replace(value)
-		if facts[i].Key.Info().Kind == dissect.Ints {
+		switch facts[i].Key.Info().Kind {
+		case dissect.Ints:
 			value = strings.ReplaceAll(strings.Trim(value, "[]"), ",", ", ")
+		case dissect.Pair:
+			value = strings.Replace(strings.Trim(value, "[]"), ",", " →, ", 1) + " ←"
 		}
 		value = strings.Trim(value, `"`)
 		rows = append(rows, []cell{{facts[i].Key.String(), dim}, cellOf(value), {p.o.place(pcaps.FrameID(facts[i].Frame())), dim}})

@@ -106,7 +106,11 @@ func (p *page) findings(a *rules.Audit, x extent) {
 	if len(a.Findings) == 0 {
 		return
 	}
-	p.heading("Findings", fmt.Sprintf("%s, most serious first", count(uint64(len(a.Findings)), "kind")))
+	title := count(uint64(len(a.Findings)), "kind")
+	if len(a.Findings) > 1 {
+		title += ", most serious first"
+	}
+	p.heading("Findings", title)
 	for i := range a.Findings[:min(x.findings, len(a.Findings))] {
 		p.finding(i+1, &a.Findings[i])
 	}

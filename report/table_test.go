@@ -207,6 +207,8 @@ func TestAnswer(t *testing.T) {
 func TestText(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{strings.Join(wrap("the quick brown fox", 10, 2), "|"), "the quick|  brown|  fox"},
+		{strings.Join(wrap("quick (frame 145)", 13, 2), "|"), "quick|  (frame 145)"},
+		{strings.Join(wrap("frame 12345678", 8, 0), "|"), "frame|12345678"},
 		{strings.Join(wrap("0123456789abcdef", 10, 0), "|"), "0123456789|abcdef"},
 		{strings.Join(wrap("a 漢字漢字漢字漢字", 10, 0), "|"), "a|漢字漢字漢|字漢字"},
 		{strings.Join(wrap("", 10, 0), "|"), ""},

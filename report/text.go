@@ -82,7 +82,8 @@ func (o *Options) paint(st style, s string) string {
 func cells(s string) int { return displaywidth.String(s) }
 
 // wrap breaks s, which is clean, into lines of at most width columns, between
-// words where it can. The lines behind the first are indented.
+// words where it can, and not between "frame" and its number. The lines behind the
+// first are indented.
 func wrap(s string, width, indent int) []string {
 	width = max(width, 8)
 	indent = min(indent, width/2)
@@ -94,8 +95,16 @@ func wrap(s string, width, indent int) []string {
 		lead = strings.Repeat(" ", indent)
 		line, used = lead, indent
 	}
-	for _, word := range strings.Fields(s) {
+	words := strings.Fields(s)
+	for i := 0; i < len(words); i++ {
+		word := words[i]
 		n := cells(word)
+		if i+1 < len(words) && strings.HasSuffix(word, "frame") && words[i+1][0] >= '0' && words[i+1][0] <= '9' &&
+			n+1+cells(words[i+1]) <= width-indent {
+			i++
+			word += " " + words[i]
+			n = cells(word)
+		}
 		if line != lead && used+1+n > width {
 			flush()
 		}
