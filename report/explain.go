@@ -158,8 +158,15 @@ func (p *page) explained(e *Explanation, x *Explained) {
 	if f.App != "" && !strings.HasPrefix(app, f.App) { // icmpv6, icmp
 		app += ", " + f.App
 	}
-	p.print(p.o.paint(bold, fmt.Sprintf("Flow %d", f.ID)) + "  " + Clean(end(f.Client)+" > "+end(f.Server)+"  "+app) + "  " +
-		p.o.paint(kindStyle(v.Kind), kindWord(v.Kind)) + "\n")
+	flow, both := fmt.Sprintf("Flow %d", f.ID), Clean(p.flow(f.Client, f.Server))
+	line, below := both+"  "+Clean(app), ""
+	if cells(flow+line+kindWord(v.Kind))+4 > p.o.width() { // the ends have a line of their own
+		line, below = Clean(app), both
+	}
+	p.print(p.o.paint(bold, flow) + "  " + line + "  " + p.o.paint(kindStyle(v.Kind), kindWord(v.Kind)) + "\n")
+	if below != "" {
+		p.para(2, plain, below)
+	}
 	p.para(2, plain, p.flowEnd(f.Client.Addr().String(), f, true)+" → "+p.flowEnd(f.Server.Addr().String(), f, false))
 	about := fmt.Sprintf("%s UTC, %s; %s, %s", strings.Replace(timestamp(f.Start)[:23], "T", " ", 1), span(f.End-f.Start),
 		count(f.Packets.Sum(), "packet"), size(f.Bytes.Sum()))
@@ -235,7 +242,7 @@ func (p *page) left(l *flows.Left) {
 	if l.Copies > 0 {
 		parts = append(parts, count(l.Copies, "frame")+" that the mirror copied")
 	}
-	p.print(strings.Repeat(" ", stepIndent-2) + p.o.paint(dim, "⋮ "+strings.Join(parts, ", ")) + "\n")
+	p.para(stepIndent-2, dim, "⋮ "+strings.Join(parts, ", "))
 }
 
 // step writes one frame: a line from its headers, then the messages in it as a

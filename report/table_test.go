@@ -318,3 +318,21 @@ func TestMilliseconds(t *testing.T) {
 		}
 	}
 }
+
+// The head of a flow and what is passed over fit the terminal with long addresses too.
+func TestExplainFits(t *testing.T) {
+	f := testFlow()
+	f.Client, f.Server = endpoint("[2a00:d40:1:3:7aac:c0ff:fea7:d4c]:40526"), endpoint("[2a00:1450:4006:804::200e]:443")
+	var text strings.Builder
+	p := page{w: &text, o: &Options{Width: 80}}
+	p.explained(&Explanation{}, &Explained{Story: &flows.Story{Flow: f}, Verdict: &rules.Verdict{}})
+	p.left(&flows.Left{Frames: 71, Copies: 54, Payload: flows.Pair{100_000, 101_000}})
+	if got := text.String(); !strings.HasPrefix(got, "Flow 7  tcp, zmtp  indeterminate\n  "+p.flow(f.Client, f.Server)+"\n") {
+		t.Error(got)
+	}
+	for line := range strings.Lines(text.String()) {
+		if n := cells(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %q", n, line)
+		}
+	}
+}
