@@ -49,19 +49,24 @@ func probeLDAP(b []byte) Match {
 	}
 	r := newReader(b)
 	_, length := r.berHeader("message")
-	if r.err() == nil && (length < 5 || length > ldapLongestMsg) {
+	switch {
+	case r.err() == ErrShort:
+		return Maybe
+	case length < 5 || length > ldapLongestMsg:
 		return No
 	}
 	start := r.off
 	id := r.berInt("message ID")
 	idEnd := r.off
+	short := r.err() == ErrShort
 	operation, size := r.berHeader("operation")
 	switch {
+	case short && len(b) > start && b[start] != berInteger:
+		return No
+	case short:
+		return Maybe
 	case r.err() == ErrShort:
-		if len(b) > start && start > 0 && b[start] != berInteger {
-			return No
-		}
-		if len(b) > idEnd && idEnd > start && ldapSender(int(b[idEnd])) == No {
+		if len(b) > idEnd && ldapSender(int(b[idEnd])) == No {
 			return No
 		}
 		return Maybe

@@ -56,6 +56,14 @@ var (
 // few facts are wanted.
 var namedSamples = []sample{
 	{
+		name:     "LDAP begun by a long bind",
+		protocol: "ldap", over: TCP, ports: [2]uint16{50389, 389},
+		says: []message{
+			{ToServer, []byte(tlv(berSequence, "\x02\x04\x55\xd6\x5b\xe1", tlv(ldapBind, "\x02\x01\x03", tlv(berOctets), tlv(0xa3, tlv(berOctets, "GSS-SPNEGO"), tlv(berOctets, strings.Repeat("\x60", 300))))))},
+		},
+		facts: "ldap.bind GSS-SPNEGO\n",
+	},
+	{
 		name:     "LDAP",
 		protocol: "ldap", over: TCP, ports: [2]uint16{50389, 389},
 		says: []message{
