@@ -355,6 +355,10 @@ type Facts struct {
 	Frame uint64
 	Now   int64
 
+	// Midway is set before the first bytes of a connection are delivered whose
+	// opening the capture lacks: they need not be what an end began with.
+	Midway bool
+
 	list    []Fact
 	present [(keyCount + 63) / 64]uint64 // one bit for each key that is in list
 	refined string

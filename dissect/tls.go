@@ -408,9 +408,10 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 }
 
 // noteStrange takes in that what an end begins with is no record. It was the
-// server's answer, if none follows.
+// server's answer, if none follows. Of a connection that was running when the
+// capture began it may be from within one.
 func (p *tlsParser) noteStrange(dir Dir, err error, facts *Facts) {
-	if _, malformed := err.(*Malformed); malformed && dir == p.server() && p.clientHello != helloMissing && !p.sides[dir].begun && !p.sides[dir].lost {
+	if _, malformed := err.(*Malformed); malformed && !facts.Midway && dir == p.server() && p.clientHello != helloMissing && !p.sides[dir].begun && !p.sides[dir].lost {
 		p.strange = facts.Frame
 	}
 }

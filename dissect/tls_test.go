@@ -591,6 +591,22 @@ func TestTLSOfOneEnd(t *testing.T) {
 	}
 }
 
+// An answer that is no TLS ends the handshake; what a capture that began later has
+// of the server may be from within an answer.
+func TestTLSStrangeAnswer(t *testing.T) {
+	for _, midway := range []bool{false, true} {
+		set := testSet()
+		var s State
+		s.Frame, s.Midway = 1, midway
+		s.Data(set, TCP, ToServer, [2]uint16{50000, 443}, true, plainHello)
+		s.Data(set, TCP, ToClient, [2]uint16{50000, 443}, true, []byte("no record at all, and no answer that is known"))
+		s.Close(set)
+		if got := s.Text(TLSHandshake); got == "failed" == midway {
+			t.Errorf("midway %t: handshake %q", midway, got)
+		}
+	}
+}
+
 // A raw public key takes the place of the certificates where both agreed on it.
 func TestRawPublicKeys(t *testing.T) {
 	handshake := func(typ byte, body ...byte) []byte {

@@ -40,6 +40,7 @@ func (t *Table) deliver(r *record, c *tcpTrack, s *segment, seq uint32, end int,
 	x := t.extra(r)
 	if x.state == nil {
 		x.state = t.newState(r.proto)
+		x.state.Midway = c.late
 		if r.quiet != 0 { // the other end's was given back when nothing came of it
 			x.state.GiveUp(r.dir(1 - end))
 		}
@@ -286,10 +287,38 @@ func (t *Table) conclude(r *record, x *extra) {
 	}
 	t.release(r, x, first, true)
 	t.release(r, x, 1-first, true)
+	for end := range 2 {
+		if n := t.tail(r, end); n > 0 && x.state != nil && x.state.Protocol(t.set) != "" {
+			x.state.Gap(t.set, r.dir(end), n)
+		}
+	}
 	if x.state != nil {
 		r.quiet = 3
 		t.retire(r, x)
 	}
+}
+
+// maxTail is how far behind all that is known an acknowledgement is believed. One
+// that is further is of another connection, or of a device that renumbers.
+const maxTail = 1 << 20
+
+// tail is how many bytes of end the capture lacks behind all that was delivered:
+// its FIN comes behind them, or the other end acknowledged them. One that was
+// acknowledged may have been a FIN.
+func (t *Table) tail(r *record, end int) uint64 {
+	c := t.track(r)
+	if r.proto != ProtoTCP || !c.known[end] {
+		return 0
+	}
+	high := c.next[end]
+	if r.flags[end]&flagFIN != 0 {
+		high--
+	}
+	n := int32(high - c.stream[end])
+	if acked := int32(c.acked[1-end] - c.stream[end]); c.acking[1-end] && acked > 1 && acked < maxTail {
+		n = max(n, acked-1)
+	}
+	return uint64(max(n, 0))
 }
 
 // queue is flows for which something is due after a time that is the same for all

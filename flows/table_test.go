@@ -111,7 +111,7 @@ func TestTable(t *testing.T) {
 		{"the end of what the server sent is missing", handshake + `
 			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
 			0.090 10.0.0.1:4000 > 10.0.0.2:80 A seq=106 ack=901`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 4/1 payload=5/0 rtt=30ms unseen<`, ``},
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 4/1 payload=5/0 rtt=30ms unseen< lost`, ``},
 		{"refused before the SYN came, in a capture out of order", `
 			0.1 10.0.0.2:80 > 10.0.0.1:4000 RA seq=0 ack=101 ttl=55
 			0.1 10.0.0.1:4000 > 10.0.0.2:80 S seq=100`,
@@ -369,7 +369,9 @@ func TestTable(t *testing.T) {
 			0.0002 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
 			0.0003 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
 			0.0004 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101`,
-			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ASDh syn capture_end 3/1 payload=5/0 late=1/0 unseen<`, `> hello`},
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ASDh syn capture_end 3/1 payload=5/0 late=1/0 unseen< lost`, `
+			> hello
+			< gap 4`},
 		{"a capture that begins in the middle: bytes of both ends as they came", `
 			0.000 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=one
 			0.001 10.0.0.2:80 > 10.0.0.1:4000 PA seq=501 ack=104 data=two
@@ -1430,5 +1432,34 @@ func TestCutDatagram(t *testing.T) {
 	table.Finish()
 	if want := []string{"dhcp by port, to 67 by first_packet", "dhcp by port, to 67 by port", " by , to 67 by first_packet"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// What is missing behind all that was delivered is told like any other gap: the
+// other end acknowledged it, or a FIN comes behind it.
+func TestTailMissing(t *testing.T) {
+	for _, test := range []struct{ name, script, want string }{
+		{"nothing", `
+			1.2 10.0.0.1:4000 > 10.0.0.2:80 FA seq=111 ack=506
+			1.3 10.0.0.2:80 > 10.0.0.1:4000 FA seq=506 ack=112
+			1.4 10.0.0.1:4000 > 10.0.0.2:80 A seq=112 ack=507`, ""},
+		{"a FIN", `
+			1.2 10.0.0.1:4000 > 10.0.0.2:80 FA seq=111 ack=507`, ""},
+		{"what was acknowledged", `
+			1.2 10.0.0.1:4000 > 10.0.0.2:80 A seq=111 ack=557`, `
+			< gap 50`},
+		{"what a FIN comes behind", `
+			1.2 10.0.0.2:80 > 10.0.0.1:4000 FA seq=526 ack=111`, `
+			< gap 20`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			rec := &recorder{}
+			play(t, frames(t, handshake+`
+				1.0 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=recognised
+				1.1 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=111 data=reply`+test.script), limits(), rec.dissector())
+			check(t, "dissection", rec.log, `
+				> recognised
+				< reply`+test.want)
+		})
 	}
 }
