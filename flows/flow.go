@@ -181,7 +181,7 @@ type TCP struct {
 	LargeLost [2]bool
 
 	AckedData [2]bool // the other end acknowledged payload of this direction
-	Unseen    [2]bool // it acknowledged bytes at the end of this direction that the capture lacks
+	Unseen    [2]bool // it acknowledged bytes at the end of this direction that the capture lacks, or a reset came behind them
 
 	// The longest time in which the sender of this direction said that it could
 	// take nothing more (nanoseconds, as far as packets tell), the frame where

@@ -58,6 +58,22 @@ func TestTable(t *testing.T) {
 			0.060 10.0.0.2:80 > 10.0.0.1:4000 R seq=501 ttl=126`,
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTR ShADar syn reset 3/3 payload=5/0 rtt=30ms reset=server@6,ttl=126 ttl=64/126`,
 			`> hello`},
+		{"a reset behind what the capture lacks of both ends", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.050 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=106
+			0.060 10.0.0.1:4000 > 10.0.0.2:80 RA seq=114 ack=561`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTO ShADaR syn reset 4/2 payload=5/0 rtt=30ms reset=client@6,ttl=64 unseen> unseen< lost`,
+			`
+			> hello
+			> gap 7
+			< gap 59`},
+		{"a reset that comes before what it is behind", handshake + `
+			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+			0.041 10.0.0.1:4000 > 10.0.0.2:80 R seq=110
+			0.042 10.0.0.1:4000 > 10.0.0.2:80 PA seq=106 ack=501 data=last`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTO ShADR syn reset 5/1 payload=9/0 rtt=30ms reset=client@5,ttl=64`, `
+			> hello
+			> last`},
 		{"a reset that does not fit the stream", handshake + `
 			0.040 10.0.0.1:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
 			0.060 10.0.0.2:80 > 10.0.0.1:4000 R seq=90000501 ttl=61`,

@@ -142,6 +142,9 @@ func (t *Table) tcp(r *record, n uint32, s *segment, end int, frame pcaps.FrameI
 	c.seen++
 	if flags&flagRST != 0 && (r.flags[0]|r.flags[1])&flagRST == 0 {
 		t.extra(r).tcp.resetNth = c.seen
+		if r.bits&bitOddReset == 0 {
+			c.believe(s, end)
+		}
 	}
 	if nth := r.packets[end]; nth <= 2 {
 		x := t.extra(r)
@@ -229,6 +232,18 @@ func (t *Table) oddReset(r *record, o *origin, s *segment, end int) bool {
 	far := func(a, b uint32) bool { d := int32(a - b); return d > oddDistance || d < -oddDistance }
 	return c.known[end] && far(s.seq, c.next[end]) && (!c.acking[other] || far(s.seq, c.acked[other])) ||
 		s.flags&flagACK != 0 && c.known[other] && far(s.ack, c.next[other])
+}
+
+// believe takes from the first RST, sent by end, what the host had sent and
+// received: some of it may be missing from the capture, right before the RST.
+func (c *tcpTrack) believe(s *segment, end int) {
+	other := 1 - end
+	if beyond := int32(s.seq - c.next[end]); c.known[end] && c.acking[other] && beyond > 0 && beyond < oddDistance {
+		c.acked[other] = s.seq
+	}
+	if beyond := int32(s.ack - c.next[other]); s.flags&flagACK != 0 && c.known[other] && c.acking[end] && beyond > 0 && beyond < oddDistance {
+		c.acked[end] = s.ack
+	}
 }
 
 // oddDistance is how far from the stream a reset's numbers are beyond doubt:

@@ -166,8 +166,9 @@ func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 	}
 	idle := t.LongestIdle >= idleLimit
 	// A host resets like this what it knows nothing of; one that closes by a
-	// reset, without a FIN, has at least been spoken to before.
-	strange := t.ResetBy == flows.ResetByServer && spoke[0] && spoke[1] && !strings.Contains(t.History, "f") && handshakeDone(f)
+	// reset, without a FIN, has at least been spoken to before. The capture may
+	// lack the FIN.
+	strange := t.ResetBy == flows.ResetByServer && spoke[0] && spoke[1] && !strings.Contains(t.History, "f") && !t.Unseen[1] && handshakeDone(f)
 	var d diagnosis
 	switch {
 	case lost:

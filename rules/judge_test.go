@@ -643,6 +643,8 @@ func TestDiagnose(t *testing.T) {
 			Blocked, "established_then_dropped; reset_by_host: TTL 60, the host's own packets 60", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 60))},
 		{"reset midway by a device", flow(tAgent2, tBG, 44445, mutual(), ttl(64, 60), reset(255)),
 			Blocked, "established_then_dropped; reset_by_device: TTL 255, the host's own packets 60", nil},
+		{"reset behind what the capture lacks of the server", flow(tAgent2, tBG, 44445, mutual(), ttl(64, 60), reset(60), with(func(f *flows.Flow) { f.TCP.Unseen[1] = true })),
+			Documented, "", nil},
 		{"reset with numbers of its own", flow(tAgent2, tBG, 44445, refused, with(func(f *flows.Flow) { f.TCP.ResetTTL, f.TCP.ResetOdd = 60, true })),
 			Blocked, "rst_to_syn; reset_by_device: sequence or acknowledgement numbers that the host would not use", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 60))},
 		{"reset on the ClientHello", flow(tAgent2, tBG, 44445, hello, silent, ttl(64, 60), reset(62)),
