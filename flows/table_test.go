@@ -1479,3 +1479,16 @@ func TestTailMissing(t *testing.T) {
 		})
 	}
 }
+
+// Copies made by a mirror do not count among the datagrams that are looked at.
+func TestProbedDatagrams(t *testing.T) {
+	rec := &recorder{}
+	play(t, frames(t, `
+		0.000 10.0.0.1:4000 > 10.0.0.2:90 udp data=?what
+		0.001 copy
+		0.100 10.0.0.1:4000 > 10.0.0.2:90 udp data=?else
+		0.101 copy
+		0.200 10.0.0.2:90 > 10.0.0.1:4000 udp data=hello
+		0.201 copy`), limits(), rec.dissector())
+	check(t, "dissection", rec.log, `< hello`)
+}
