@@ -223,7 +223,7 @@ func (t *Tally) notes(cov *Coverage) []string {
 		if k.Closed > 0 {
 			rest += fmt.Sprintf(", and for %d more there are no secrets", k.Closed)
 		}
-		note("The keys hold secrets of %d TLS connections. Of those in the captures, %d were decrypted%s.", k.Connections, k.Opened, rest)
+		note("TLS connections that the keys hold secrets of: %d. Of those in the captures, %d were decrypted%s.", k.Connections, k.Opened, rest)
 	}
 	if k := cov.Keys; k.Ignored > 0 {
 		note("There were secrets of more TLS connections than are kept; %d lines were not used.", k.Ignored)

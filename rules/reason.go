@@ -248,7 +248,7 @@ var reasonTable = [reasons]reasonInfo{
 	RequirementContradicted: {"requirement_contradicted", High, "what the edge requires is contradicted by what was seen",
 		"compare the edge's requirement with the configuration of both ends"},
 
-	SYNUnanswered: {"syn_unanswered", Medium, "SYN retries without any answer",
+	SYNUnanswered: {"syn_unanswered", Medium, "nothing answered the SYN, however often it was sent",
 		"look for a firewall that drops the connection, and check that the server is up"},
 	RSTToSYN: {"rst_to_syn", Medium, "refused: reset in answer to the SYN",
 		"check that the service runs and listens; a firewall that rejects looks the same, unless the reset's TTL differs"},
