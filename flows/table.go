@@ -784,6 +784,9 @@ func (t *Table) orient(r *record, s *segment) {
 	case s.echo != notEcho:
 		r.oriented = BySYN
 		srcIsClient = s.echo == echoRequest
+	case s.proto == ProtoSCTP && len(s.payload) > 0 && (s.payload[0] == sctpInit || s.payload[0] == sctpInitAck):
+		r.oriented = ByProtocol
+		srcIsClient = s.payload[0] == sctpInit
 	case s.proto == ProtoTCP || s.proto == ProtoUDP || s.proto == ProtoSCTP:
 		src, dst := t.listens(s.proto, s.srcPort), t.listens(s.proto, s.dstPort)
 		switch {
@@ -804,6 +807,13 @@ func (t *Table) orient(r *record, s *segment) {
 // leastDynamic is the lowest port that systems of today give to clients (Linux;
 // others begin at 49152).
 const leastDynamic = 32768
+
+// Chunks that open an association, and are the first of their packet (RFC 9260
+// section 3.2).
+const (
+	sctpInit    = 1
+	sctpInitAck = 2
+)
 
 // listens says how much a port looks like a service's: 3 for a documented one,
 // 2 for one that a dissector knows, 1 for a system port (RFC 6335 section 6).

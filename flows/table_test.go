@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"iter"
@@ -1491,4 +1492,34 @@ func TestProbedDatagrams(t *testing.T) {
 		0.200 10.0.0.2:90 > 10.0.0.1:4000 udp data=hello
 		0.201 copy`), limits(), rec.dissector())
 	check(t, "dissection", rec.log, `< hello`)
+}
+
+// An association is opened by who sends INIT, whatever the ports (RFC 9260 section 5.1).
+func TestAssociationOpened(t *testing.T) {
+	packet := func(src, dst uint16, chunk byte) []byte {
+		b := binary.BigEndian.AppendUint16(binary.BigEndian.AppendUint16(nil, src), dst)
+		return ipv4(132, b, make([]byte, 8), []byte{chunk, 0, 0, 4})
+	}
+	for _, c := range []struct {
+		name   string
+		packet []byte
+		client uint16
+		by     Orientation
+	}{
+		{"INIT", packet(1000, 3868, 1), 1000, ByProtocol},
+		{"INIT ACK", packet(3868, 1000, 2), 1000, ByProtocol},
+		{"data", packet(1000, 3868, 0), 3868, ByPort},
+	} {
+		table := NewTable(Config{Limits: limits()}, dissect.NewSet(nil, &dissect.Context{}, 1), func(all iter.Seq[*Flow]) {
+			for f := range all {
+				if f.Client.Port() != c.client || f.Oriented != c.by {
+					t.Errorf("%s: %s > %s by %s", c.name, f.Client, f.Server, f.Oriented)
+				}
+			}
+		})
+		table.Add([]pcaps.Packet{{Data: c.packet, WireLen: len(c.packet), Link: pcaps.LinkRaw, Frame: pcaps.MakeFrameID(0, 1), Time: 1}})
+		if table.Finish(); table.Stats().Flows != 1 {
+			t.Errorf("%s: %+v", c.name, table.Stats())
+		}
+	}
 }
