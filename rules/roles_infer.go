@@ -168,10 +168,11 @@ func (p *Policy) judgeService(h *host, s *service, bit int, alone bool) {
 }
 
 // busierPeer says whether h calls a host that serves more clients at s than h
-// does, or as many and was called there itself less often by that host, or is called by one and acts as a client of the product itself: one of
-// many programs of that product that listen there too, rather than its server. A
-// load balancer serves more than the server behind it, which calls what a server
-// does. A host that is known for a client of the product itself counts for
+// does, or as many and called h there less often than h called it; or whether h is
+// called by one that serves more, and acts as a client of the product itself. Such a
+// host is one of many programs of that product that listen there too, rather than its
+// server. A load balancer serves more than the server behind it, which calls what a
+// server does. A host that is known for a client of the product itself counts for
 // nothing here, however many call it.
 func (p *Policy) busierPeer(h *host, s *service, bit, clients int) bool {
 	for _, l := range h.asClient {
