@@ -143,8 +143,12 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 		default:
 			continue
 		}
-		if r := kindness[t.Kind]; r > best {
-			best = r
+		rank := 2 * kindness[t.Kind]
+		if from && to {
+			rank++ // of two that say the same, the one whose ends are known
+		}
+		if rank > best {
+			best = rank
 			*v, *t = *t, *v
 		}
 	}

@@ -1102,6 +1102,16 @@ func TestRoleNotKnown(t *testing.T) {
 	}
 }
 
+// Of two edges that say the same of a flow, it belongs to the one whose client is known.
+func TestEdgeOfKnownClient(t *testing.T) {
+	call := flow(tAdmin, tMS, 9877, tls(), with(func(f *flows.Flow) { f.Packets[1], f.Bytes[1], f.Payload[1] = 0, 0, 0 }))
+	p := rolesFrom(t, "", append(site(), call)...)
+	var v Verdict
+	if p.Judge(call, &v); v.Kind != Indeterminate || v.Edge == nil || v.Edge.ID != "console-rest" {
+		t.Errorf("%s, edge %v; the client plays %q", v.Kind, v.Edge, p.rolesText(tAdmin))
+	}
+}
+
 // A server that says nothing showed nothing of what the edge requires, whatever
 // the client said.
 func TestServerWithoutWords(t *testing.T) {
