@@ -426,14 +426,20 @@ func (s *answers) read(t *testing.T, captures ...string) {
 	}
 }
 
+// sampleSites goes through the sample sites: their frames, and what is said of them.
+func sampleSites(t *testing.T, each func(sample string, frames []taken, clean *answers)) {
+	for _, sample := range []string{"site.pcapng", "site-violations.pcapng"} {
+		path := filepath.Join("..", "..", "pcaps", "samples", sample)
+		var clean answers
+		clean.read(t, path)
+		each(sample, readFrames(t, path), &clean)
+	}
+}
+
 // TestMessyCaptures records the sample sites again in every way in which
 // recordings are worse than the traffic.
 func TestMessyCaptures(t *testing.T) {
-	for _, sample := range []string{"site.pcapng", "site-violations.pcapng"} {
-		path := filepath.Join("..", "..", "pcaps", "samples", sample)
-		frames := readFrames(t, path)
-		var clean answers
-		clean.read(t, path)
+	sampleSites(t, func(sample string, frames []taken, clean *answers) {
 		for _, mess := range messes {
 			t.Run(sample+"/"+mess.name, func(t *testing.T) {
 				rounds := 1
@@ -449,11 +455,11 @@ func TestMessyCaptures(t *testing.T) {
 					}
 					var got answers
 					got.read(t, names...)
-					compare(t, &clean, &got, mess.lossy)
+					compare(t, clean, &got, mess.lossy)
 				}
 			})
 		}
-	}
+	})
 }
 
 // worse says what is said of flows that the clean capture shows as documented and
@@ -474,11 +480,7 @@ func worse(clean, got *answers) (list []string) {
 // TestOneMachine leaves of the sample sites what a capture on each of their machines
 // shows, and what one between each two of them.
 func TestOneMachine(t *testing.T) {
-	for _, sample := range []string{"site.pcapng", "site-violations.pcapng"} {
-		path := filepath.Join("..", "..", "pcaps", "samples", sample)
-		frames := readFrames(t, path)
-		var clean answers
-		clean.read(t, path)
+	sampleSites(t, func(sample string, frames []taken, clean *answers) {
 		at := slices.Sorted(maps.Keys(clean.roles))
 		if len(at) < 6 {
 			t.Fatalf("%s: hosts with roles: %v", sample, at)
@@ -499,13 +501,13 @@ func TestOneMachine(t *testing.T) {
 					writeFrames(t, name, part)
 					var got answers
 					got.read(t, name)
-					for _, w := range worse(&clean, &got) {
+					for _, w := range worse(clean, &got) {
 						t.Error(w)
 					}
 				})
 			}
 		}
-	}
+	})
 }
 
 // ends are the two addresses of an IPv4 packet.
@@ -559,11 +561,7 @@ func TestSharedMachine(t *testing.T) {
 				got.read(t, name)
 				want.flows = map[string][]string{}
 				for k, v := range clean.flows {
-					word, ends, _ := strings.Cut(string(moved([]byte(k))), " ")
-					list := strings.SplitAfter(ends, "} ")
-					list[0] = strings.TrimSuffix(list[0], " ")
-					slices.Sort(list)
-					to := word + " " + strings.Join(list, " ")
+					to := keyOf(k, moved)
 					want.flows[to] = append(want.flows[to], v...)
 				}
 				for _, w := range worse(&want, &got) {
@@ -578,17 +576,14 @@ func TestSharedMachine(t *testing.T) {
 // there, and of none is said how it went.
 func TestPortsOnly(t *testing.T) {
 	const most = atIP + 20 + 6
-	for _, sample := range []string{"site.pcapng", "site-violations.pcapng"} {
-		path := filepath.Join("..", "..", "pcaps", "samples", sample)
-		frames := readFrames(t, path)
+	sampleSites(t, func(sample string, frames []taken, clean *answers) {
 		for i, f := range frames {
 			frames[i].data = f.data[:min(len(f.data), most)]
 			frames[i].info.CaptureLength = len(frames[i].data)
 		}
 		name := filepath.Join(t.TempDir(), "cut.pcap")
 		writeFrames(t, name, frames)
-		var clean, got answers
-		clean.read(t, path)
+		var got answers
 		got.read(t, name)
 		for k, want := range clean.flows {
 			if strings.HasPrefix(k, "icmp") {
@@ -607,7 +602,17 @@ func TestPortsOnly(t *testing.T) {
 		if report := written("audit", "--exit-zero", name); !strings.Contains(report, "cut after the ports") {
 			t.Errorf("%s: the report does not say what was cut:\n%s", sample, report)
 		}
-	}
+	})
+}
+
+// keyOf is the key of flows whose addresses are others now. The two ends of a key are
+// in order.
+func keyOf(k string, moved func([]byte) []byte) string {
+	proto, both, _ := strings.Cut(string(moved([]byte(k))), " ")
+	ends := strings.SplitAfter(both, "} ")
+	ends[0] = strings.TrimSuffix(ends[0], " ")
+	slices.Sort(ends)
+	return proto + " " + strings.Join(ends, " ")
 }
 
 // compare holds what was said of a messy capture against the clean one.
@@ -728,25 +733,17 @@ func mapped(b []byte) []byte {
 // TestAddressesMapped gives the hosts of the sample sites other addresses, one for
 // one: what is said is the same, of the other addresses.
 func TestAddressesMapped(t *testing.T) {
-	for _, sample := range []string{"site.pcapng", "site-violations.pcapng"} {
-		path := filepath.Join("..", "..", "pcaps", "samples", sample)
-		frames := readFrames(t, path)
+	sampleSites(t, func(sample string, frames []taken, clean *answers) {
 		for i, f := range frames {
 			frames[i].data = mapped(f.data)
 		}
 		name := filepath.Join(t.TempDir(), "mapped.pcap")
 		writeFrames(t, name, frames)
-		var clean, got, want answers
-		clean.read(t, path)
+		var got, want answers
 		got.read(t, name)
 		want.flows, want.apps, want.roles = map[string][]string{}, map[string][]string{}, map[string][]string{}
 		for k := range clean.flows {
-			// The two ends of a key are in order.
-			word := strings.SplitN(string(mapped([]byte(k))), " ", 2)
-			ends := strings.SplitAfter(word[1], "} ")
-			ends[0] = strings.TrimSuffix(ends[0], " ")
-			slices.Sort(ends)
-			to := word[0] + " " + strings.Join(ends, " ")
+			to := keyOf(k, mapped)
 			want.flows[to] = append(want.flows[to], clean.flows[k]...)
 			for _, app := range clean.apps[k] {
 				want.apps[to] = append(want.apps[to], string(mapped([]byte(app))))
@@ -756,5 +753,5 @@ func TestAddressesMapped(t *testing.T) {
 			want.roles[string(mapped([]byte(addr)))] = roles
 		}
 		t.Run(sample, func(t *testing.T) { compare(t, &want, &got, false) })
-	}
+	})
 }
