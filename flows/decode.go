@@ -30,6 +30,9 @@ func (o Outcome) String() string {
 	return [outcomes]string{"decoded", "not IP", "truncated", "malformed", "fragment", "unknown link type", "ports only", "encrypted"}[o]
 }
 
+// hasFlow says whether a packet of this outcome is counted for a flow.
+func (o Outcome) hasFlow() bool { return o == Decoded || o == PortsOnly }
+
 // address is an IPv4 or IPv6 address without a pointer: IPv6 in network order
 // as two numbers, IPv4 in the low 32 bits of lo. Which of the two it is, is
 // said beside it.

@@ -220,7 +220,7 @@ func (t *Table) giveUp(d *datagram) {
 		t.join(d, s)
 	}
 	t.remove(d)
-	if d.headed && s.outcome == Decoded {
+	if d.headed && s.outcome.hasFlow() {
 		s.setKey(t.seed)
 		t.count(d.frame, d.time, s, 0)
 	}

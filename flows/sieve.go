@@ -145,7 +145,7 @@ func addressOf(a netip.Addr) address {
 func (f *Flow) Touches(p *pcaps.Packet) bool {
 	var s, q segment
 	s.decode(p)
-	if s.outcome != Decoded && s.outcome != PortsOnly {
+	if !s.outcome.hasFlow() {
 		return false
 	}
 	s.setKey(0)

@@ -302,16 +302,18 @@ func (t *Table) Prepare() {
 	}
 }
 
-// addRecords makes room for more flows.
+// addRecords makes room for more flows, and for no more than there may be.
 func (t *Table) addRecords() {
-	t.records = append(t.records, spread(make([]record, 1<<recordBits)))
-	t.origins = append(t.origins, spread(make([]origin, 1<<recordBits)))
+	n := min(1<<recordBits, max(t.config.MaxFlows-t.used, 1))
+	t.records = append(t.records, spread(make([]record, n)))
+	t.origins = append(t.origins, spread(make([]origin, n)))
 }
 
 // addExtras makes room for what is kept beside more of them.
 func (t *Table) addExtras() {
-	t.extras = append(t.extras, spread(make([]extra, 1<<extraBits)))
-	t.tracks = append(t.tracks, spread(make([]tcpTrack, 1<<extraBits)))
+	n := min(1<<extraBits, max(t.config.MaxFlows-t.extraN, 1))
+	t.extras = append(t.extras, spread(make([]extra, n)))
+	t.tracks = append(t.tracks, spread(make([]tcpTrack, n)))
 }
 
 // Stats says what has been seen so far.
@@ -426,7 +428,7 @@ func (t *Table) take(p *pcaps.Packet, s *segment) {
 		}
 	}
 	t.stats.Outcomes[s.outcome]++
-	if s.outcome != Decoded && s.outcome != PortsOnly {
+	if !s.outcome.hasFlow() {
 		if s.outcome == UnknownLink {
 			t.unknown[p.Link] = true
 		}
