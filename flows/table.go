@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"time"
-	"unsafe"
 
 	"wirechart/dissect"
 	"wirechart/pcaps"
@@ -201,7 +200,6 @@ var nothingRare rare // never changed
 const (
 	recordBits = 16 // records in one allocation
 	extraBits  = 14 // extras, which the garbage collector walks
-	batchSize  = 32 // packets decoded, then looked up together: their cache misses overlap
 	maxErrors  = 4  // ICMP errors kept of one flow
 )
 
@@ -262,9 +260,9 @@ type Table struct {
 	reclaimAt uint64 // packets after which to look again for bytes that nobody waits for
 	reused    bool   // records are not in the order in which the flows began
 
-	segments [batchSize]segment
-	guess    [batchSize]uint32  // 1 + the number of the record that a packet probably belongs to
-	lines    [batchSize]uintptr // what is to be fetched
+	segments [underWay]segment
+	guess    [underWay]uint32   // 1 + the number of the record that a packet probably belongs to
+	lines    [groupSize]uintptr // what is to be prefetched
 	quoted   segment
 	probe    *dissect.State // for datagrams of flows whose protocol is not known
 	flow     Flow
@@ -324,90 +322,6 @@ func (t *Table) Stats() Stats {
 	}
 	slices.Sort(s.Unknown)
 	return s
-}
-
-// Add takes the packets of a batch, in their order.
-func (t *Table) Add(batch []pcaps.Packet) {
-	for len(batch) > 0 {
-		n := min(len(batch), batchSize)
-		t.add(batch[:n])
-		batch = batch[n:]
-	}
-}
-
-// add decodes a few packets, fetches the slots, records and tracks that they
-// will need, and then takes them one by one: the processor waits for many
-// cache misses at once instead of one after another.
-func (t *Table) add(batch []pcaps.Packet) {
-	for i := range batch {
-		s := &t.segments[i]
-		s.decode(&batch[i])
-		if s.outcome == Decoded {
-			s.setKey(t.seed)
-		}
-	}
-	n := 0
-	for i := range batch {
-		if s := &t.segments[i]; s.outcome == Decoded {
-			t.lines[n] = uintptr(unsafe.Pointer(&t.slots[s.hash>>t.shift]))
-			n++
-		}
-	}
-	fetch(&t.lines, n)
-	mask := uint32(len(t.slots) - 1)
-	n = 0
-	for i := range batch {
-		s := &t.segments[i]
-		t.guess[i] = 0
-		if s.outcome != Decoded {
-			continue
-		}
-		// Mostly the first slot is the one; collisions lie in the same line.
-		at := s.hash >> t.shift
-		v := t.slots[at]
-		for v != 0 && uint32(v>>32) != s.hash {
-			at = (at + 1) & mask
-			v = t.slots[at]
-		}
-		if t.guess[i] = uint32(v); v != 0 {
-			t.lines[n] = uintptr(unsafe.Pointer(t.record(uint32(v) - 1)))
-			n++
-		}
-	}
-	fetch(&t.lines, n)
-	n = 0
-	for i := range batch {
-		if g := t.guess[i]; g != 0 {
-			if r := t.record(g - 1); r.extra != 0 {
-				t.lines[n] = uintptr(unsafe.Pointer(t.track(r)))
-				n++
-			}
-		}
-	}
-	fetch(&t.lines, n)
-	for i := range batch {
-		p, s := &batch[i], &t.segments[i]
-		if s.outcome != Decoded {
-			t.take(p, s)
-			continue
-		}
-		t.stats.Packets++
-		t.stats.Outcomes[Decoded]++
-		t.now = max(t.now, p.Time)
-		t.count(p.Frame, p.Time, s, t.guess[i])
-	}
-	if t.awaiting.left() > 0 {
-		t.resumeDue()
-	}
-	if t.ended.due(t.now, grace) {
-		t.retireSilent(&t.ended, grace)
-	}
-	if silence := int64(t.config.Datagram); t.talks.due(t.now, silence) {
-		t.retireSilent(&t.talks, silence)
-	}
-	if t.buffered+t.set.Held() > t.config.MaxBuffered/2 && t.stats.Packets >= t.reclaimAt {
-		t.reclaim()
-	}
 }
 
 // take counts a packet of which decode could not read all: a fragment may

@@ -21,9 +21,9 @@ import (
 )
 
 // batchSize is how many packets are handed from the source to the table at a
-// time: enough to hide the latency of the table's memory behind each other,
-// few enough for their headers to stay in the cache.
-const batchSize = 128
+// time: some times what the table has under way (see flows.Table.Add), few enough
+// for their headers to stay in the cache.
+const batchSize = 256
 
 // job is one reading of captures: where packets come from, what is learned from
 // them, and who gets the flows.
