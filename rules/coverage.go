@@ -181,7 +181,7 @@ const InferenceTrials = "In trials with eight TLS libraries, all 986 full handsh
 func (t *Tally) notes(cov *Coverage) []string {
 	var notes []string
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
-	if t.p.inv == nil {
+	if t.p.inv == nil && slices.ContainsFunc(t.p.order, func(h *host) bool { return h.roles != 0 }) {
 		note("Roles were inferred from the traffic alone; an inventory settles them.")
 	}
 	if t.inferred > 0 {
