@@ -163,12 +163,15 @@ var kindness = [kinds]int{Undocumented: 0, Violation: 1, Blocked: 2, Indetermina
 // known of it, and the client is of a component that is not known by its own
 // services, or of one that no host in the captures was found to be.
 func (p *Policy) mayBeClient(e *edge, client *end) bool {
-	if !client.unknown() {
-		return e.from&client.alike != 0
-	}
 	never := mask(0)
 	if client.host != nil {
 		never = client.host.never
+	}
+	if !client.unknown() {
+		// Where the way out is all that was captured, one address may be that of a
+		// whole site, or of a server whose clients are elsewhere.
+		whole := !client.pinned && client.roles != 0 && client.roles&p.servers == 0 && e.outside != 0
+		return e.from&client.alike != 0 || whole && e.from&^(never|p.external|p.found)&p.servers != 0
 	}
 	for rest := e.from &^ never &^ p.external; rest != 0; rest &= rest - 1 {
 		if bit := bits.TrailingZeros64(uint64(rest)); !p.parts[bit].server || !p.found.has(bit) {

@@ -1050,6 +1050,8 @@ func TestRoleNotKnown(t *testing.T) {
 		{"and of one that has another", flow(tRogue, tCat, 9200, speaks("http")), append(slices.Clone(indexed), agent), Undocumented, "unknown_host client_role_not_stated"},
 		{"a client of the file service", flow(tRogue, tFS, 445, speaks("smb")), site(), Indeterminate, whose},
 		{"a client of the cloud", flow(tRogue, tCloud, 443, tls("tls.sni=cloud.acronis.com")), site(), Indeterminate, whose},
+		{"updates of a site behind one address, of which an agent is known", flow(tAgent1, tCloud, 80, speaks("http", "http.host=dl.acronis.com")), gateway[1:], Indeterminate, whose},
+		{"updates, where the management server is known", flow(tAgent1, tCloud, 80, speaks("http", "http.host=dl.acronis.com")), append(slices.Clone(gateway), dnsSays("cloud.acronis.com", "203.0.113.10")), Undocumented, "client_role_not_documented"},
 		{"a server of one agent's requests", flow(tAgent1, tRogue, 9877, tls("tls.handshake=incomplete")), []*flows.Flow{agent}, Indeterminate, whose},
 		{"a storage, called by one that may be an agent as well as a console", flow(tAgent2, tFS, 2049, from(800), speaks("nfs")),
 			[]*flows.Flow{flow(tAgent2, tMS, 9877, tls()), flow(tAgent1, tMS, 7780, curve), flow(tAgent1, tSN, 9876, mutual()), flow(tSN, tMS, 7780, curve), flow(tSN, tFS, 2049, from(801), speaks("nfs"))}, Indeterminate, whose},

@@ -77,6 +77,7 @@ type link struct {
 	client, server *host
 	service        *service
 	flows          uint32
+	looked         uint32 // connections that were looks whether the port answers
 	opened         uint32 // connections that carried payload
 	answered       bool   // some of it the server's
 	admitted       bool   // in one that spoke the protocol, the client was not turned away unproven
@@ -188,7 +189,7 @@ func (p *Policy) Observe(f *flows.Flow) {
 // calls whom, kept for few.
 func (p *Policy) observeBarren(f *flows.Flow, s *service) {
 	if l := p.linkOf(f, s); l != nil {
-		l.flows++
+		l.count(f)
 		l.client.hear(f, flows.ToClient)
 		l.server.welcome(f)
 		return
@@ -203,7 +204,7 @@ func (p *Policy) observeBarren(f *flows.Flow, s *service) {
 	client.hear(f, flows.ToClient)
 	server.welcome(f)
 	if l := p.link(client, server, s, true); l != nil {
-		l.flows++
+		l.count(f)
 	}
 }
 
@@ -271,12 +272,27 @@ func (p *Policy) link(client, server *host, s *service, barren bool) *link {
 	return l
 }
 
+func (l *link) count(f *flows.Flow) {
+	l.flows++
+	if looksOnly(f) {
+		l.looked++
+	}
+}
+
+// looksOnly says whether the client opened a connection, was let in, said nothing and
+// went: so do monitors, load balancers and scanners, and no client of the port's own.
+func looksOnly(f *flows.Flow) bool {
+	t := &f.TCP
+	return f.Proto == flows.ProtoTCP && t.SYNs > 0 && t.SYNACKs > 0 && f.Payload[0] == 0 && f.Missed.Sum() == 0 && !f.Dissect.Lost &&
+		(t.ResetBy == flows.ResetByClient || f.Ended == flows.Closed && t.Acked)
+}
+
 // see keeps what f shows of the link.
 func (l *link) see(f *flows.Flow) {
 	if l.frame == 0 {
 		l.frame = f.Frame
 	}
-	l.flows++
+	l.count(f)
 	l.opened++
 	l.answered = l.answered || f.Payload[1] > 0
 	unproven := turnedAway(f)

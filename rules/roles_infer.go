@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"net/netip"
 	"slices"
@@ -438,9 +439,7 @@ func (p *Policy) ownServices(h *host, list []call, bit int) int {
 	n := 0
 	for i, c := range list {
 		own := func(x call) bool {
-			at := x.link.server
-			return x.service == c.service && x.grade >= spoke && x.from.has(bit) &&
-				(!x.service.common || x.service.port != 0 && (p.ownServer(at.roles&^p.external) || at.roles&p.external != 0 && len(at.goesBy) > 0))
+			return x.service == c.service && x.grade >= spoke && x.from.has(bit) && (x.service.port != 0 || !x.service.common) && p.isOwn(&x)
 		}
 		if own(c) && !slices.ContainsFunc(list[:i], own) && !slices.Contains(h.serves, c.service) {
 			n++
@@ -449,12 +448,19 @@ func (p *Policy) ownServices(h *host, list []call, bit int) int {
 	return n
 }
 
+// isOwn says whether a call was to a service of the product alone, and not to one of
+// the systems that everybody uses.
+func (p *Policy) isOwn(c *call) bool {
+	at := c.link.server
+	return !c.service.common || p.ownServer(at.roles&^p.external) || at.roles&p.external != 0 && len(at.goesBy) > 0
+}
+
 // calls gathers what h did as a client of known servers.
 func (p *Policy) calls(h *host) []call {
 	list := p.called[:0]
 	for _, l := range h.asClient {
 		from, candidates := p.explains(l)
-		if from == 0 {
+		if from == 0 || l.looked == l.flows {
 			continue
 		}
 		g := l.grade(candidates)
@@ -554,7 +560,9 @@ func (p *Policy) judgeClient(h *host) {
 			services++
 		}
 	}
-	best, bestSum := -1, 0.0
+	// Calls of the product's own services tell what a client is, where there are any:
+	// file services and vSphere are everybody's.
+	best, bestSum, bestOwn := -1, 0.0, 0.0
 	for i := range p.parts {
 		c := &p.parts[i]
 		if server.has(i) || c.External || h.never.has(i) || c.clients == 0 {
@@ -570,21 +578,39 @@ func (p *Policy) judgeClient(h *host) {
 		if server == 0 && hinted && !backed && services < 2 {
 			continue
 		}
-		sum := 0.0
+		sum, own := 0.0, 0.0
 		for _, c := range left {
-			if c.from.has(i) {
-				sum += c.weight
+			if !c.from.has(i) {
+				continue
+			}
+			sum += c.weight
+			if p.isOwn(&c) {
+				own += c.weight
 			}
 		}
 		if backed {
 			sum += h.confidence(i)
+			own += h.confidence(i)
 		}
-		const even = 1e-9
-		switch {
-		case sum <= 0:
-		case best < 0, sum > bestSum+even,
-			sum > bestSum-even && c.clients < p.parts[best].clients:
-			best, bestSum = i, sum
+		if sum <= 0 {
+			continue
+		}
+		better := best < 0
+		if !better {
+			const even = 1e-9
+			than := &p.parts[best]
+			kin := c.Is(than.Component) || than.Is(c.Component)
+			switch {
+			case math.Abs(own-bestOwn) > even:
+				better = own > bestOwn
+			case (own == 0 || kin) && math.Abs(sum-bestSum) > even:
+				better = sum > bestSum
+			default:
+				better = c.clients < than.clients
+			}
+		}
+		if better {
+			best, bestSum, bestOwn = i, sum, own
 		}
 	}
 	if best < 0 {

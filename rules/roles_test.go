@@ -132,6 +132,37 @@ func TestRoles(t *testing.T) {
 		wantRoles(t, p, map[netip.Addr]string{tRogue: "management-server storage-node", tMS: "management-server storage-node", tAgent1: "agent"})
 	})
 
+	t.Run("a monitor looks whether ports answer", func(t *testing.T) {
+		quiet := with(func(f *flows.Flow) { f.Payload[0], f.TCP.History = 0, "ShAFf" })
+		look := []*flows.Flow{flow(tRogue, tMS, 7780, quiet), flow(tRogue, tSN, 9876, quiet, said(0, 0)), flow(tRogue, tBG, 44445, quiet, said(0, 0))}
+		p := rolesFrom(t, "", append(site(), look...)...)
+		wantRoles(t, p, map[netip.Addr]string{tRogue: ""})
+		p = rolesFrom(t, "", append(append(site(), look...), flow(tRogue, tMS, 9877, tls()))...)
+		wantRoles(t, p, map[netip.Addr]string{tRogue: "console", tAgent1: "agent", tSN: "storage-node"})
+		// A capture that began later lacks what the client said.
+		for _, f := range look {
+			midway(f)
+		}
+		p = rolesFrom(t, "", append(append(site(), look...), flow(tRogue, tMS, 9877, tls()))...)
+		wantRoles(t, p, map[netip.Addr]string{tRogue: "agent"})
+	})
+
+	t.Run("an administrator browses what everybody may", func(t *testing.T) {
+		vcenter := netip.MustParseAddr("10.1.0.8")
+		all := append(site(), flow(tAgent1, vcenter, 443, tls()), flow(tAgent1, vcenter, 902, speaks("vmware-authd")))
+		for _, f := range []*flows.Flow{flow(tAdmin, vcenter, 443, tls()), flow(tAdmin, tFS, 445, speaks("smb"))} {
+			p := rolesFrom(t, "", append(all, f)...)
+			wantRoles(t, p, map[netip.Addr]string{tAdmin: "console", tAgent1: "agent-for-vmware", vcenter: "vsphere"})
+			var v Verdict
+			if p.Judge(f, &v); v.Kind != Indeterminate || reasonNames(&v) != "role_not_known" {
+				t.Errorf("port %d: %s %s, want indeterminate role_not_known", f.Server.Port(), v.Kind, reasonNames(&v))
+			}
+		}
+		// Nobody's browser pings the cloud.
+		p := rolesFrom(t, "", append(site(), flow(tRogue, tMS, 9877, tls()), flow(tRogue, tCloud, 0, echo))...)
+		wantRoles(t, p, map[netip.Addr]string{tRogue: "agent"})
+	})
+
 	t.Run("a probe without a certificate is turned away", func(t *testing.T) {
 		shut := tls("tls.client_cert=empty", "tls.handshake=failed", "tls.refused=server")
 		f := flow(tRogue, tSN, 9876, shut)
