@@ -396,7 +396,7 @@ func (p *Policy) judgeEcho(f *flows.Flow, s *service, client, server *end, v *Ve
 	case s != nil && server.outside && client.roles != 0:
 		for i := range s.edges {
 			e := &s.edges[i]
-			if e.from&client.roles == 0 {
+			if e.from&client.roles == 0 && !p.mayBeClient(e.edge, client) {
 				continue
 			}
 			v.Edge = e.Edge

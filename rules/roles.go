@@ -79,6 +79,7 @@ type link struct {
 	flows          uint32
 	looked         uint32 // connections that were looks whether the port answers
 	opened         uint32 // connections that carried payload
+	unread, read   bool   // the captures lack what would tell what some are; have it of some
 	answered       bool   // some of it the server's
 	admitted       bool   // in one that spoke the protocol, the client was not turned away unproven
 	// One bit for each candidate edge of the service.
@@ -277,6 +278,18 @@ func (l *link) count(f *flows.Flow) {
 	if looksOnly(f) {
 		l.looked++
 	}
+	if unread(f) {
+		l.unread = true
+	} else if f.Payload.Sum() > 0 {
+		l.read = true
+	}
+}
+
+// unread says whether the captures lack what would tell what a connection is.
+func unread(f *flows.Flow) bool {
+	t := &f.TCP
+	return f.Proto == flows.ProtoTCP && (f.App == "" || f.AppBasis == dissect.ByPort) &&
+		(f.Dissect.Lost || f.Missed.Sum() > 0 || f.OneSided() || late(f) && t.ResetBy != flows.ResetByServer)
 }
 
 // looksOnly says whether the client opened a connection, was let in, said nothing and
@@ -507,6 +520,29 @@ func (p *Policy) Settle() {
 		}
 		p.found |= h.roles
 		p.judgeAlike(h)
+		p.judgeUnread(h)
+	}
+}
+
+// judgeUnread finds further components of the site that a host may be: those whose
+// port it was called at, where nothing of that could be read.
+func (p *Policy) judgeUnread(h *host) {
+	if h.pinned {
+		return
+	}
+	for _, s := range h.serves {
+		if s.common || s.port == 0 {
+			continue
+		}
+		some, read := false, false
+		for _, l := range h.asServer {
+			if l.service == s {
+				some, read = some || l.unread, read || l.read
+			}
+		}
+		if some && !read {
+			h.alike |= s.inside(p.external) &^ (h.roles | h.never)
+		}
 	}
 }
 
