@@ -455,6 +455,11 @@ func (p *Policy) isOwn(c *call) bool {
 	return !c.service.common || p.ownServer(at.roles&^p.external) || at.roles&p.external != 0 && len(at.goesBy) > 0
 }
 
+// browsed says of a call of the cloud that a web browser makes such calls as well.
+func (p *Policy) browsed(c *call) bool {
+	return c.service.common && c.service.port != 0 && c.link.server.roles&p.external != 0
+}
+
 // calls gathers what h did as a client of known servers.
 func (p *Policy) calls(h *host) []call {
 	list := p.called[:0]
@@ -561,7 +566,7 @@ func (p *Policy) judgeClient(h *host) {
 		}
 	}
 	// Calls of the product's own services tell what a client is, where there are any:
-	// file services and vSphere are everybody's.
+	// file services, vSphere and the cloud's web pages are everybody's.
 	best, bestSum, bestOwn := -1, 0.0, 0.0
 	for i := range p.parts {
 		c := &p.parts[i]
@@ -584,7 +589,7 @@ func (p *Policy) judgeClient(h *host) {
 				continue
 			}
 			sum += c.weight
-			if p.isOwn(&c) {
+			if p.isOwn(&c) && !p.browsed(&c) {
 				own += c.weight
 			}
 		}

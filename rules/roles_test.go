@@ -150,7 +150,7 @@ func TestRoles(t *testing.T) {
 	t.Run("an administrator browses what everybody may", func(t *testing.T) {
 		vcenter := netip.MustParseAddr("10.1.0.8")
 		all := append(site(), flow(tAgent1, vcenter, 443, tls()), flow(tAgent1, vcenter, 902, speaks("vmware-authd")))
-		for _, f := range []*flows.Flow{flow(tAdmin, vcenter, 443, tls()), flow(tAdmin, tFS, 445, speaks("smb"))} {
+		for _, f := range []*flows.Flow{flow(tAdmin, vcenter, 443, tls()), flow(tAdmin, tFS, 445, speaks("smb")), flow(tAdmin, tCloud, 443, tls("tls.sni=cloud.acronis.com"))} {
 			p := rolesFrom(t, "", append(all, f)...)
 			wantRoles(t, p, map[netip.Addr]string{tAdmin: "console", tAgent1: "agent-for-vmware", vcenter: "vsphere"})
 			var v Verdict
