@@ -13,11 +13,16 @@ import (
 const maxDocument = 256 << 20
 
 // ReadAudit reads an audit as -o json wrote it. Members that a later version
-// added are passed over; file is for the messages.
+// added are passed over; file is for the messages. An audit that a baseline took
+// something out of is refused: to whoever reads it back, what was left out would
+// be gone.
 func ReadAudit(file string, r io.Reader) (*AuditDoc, error) {
 	doc := new(AuditDoc)
 	if err := readDocument(file, r, AuditSchema, doc); err != nil {
 		return nil, err
+	}
+	if b := doc.Baseline; b != nil && b.Known > 0 {
+		return nil, fmt.Errorf("%s: leaves out %s that %s has as well: give an audit made without --baseline", file, count(uint64(b.Known), "finding"), b.File)
 	}
 	return doc, nil
 }

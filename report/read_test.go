@@ -28,6 +28,12 @@ func TestReadAudit(t *testing.T) {
 		t.Error(err)
 	}
 
+	// A baseline that took nothing out leaves the audit whole.
+	whole := strings.Replace(text, `"schema":`, `"baseline": {"file": "monday.json", "known": 0, "flows": 0}, "schema":`, 1)
+	if _, err := ReadAudit("audit.json", strings.NewReader(whole)); err != nil {
+		t.Error(err)
+	}
+
 	hostile, ho := hostileAudit(t)
 	text = written(t, func(b *strings.Builder) error { return jsonFormat.Audit(b, hostile, ho) })
 	if back, err = ReadAudit("audit.json", strings.NewReader(text)); err != nil {
@@ -46,6 +52,7 @@ func TestReadAuditMistakes(t *testing.T) {
 		{`{}`, "without a schema"},
 		{`{"schema":"wirechart/audit/v1","edges":7}`, `"edges" is a number`},
 		{`{"schema":"wirechart/audit/v1"} {}`, "not a JSON document"},
+		{`{"schema":"wirechart/audit/v1","baseline":{"file":"monday.json","known":2,"flows":3}}`, "leaves out 2 findings that monday.json has as well"},
 	} {
 		_, err := ReadAudit("a.json", strings.NewReader(x.text))
 		if err == nil || !strings.Contains(err.Error(), x.says) || !strings.HasPrefix(err.Error(), "a.json: ") || strings.Contains(err.Error(), "\n") {
