@@ -396,6 +396,118 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// ownDiagram has what the built-in diagram lacks: requirements of other kinds, a
+// port of UDP alone, components without ambient traffic between them.
+const ownDiagram = `
+version: 1
+name: own
+title: Own
+sources: [{id: page, title: A page}]
+components:
+  - {id: server, title: Server}
+  - {id: agent, title: Agent}
+  - {id: special, title: Special agent, kind_of: agent}
+  - {id: lone, title: Lone}
+edges:
+  - {id: api, from: agent, to: server, over: tcp/9877, require: {app: tls, tls.version: ">=1.2"}, source: page}
+  - {id: api-lone, from: lone, to: server, over: tcp/9000, source: page}
+  - {id: share, from: agent, to: server, over: tcp/445, require: {app: smb, smb.signed: true}, source: page}
+  - {id: disks, from: agent, to: server, over: tcp/902, expect: {app: [vmware-authd, tls], tls.version: "1.3"}, source: page}
+  - {id: reports, from: agent, to: server, over: udp/9000, source: page}
+  - {id: traps, from: agent, to: server, over: udp/162, source: page}
+ambient:
+  - {id: dns, title: Names, over: [udp/53, tcp/53], app: dns}
+`
+
+const ownInventory = `version: 1
+hosts:
+  - {address: 10.1.0.1, roles: [server]}
+  - {address: 10.1.0.2, roles: [server]}
+  - {address: [10.1.0.21, 10.1.0.22], roles: [agent]}
+  - {address: 10.1.0.23, roles: [special]}
+  - {address: 10.1.0.3, roles: [lone]}
+  - {address: 10.1.0.9, roles: []}
+`
+
+// ownPolicy is ownDiagram with ownInventory.
+func ownPolicy(t *testing.T) *Policy {
+	t.Helper()
+	d := mustParse(t, ownDiagram)
+	inv, err := ParseInventory("hosts.yaml", []byte(ownInventory), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := Compile(d, inv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestJudgeOwnDiagram(t *testing.T) {
+	oneSided := with(func(f *flows.Flow) { f.Packets[1], f.Bytes[1], f.Payload[1], f.TCP.SYNACKs = 0, 0, 0, 0 })
+	tests := []struct {
+		name string
+		flow *flows.Flow
+		kind Kind
+		edge string // "" for none
+		why  string // the reasons with what was seen
+	}{
+		// A name that speaks of a port is of the built-in diagram's service there.
+		{"http where tls is required", flow(tAgent1, tMS, 9877, speaks("http")), Violation, "api", "plaintext_where_tls_is_required: http"},
+		{"ssh where tls is required", flow(tAgent1, tMS, 9877, speaks("ssh")), Violation, "api", "plaintext_where_tls_is_required: ssh"},
+		{"text where tls is required", flow(tAgent1, tMS, 9877), Violation, "api", "plaintext_where_tls_is_required: an unknown protocol"},
+		{"an old version", flow(tAgent1, tMS, 9877, tls("tls.version=1.1")), Violation, "api", "tls_version_too_old: 1.1"},
+		{"the version required", flow(tAgent1, tMS, 9877, tls("tls.version=1.2")), Documented, "api", ""},
+		{"not signed", flow(tAgent1, tMS, 445, speaks("smb", "smb.signed=false")), Violation, "share", "requirement_contradicted: false"},
+		{"signed", flow(tAgent1, tMS, 445, speaks("smb", "smb.signed")), Documented, "share", ""},
+		{"not known whether signed", flow(tAgent1, tMS, 445, speaks("smb")), Indeterminate, "share", "requirement_not_observed"},
+		{"one of the protocols expected", flow(tAgent1, tMS, 902, tls()), Documented, "disks", ""},
+		{"none of them", flow(tAgent1, tMS, 902, speaks("ssh")), Violation, "disks", "requirement_contradicted: ssh"},
+		{"none of them, as far as it was read", flow(tAgent1, tMS, 902), Violation, "disks", "requirement_contradicted"},
+		{"none of them in one direction", flow(tAgent1, tMS, 902, oneSided), Indeterminate, "disks", "one_direction_captured"},
+		{"an expected fact", flow(tAgent1, tMS, 902, tls("tls.version=1.2")), Violation, "disks", "requirement_contradicted: 1.2"},
+		{"an edge of a kind of component", flow(tAgent3, tMS, 9877, tls()), Documented, "api", ""},
+
+		{"tcp to a port of udp", flow(tAgent1, tMS, 162), Undocumented, "traps", "tcp_on_udp_port"},
+		{"tcp to a port of both, which others may call over tcp", flow(tAgent1, tMS, 9000), Undocumented, "api-lone", "client_role_not_documented"},
+		{"udp to a port of both, which others may call over udp", flow(tCat, tMS, 9000, udp), Undocumented, "reports", "client_role_not_documented"},
+		{"udp to a port of tcp", flow(tAgent1, tMS, 445, udp, speaks("dns")), Undocumented, "share", "udp_on_tcp_port: dns"},
+		{"servers among themselves", flow(tMS, tSN, 22), Undocumented, "", "same_component"},
+		{"agents of two kinds", flow(tAgent1, tAgent3, 22), Undocumented, "", "agent_to_agent"},
+		{"unrelated components", flow(tCat, tMS, 22), Undocumented, "", "port_not_documented"},
+		{"echo", flow(tAgent1, tMS, 0, echo), Undocumented, "", "icmp_not_documented"},
+		{"echo of a stranger", flow(tRogue, tMS, 0, echo), Undocumented, "", "unknown_host"},
+
+		{"names, of strangers", flow(tRogue, tDNS, 53, udp, speaks("dns")), Ambient, "", ""},
+		{"names that are refused", flow(tAgent1, tDNS, 53, udp, unanswered, icmpError(3, 3)), Ambient, "", "icmp_port_unreachable"},
+		{"names that are not answered", flow(tAgent1, tDNS, 53, udp, unanswered), Ambient, "", ""},
+		{"strangers", flow(tRogue, tDNS, 54, udp), OutOfScope, "", ""},
+	}
+	p := ownPolicy(t)
+	p.Observe(flow(tAgent1, tMS, 9877, tls(), with(func(f *flows.Flow) { f.End += 60e9 }))) // the capture goes on
+	p.Settle()
+	var v Verdict
+	for _, test := range tests {
+		p.Judge(test.flow, &v)
+		var why []string
+		for _, r := range v.Reasons {
+			s := r.Reason.String()
+			if r.Saw != "" {
+				s += ": " + r.Saw
+			}
+			why = append(why, s)
+		}
+		edge := ""
+		if v.Edge != nil {
+			edge = v.Edge.ID
+		}
+		if v.Kind != test.kind || edge != test.edge || strings.Join(why, "; ") != test.why {
+			t.Errorf("%s: %s %q %q, want %s %q %q", test.name, v.Kind, edge, why, test.kind, test.edge, test.why)
+		}
+	}
+}
+
 func TestJudgeDoesNotAllocate(t *testing.T) {
 	p := testPolicy(t, tInventory)
 	all := []*flows.Flow{

@@ -41,7 +41,8 @@ type Policy struct {
 	inbound      mask // components that may be called on dynamic ports
 	external     mask // components outside the site
 	servers      mask // those that edges which are not optional lead to
-	onPort       map[onPort]Reason
+	// Empty for other diagrams than the one that these reasons speak of.
+	onPort map[onPort]Reason
 
 	seed     uint64
 	nameSeed maphash.Seed
@@ -166,9 +167,11 @@ func Compile(d *Diagram, inv *Inventory) (*Policy, error) {
 		edgeAt:   make(map[*Edge]*edge, len(d.Edges)),
 		parts:    make([]part, len(d.Components)),
 		dynamic:  d.DynamicPorts,
-		onPort:   portReasons(),
 		seed:     rand.Uint64(),
 		nameSeed: maphash.MakeSeed(),
+	}
+	if d.Name == DefaultDiagram {
+		p.onPort = portReasons()
 	}
 	p.names.init()
 	if len(p.dynamic) == 0 {
