@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -506,6 +507,117 @@ func TestJudgeOwnDiagram(t *testing.T) {
 			t.Errorf("%s: %s %q %q, want %s %q %q", test.name, v.Kind, edge, why, test.kind, test.edge, test.why)
 		}
 	}
+}
+
+// TestJudgeEvidence holds the reasons to the frames that prove them, and to what
+// was seen there. The facts of a flow are of frame 15 where "at" does not say
+// otherwise; its first frame is 10, its data begins in 13 and 14.
+func TestJudgeEvidence(t *testing.T) {
+	at := func(frame uint64, facts ...string) func(*flows.Flow) {
+		return func(f *flows.Flow) {
+			f.Facts.Frame = uint64(pcaps.MakeFrameID(0, frame))
+			speaks(f.App, facts...)(f)
+		}
+	}
+	resetBy := func(who flows.ResetBy) func(*flows.Flow) {
+		return func(f *flows.Flow) {
+			f.TCP.ResetBy, f.TCP.ResetFrame, f.Ended, f.TCP.History = who, pcaps.MakeFrameID(0, 30), flows.Reset, "ShADadFr"
+		}
+	}
+	history := func(h string) func(*flows.Flow) { return func(f *flows.Flow) { f.TCP.History = h } }
+	greeting := speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=CURVE", "zmtp.client_mechanism=CURVE", "zmtp.server_mechanism=CURVE")
+	closesFirst := emptyThenClosed
+	tests := []struct {
+		name string
+		flow *flows.Flow
+		kind Kind
+		why  string // reason@frame: what was seen
+	}{
+		// Client certificates
+		{"empty, refused by an alert", flow(tAgent1, tSN, 9876, tls("tls.client_cert=empty", "tls.handshake=incomplete"), at(20, "tls.refused=server", "tls.alert=certificate_required")),
+			Violation, "mtls_client_cert_missing@15: empty; rejected_by_server@20: certificate_required"},
+		{"empty, refused by a reset", flow(tAgent1, tSN, 9876, speaks("tls", "tls.version=1.3", "tls.handshake=incomplete", "tls.client_cert=empty"), resetBy(flows.ResetByServer)),
+			Violation, "mtls_client_cert_missing@15: empty; rejected_by_server@30"},
+		{"empty, reset by the client", flow(tAgent1, tSN, 9876, speaks("tls", "tls.version=1.3", "tls.handshake=incomplete", "tls.client_cert=empty"), resetBy(flows.ResetByClient)),
+			Violation, "mtls_client_cert_empty@15: empty"},
+		{"empty, reset behind the handshake", flow(tAgent1, tSN, 9876, tls("tls.client_cert=empty", "tls.client_cert_accepted"), resetBy(flows.ResetByServer), history("ShADadFrf")),
+			Violation, "mtls_client_cert_empty_accepted@15: empty"},
+		{"empty, and the client refused", flow(tAgent1, tSN, 9876, tls("tls.client_cert=empty"), at(20, "tls.refused=client")),
+			Violation, "mtls_client_cert_empty@15: empty"},
+		{"empty, and the server closed first", flow(tAgent1, tSN, 9876, tls("tls.client_cert=empty", "tls.client_cert_accepted"), history("ShADadfF")),
+			Violation, "mtls_client_cert_empty_accepted@15: " + closesFirst},
+		{"empty, and nobody closed", flow(tAgent1, tSN, 9876, tls("tls.client_cert=empty", "tls.client_cert_accepted"), history("ShADad")),
+			Violation, "mtls_client_cert_empty_accepted@15: empty"},
+		{"asked for, not shown, refused", flow(tAgent1, tSN, 9876, tls("tls.client_cert=absent", "tls.cert_request"), at(20, "tls.handshake=failed", "tls.alert=handshake_failure", "tls.alert_by=server")),
+			Violation, "mtls_client_cert_missing@15: absent; rejected_by_server@20: handshake_failure"},
+		{"asked for, not shown", flow(tAgent1, tSN, 9876, tls("tls.client_cert=absent", "tls.cert_request")), Violation, "mtls_client_cert_missing@15: absent"},
+		{"asked for, not shown, and the client gave up", flow(tAgent1, tSN, 9876, tls("tls.client_cert=absent", "tls.cert_request"), at(20, "tls.handshake=failed", "tls.alert=user_canceled", "tls.alert_by=client")),
+			Violation, "mtls_client_cert_missing@15: absent"},
+		{"shown, and refused in words that do not speak of it", flow(tAgent1, tSN, 9876, mutual(), at(20, "tls.handshake=failed", "tls.alert=handshake_failure", "tls.alert_by=server")),
+			Violation, "rejected_by_server@20: handshake_failure"},
+		{"shown, and the client refused", flow(tAgent1, tSN, 9876, mutual(), at(20, "tls.handshake=failed", "tls.alert=unknown_ca", "tls.alert_by=client")),
+			Violation, "rejected_by_client@20: unknown_ca"},
+
+		// The handshake of TLS
+		{"failed without an alert", flow(tAgent1, tMS, 9877, speaks("tls", "tls.version=1.2"), at(21, "tls.handshake=failed")), Violation, "tls_handshake_failed@21"},
+		{"answered by http", flow(tAgent1, tMS, 9877, speaks("tls", "http.status=400"), at(21, "tls.handshake=failed")), Violation, "tls_handshake_failed@21: an answer of HTTP in clear"},
+		{"answered by ssh", flow(tAgent1, tMS, 9877, speaks("tls", "ssh.server_banner=x"), at(21, "tls.handshake=failed")), Violation, "tls_handshake_failed@21: an answer of SSH"},
+		{"answered by something else", flow(tAgent1, tMS, 9877, speaks("tls"), at(21, "tls.handshake=failed")), Violation, "tls_handshake_failed@21: an answer that is not TLS"},
+		{"refused behind the handshake", flow(tAgent1, tMS, 9877, tls(), at(22, "tls.refused=server")), Violation, "rejected_by_server@22"},
+		{"an alert of nobody", flow(tAgent1, tMS, 9877, tls(), at(22, "tls.handshake=failed", "tls.alert=bad_certificate")), Violation, "tls_handshake_failed@22: bad_certificate"},
+
+		// ZMTP
+		{"null", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1"), at(16, "zmtp.mechanism=NULL"), at(18, "zmtp.handshake=complete")), Violation, "zmtp_mechanism_null@16: NULL"},
+		{"a mechanism that nobody knows", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1"), at(16, "zmtp.mechanism=GSSAPI")), Violation, "requirement_contradicted@16: GSSAPI"},
+		{"plain, with a password", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.mechanism=PLAIN"), at(17, "zmtp.credentials")), Violation, "zmtp_mechanism_plain@15: PLAIN; cleartext_credentials@17"},
+		{"curve rejected by the client", flow(tAgent1, tMS, 7780, greeting, at(19, "zmtp.handshake=rejected", "zmtp.rejected_by=client", "zmtp.error=400")),
+			Violation, "zmtp_curve_handshake_failed@19: 400; rejected_by_client@19"},
+		{"curve reset midway", flow(tAgent1, tMS, 7780, greeting, at(19, "zmtp.handshake=incomplete"), resetBy(flows.ResetByClient)), Violation, "zmtp_curve_handshake_failed@15"},
+		{"curve, and the capture ends", flow(tAgent1, tMS, 7780, greeting, at(19, "zmtp.handshake=incomplete"), with(func(f *flows.Flow) { f.Ended = flows.CaptureEnd })),
+			Indeterminate, "requirement_not_observed@10"},
+		{"the greeting alone", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.handshake=incomplete"), said(64, 64)), Violation, "zmtp_curve_handshake_failed@13"},
+		{"the client said more than its greeting", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.handshake=incomplete"), said(65, 64)), Indeterminate, "requirement_not_observed@10"},
+		{"the server said more than its greeting", flow(tAgent1, tMS, 7780, speaks("zmtp", "zmtp.version=3.1", "zmtp.handshake=incomplete"), said(64, 65)), Indeterminate, "requirement_not_observed@10"},
+		{"another protocol", flow(tAgent1, tMS, 7780, speaks("smb")), Violation, "not_zmtp@13: smb"},
+		{"no known protocol", flow(tAgent1, tMS, 7780), Violation, "not_zmtp@13: an unknown protocol"},
+
+		// What is missing
+		{"bytes", flow(tAgent1, tMS, 7780, lossy), Indeterminate, "bytes_missing@10"},
+		{"the start", flow(tAgent1, tMS, 7780, midway), Indeterminate, "start_not_captured@10"},
+		{"all but the ports", flow(tAgent1, tMS, 7780, said(0, 0), with(func(f *flows.Flow) { f.TCP.PortsOnly = true })), Indeterminate, "bytes_missing@10"},
+		{"payload", flow(tAgent1, tMS, 7780, said(0, 0)), Indeterminate, "nothing_said@10"},
+		{"a name", flow(tAgent1, tCloud, 443, tls()), Indeterminate, "no_sni@13"},
+		{"a name, in the clear", flow(tMS, tCloud, 80, speaks("http")), Indeterminate, "no_server_name@10"},
+
+		// Names and tokens
+		{"another name", flow(tAgent1, tCloud, 443, tls(), at(17, "tls.sni=cdn.example")), Undocumented, "unknown_sni@17: cdn.example"},
+		{"tokens", flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1"), at(16, "http.token=url"), at(18, "http.token_alg=none")),
+			Violation, "plaintext_http_on_9877@13: http; jwt_in_clear@16: url; jwt_in_url@16: url; jwt_alg_none@18: none"},
+		{"no token", flow(tAgent1, tMS, 9877, speaks("http"), at(16, "http.requests=1")), Violation, "plaintext_http_on_9877@13: http; no_authentication@16"},
+	}
+	p := testPolicy(t, tInventory)
+	p.Observe(flow(tAgent3, tBG, 44445, with(func(f *flows.Flow) { f.End += 60e9 }))) // the capture goes on
+	p.Settle()
+	var v Verdict
+	for _, test := range tests {
+		p.Judge(test.flow, &v)
+		if got := evidence(v.Reasons); v.Kind != test.kind || got != test.why {
+			t.Errorf("%s: %s %s, want %s %s", test.name, v.Kind, got, test.kind, test.why)
+		}
+	}
+}
+
+// evidence are reasons with their frames and what was seen: "reason@15: empty".
+func evidence(list []Because) string {
+	var out []string
+	for _, b := range list {
+		s := b.Reason.String() + "@" + strconv.FormatUint(b.Frame.Number(), 10)
+		if b.Saw != "" {
+			s += ": " + b.Saw
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, "; ")
 }
 
 func TestJudgeDoesNotAllocate(t *testing.T) {
