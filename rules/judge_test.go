@@ -675,6 +675,20 @@ func TestConcerns(t *testing.T) {
 		{flow(tAgent1, tFS, 445, speaks("smb", "smb.auth=guest", "smb.signed=false")), "smb_guest smb2_unsigned"},
 		{flow(tAgent1, tFS, 445, speaks("smb", "smb.auth=ntlmv2", "smb.signed=false", "smb.encrypted")), ""},
 		{flow(tAgent1, tFS, 445, speaks("smb", "smb.auth=ntlmv2", "smb.status=STATUS_LOGON_FAILURE")), "smb_auth_failed"},
+		{flow(tAgent1, tFS, 445, speaks("smb", "smb.auth=anonymous", "smb.signed")), "smb_anonymous"},
+		{flow(tMS, tCat, 9200, speaks("http", "http.requests=1", "http.token=cookie")), "jwt_in_clear"},
+		{flow(tMS, tCat, 9200, speaks("http2", "http.requests=1", "http.token=cookie")), "jwt_in_clear"},
+		{flow(tMS, tCat, 9200, speaks("http", "tls.version=1.3", "http.requests=1", "http.token=cookie")), ""}, // decrypted
+		{flow(tMS, tCat, 9200, speaks("http", "http.requests=1")), ""},
+		{flow(tAgent1, tMS, 9877, tls("tls.decrypted=yes", "http.requests=1", "http.unauthenticated=1")), "no_authentication"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cert_not_before=1800-01-01T00:00:00Z", "tls.cert_not_after=1800-01-02T00:00:00Z")), "server_certificate_expired"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cert_not_before=2300-01-01T00:00:00Z")), "server_certificate_not_yet_valid"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cert_not_before=yesterday", "tls.cert_not_after=tomorrow")), ""},
+		{flow(tAgent1, tMS, 9877, tls("tls.cert_not_before=2026-03-01T12:00:00Z", "tls.cert_not_after=2026-03-01T12:00:00Z")), ""}, // the flow begins then
+		{flow(tAgent1, tMS, 9877, with(func(f *flows.Flow) {
+			tls()(f)
+			f.TCP.ZeroWindow, f.TCP.ZeroWindowFrame[0] = [2]int64{shutLimit, shutLimit - 1}, 5
+		})), "zero_window"},
 	}
 	p := testPolicy(t, tInventory)
 	p.Settle()
@@ -687,6 +701,30 @@ func TestConcerns(t *testing.T) {
 		}
 		if strings.Join(got, " ") != test.want || v.Kind != Documented {
 			t.Errorf("%d: %s %v, want documented [%s]", i, v.Kind, got, test.want)
+		}
+	}
+}
+
+// What is a reason of the verdict is not a concern as well, and each concern has
+// its frame and what was seen.
+func TestConcernsEvidence(t *testing.T) {
+	p := testPolicy(t, tInventory)
+	p.Settle()
+	var v Verdict
+	for _, test := range []struct {
+		flow *flows.Flow
+		want string
+	}{
+		{flow(tAgent1, tMS, 9877, speaks("http", "http.requests=1", "http.token=header")), ""},
+		{flow(tMS, tCat, 9200, speaks("http", "http.requests=1", "http.token=cookie")), "jwt_in_clear@15: cookie"},
+		{flow(tAgent1, tFS, 445, speaks("smb", "smb.user=SITE\\eve", "smb.auth=ntlmv2", "smb.status=STATUS_LOGON_FAILURE")), "smb_auth_failed@15: STATUS_LOGON_FAILURE for SITE\\eve"},
+		{flow(tAgent1, tFS, 445, speaks("smb", "smb.auth=ntlmv2", "smb.status=STATUS_LOGON_FAILURE")), "smb_auth_failed@15: STATUS_LOGON_FAILURE"},
+		{flow(tAgent1, tMS, 9877, tls("tls.sni=ms.site.example", "tls.cert_cn=other.example")), "server_certificate_name_mismatch@15: other.example"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cert_not_after=2026-02-28T00:00:00Z")), "server_certificate_expired@15: 2026-02-28T00:00:00Z"},
+		{flow(tAgent1, tMS, 9877, tls("tls.cipher=0x0005")), "tls_cipher_rc4@15: 0x0005; tls_cipher_no_forward_secrecy@15: 0x0005"},
+	} {
+		if p.Judge(test.flow, &v); evidence(v.Concerns) != test.want {
+			t.Errorf("%s: %s, want %s", test.flow.Server, evidence(v.Concerns), test.want)
 		}
 	}
 }
@@ -1329,6 +1367,89 @@ func TestRoleNotKnown(t *testing.T) {
 				t.Errorf("%s %s, want %s %s; roles %q %q", v.Kind, reasonNames(&v), tt.kind, tt.why, p.rolesText(tt.flow.Client.Addr()), p.rolesText(tt.flow.Server.Addr()))
 			}
 		})
+	}
+}
+
+// Without an inventory and with no host of a role at either end, little is looked
+// at; what the diagram calls ambient is ambient all the same.
+func TestJudgeStrangers(t *testing.T) {
+	p := rolesFrom(t, "", site()...)
+	a, b := netip.MustParseAddr("10.9.9.8"), netip.MustParseAddr("10.9.9.9")
+	var v Verdict
+	for _, test := range []struct {
+		flow *flows.Flow
+		kind Kind
+		why  string
+	}{
+		{flow(a, b, 53, udp, speaks("dns")), Ambient, ""},
+		{flow(a, b, 53, udp, unanswered, icmpError(3, 3)), Ambient, "icmp_port_unreachable@12"},
+		{flow(a, b, 53, udp, icmpError(3, 3)), Ambient, ""}, // answered all the same
+		{flow(a, b, 53, unanswered, icmpError(3, 3)), Ambient, ""},
+		{flow(a, b, 53, udp, speaks("ssh")), OutOfScope, ""},
+		{flow(a, b, 22), OutOfScope, ""},
+	} {
+		if p.Judge(test.flow, &v); v.Kind != test.kind || evidence(v.Reasons) != test.why {
+			t.Errorf("%s: %s %s, want %s %s", test.flow.Server, v.Kind, evidence(v.Reasons), test.kind, test.why)
+		}
+	}
+}
+
+// A documented name at an address that DNS gave for no such name is a disguise,
+// but not where the inventory or another of the edge's names vouches for it.
+func TestNamesAtAddresses(t *testing.T) {
+	for _, test := range []struct {
+		name      string
+		inventory string
+		server    netip.Addr
+		more      []*flows.Flow
+		kind      Kind
+		why       string
+	}{
+		{"as DNS has it", tInventory, tOther, []*flows.Flow{dnsSays("cloud.acronis.com", "203.0.113.99")}, Undocumented, "unknown_host"},
+		{"elsewhere", tInventory, tOther, []*flows.Flow{dnsSays("cloud.acronis.com", "203.0.113.10")}, Undocumented, "sni_address_mismatch"},
+		{"elsewhere, and the inventory knows the address", tInventory, tCloud, []*flows.Flow{dnsSays("cloud.acronis.com", "203.0.113.99")}, Documented, ""},
+		{"elsewhere, and DNS gave the address for another of the names", "", tOther,
+			append(site(), dnsSays("eu2-cloud.acronis.com", "203.0.113.99")), Documented, ""},
+		{"elsewhere, and DNS gave the address for a name of nobody's", "", tOther,
+			append(site(), dnsSays("www.example.org", "203.0.113.99")), Undocumented, "sni_address_mismatch"},
+		{"elsewhere, and a client asked for another of the names there", "", tOther,
+			append(site(), flow(tAgent2, tOther, 8443, tls("tls.sni=eu2-cloud.acronis.com"))), Undocumented, "sni_address_mismatch"},
+	} {
+		call := flow(tAgent1, test.server, 443, tls("tls.sni=cloud.acronis.com"))
+		p := rolesFrom(t, test.inventory, append(slices.Clone(test.more), call)...)
+		var v Verdict
+		if p.Judge(call, &v); v.Kind != test.kind || reasonNames(&v) != test.why {
+			t.Errorf("%s: %s %s, want %s %s", test.name, v.Kind, reasonNames(&v), test.kind, test.why)
+		}
+	}
+}
+
+// A resumed session shows no certificate; it rests on a full handshake of the same
+// two hosts that met what the edge requires.
+func TestResumedAfterFullHandshake(t *testing.T) {
+	resumed := func(facts ...string) *flows.Flow {
+		return flow(tAgent1, tSN, 9876, tls(append([]string{"tls.version=1.2", "tls.resumed"}, facts...)...))
+	}
+	for _, test := range []struct {
+		name string
+		flow *flows.Flow
+		more *flows.Flow
+		kind Kind
+		why  string
+	}{
+		{"met before", resumed(), flow(tAgent1, tSN, 9876, mutual()), Documented, ""},
+		{"another client did", resumed(), flow(tAgent2, tSN, 9876, mutual()), Indeterminate, "session_resumed"},
+		{"another edge was met", resumed(), flow(tAgent1, tMS, 9877, tls()), Indeterminate, "session_resumed"},
+		{"spoken before, without a certificate", resumed(), flow(tAgent1, tSN, 9876, tls()), Indeterminate, "session_resumed"},
+		{"resumed, and known from less than all", resumed("tls.client_cert=present", "tls.client_cert_basis=inferred", "tls.client_cert_confidence=medium"),
+			flow(tAgent1, tSN, 9876, mutual()), Indeterminate, "session_resumed"},
+		{"not resumed", flow(tAgent1, tSN, 9876, tls()), flow(tAgent1, tSN, 9876, mutual()), Indeterminate, "requirement_not_observed"},
+	} {
+		p := rolesFrom(t, tInventory, test.more)
+		var v Verdict
+		if p.Judge(test.flow, &v); v.Kind != test.kind || reasonNames(&v) != test.why {
+			t.Errorf("%s: %s %s, want %s %s", test.name, v.Kind, reasonNames(&v), test.kind, test.why)
+		}
 	}
 }
 
