@@ -175,6 +175,86 @@ func TestBaseline(t *testing.T) {
 	}
 }
 
+// TestBaselineAnswers says what is new, and how much that is known was left out.
+func TestBaselineAnswers(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		change  func(a *rules.Audit)
+		result  Result
+		answers string
+	}{
+		{"new", func(*rules.Audit) {}, Findings, "NEW FINDINGS: of 1,208 flows; 1 finding that monday.json has as well is left out."},
+		{"more known", func(a *rules.Audit) { a.Baseline.Known = 2; a.Findings = a.Findings[:1] }, Findings, "NEW FINDINGS: of 3 flows; 2 findings that monday.json has as well are left out."},
+		{"what is new is undecided alone", func(a *rules.Audit) { a.Findings = a.Findings[:1]; a.Findings[0].Kind = rules.Indeterminate },
+			Known, "NOTHING NEW: the traffic does not conform, as before; 1 finding that monday.json has as well is left out."},
+		{"nothing new, undecided", func(a *rules.Audit) { a.Findings, a.Coverage.Lossy = nil, true },
+			Undecided, "NOTHING NEW: as far as these captures can decide; 1 finding that monday.json has as well is left out."},
+		{"conforms", func(a *rules.Audit) {
+			a.Findings, a.Baseline.Known = nil, 0
+			a.Verdicts = [len(a.Verdicts)]rules.Count{rules.Documented: {Flows: 1}}
+		}, Conforms, "CONFORMS: the one flow of its components is as documented; 0 findings that monday.json has as well are left out."},
+	} {
+		a, _ := testAudit(t)
+		a.Verdicts[rules.Indeterminate] = rules.Count{}
+		a.Baseline = &rules.Baseline{File: "monday.json", Known: 1}
+		c.change(a)
+		headline, sentence := answer(a)
+		if got := headline + ": " + sentence; ResultOf(a) != c.result || got != c.answers {
+			t.Errorf("%s: %s, %q; want %s, %q", c.name, ResultOf(a), got, c.result, c.answers)
+		}
+	}
+}
+
+// TestDiffSays reads what is said of changes and of what keeps two audits apart.
+func TestDiffSays(t *testing.T) {
+	same := func(*rules.Audit) {}
+	for _, c := range []struct {
+		name          string
+		before, after func(a *rules.Audit)
+		headline      string
+		says          []string // changes, then notes
+	}{
+		{"nothing", same, same, "THE SAME", nil},
+		{"an edge is new", func(a *rules.Audit) { a.Edges = a.Edges[1:] }, same, "NOT WORSE", []string{"The edge agent-messages is new in the diagram: seen."}},
+		{"an edge is gone", same, func(a *rules.Audit) { a.Edges = a.Edges[1:] }, "NOT WORSE", []string{"The edge agent-messages is no longer in the diagram; it was seen."}},
+		{"an edge is not used", same, func(a *rules.Audit) {
+			a.Edges[0].Status, a.Edges[0].CouldShow, a.Edges[0].Why = rules.EdgeNotSeen, true, "nobody called."
+		},
+			"NOT WORSE", []string{"The edge agent-messages was seen and is not seen. Nobody called."}},
+		{"an edge cannot be seen", same, func(a *rules.Audit) { a.Edges[0].Status, a.Edges[0].Why = rules.EdgeNotSeen, "no host." },
+			"NOT WORSE", []string{"The edge agent-messages was seen and is not seen. These captures could not have shown it: no host."}},
+		{"an edge breaks", same, func(a *rules.Audit) { a.Edges[0].Status = rules.EdgeBlocked }, "WORSE", []string{"The edge agent-messages was seen and is blocked."}},
+		{"a broken edge breaks otherwise", same, func(a *rules.Audit) { a.Edges[1].Status = rules.EdgeBlocked }, "NOT WORSE", []string{"The edge storage-node-messages was violated and is blocked."}},
+		{"another diagram", same, func(a *rules.Audit) { d := *a.Diagram; d.Name, d.Parts = "own", nil; a.Diagram = &d },
+			"NOT WORSE", []string{"The audits used different diagrams: acronis-cyber-protect before, own after."}},
+		{"losses", func(a *rules.Audit) { a.Coverage.Lossy = true }, func(a *rules.Audit) { a.Findings = a.Findings[1:] },
+			"BETTER", []string{"No longer: management messages travel without encryption: the mechanism is NULL where the diagram requires CURVE", "Much is missing from the captures of the audit before."}},
+	} {
+		d := Diff("a.json", audited(t, c.before), "b.json", audited(t, c.after))
+		var got []string
+		for i := range d.Changes {
+			got = append(got, d.Changes[i].Says)
+		}
+		got = append(got, d.Notes...)
+		if !slices.Equal(got, c.says) {
+			t.Errorf("%s: %q, want %q", c.name, got, c.says)
+		}
+		if len(d.Changes) == 0 && len(d.Notes) > 0 {
+			continue
+		}
+		table := written(t, func(b *strings.Builder) error { return diffTable(b, d, &Options{Width: 400}) })
+		page := written(t, func(b *strings.Builder) error { return diffMarkdown(b, d, &Options{}) })
+		if !strings.Contains(table, c.headline+": ") || !strings.HasPrefix(page, "# "+c.headline+"\n") {
+			t.Errorf("%s: not headed %q:\n%s", c.name, c.headline, table)
+		}
+		for _, s := range c.says {
+			if !strings.Contains(table, s) || !strings.Contains(page, text(s)) {
+				t.Errorf("%s: %q is neither in the table nor in Markdown:\n%s\n%s", c.name, s, table, page)
+			}
+		}
+	}
+}
+
 // TestDiffTimes says that a period is told once, and a frame as it is given to
 // other programs.
 func TestDiffTimes(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"wirechart/flows"
+	"wirechart/pcaps"
 	"wirechart/rules"
 )
 
@@ -108,6 +110,93 @@ func TestHostileCSV(t *testing.T) {
 		if guarded == 0 {
 			t.Errorf("%s: the formula is not there, guarded or not", what)
 		}
+	}
+}
+
+// TestCSVProtocols has a row of every protocol end where the head does, with a
+// verdict and without.
+func TestCSVProtocols(t *testing.T) {
+	verdict := &rules.Verdict{Kind: rules.Blocked, Reasons: []rules.Because{{Reason: rules.SYNUnanswered}, {Reason: rules.UnknownSNI, Frame: pcaps.MakeFrameID(0, 9), Saw: "x.example"}}}
+	for _, proto := range []uint8{flows.ProtoTCP, flows.ProtoUDP, flows.ProtoICMP, flows.ProtoSCTP, 50} {
+		for _, v := range []*rules.Verdict{nil, verdict} {
+			f := testFlow()
+			f.Proto, f.TCP.RTT, f.App = proto, 0, "last"
+			text := written(t, func(b *strings.Builder) error {
+				w := newCSVFlows(b, &Options{Files: []string{"a.pcap"}})
+				if err := w.Flow(f, v); err != nil {
+					return err
+				}
+				return w.Close()
+			})
+			rows, err := csv.NewReader(strings.NewReader(text)).ReadAll() // checks that rows are equally long
+			if err != nil || len(rows) != 2 {
+				t.Fatalf("%s: %v, %d rows", flows.ProtoName(proto), err, len(rows))
+			}
+			at := func(name string) string { return rows[1][slices.Index(rows[0], name)] }
+			want := [3]string{}
+			if v != nil {
+				want = [3]string{"blocked", "syn_unanswered unknown_sni", rules.SYNUnanswered.Explain() + "; " + rules.UnknownSNI.Explain() + ": x.example (frame 9)"}
+			}
+			if at("app") != "last" || at("zmtp.mechanism") != "CURVE" || at("duplicates_to_client") != "4" || at("vlan") != "20" ||
+				[3]string{at("verdict"), at("reasons"), at("evidence")} != want {
+				t.Errorf("%s: %q", flows.ProtoName(proto), rows[1])
+			}
+			retransmitted, port := "1", "51514"
+			if proto != flows.ProtoTCP {
+				retransmitted = ""
+			}
+			if !hasPorts(proto) {
+				port = ""
+			}
+			if at("retransmitted_to_server") != retransmitted || at("client_port") != port {
+				t.Errorf("%s: retransmitted %q, port %q", flows.ProtoName(proto), at("retransmitted_to_server"), at("client_port"))
+			}
+		}
+	}
+}
+
+// TestChoices says in words which server a client chose.
+func TestChoices(t *testing.T) {
+	a, _ := testAudit(t)
+	for _, c := range []struct {
+		name   string
+		change func(c *rules.Choice)
+		want   string
+	}{
+		{"the farther one", func(*rules.Choice) {}, "agent1 pinged 203.0.113.12 9.00 ms, 203.0.113.10 40.2 ms and 1 more; used 203.0.113.10 (us5-cloud.acronis.com): 31.2 ms behind the closest"},
+		{"the closest", func(c *rules.Choice) { c.Closest, c.Behind = true, 499 }, "the closest"},
+		{"nearly", func(c *rules.Choice) { c.Closest, c.Behind = true, 500_000 }, "as close as the closest, 0.500 ms apart"},
+		{"not pinged", func(c *rules.Choice) { c.Known = false }, "not known: it answered no echo"},
+		{"none", func(c *rules.Choice) { c.Known, c.Used = false, netip.Addr{} }, "used nothing over TLS: "},
+	} {
+		choice := a.Choices[0]
+		c.change(&choice)
+		client, pinged, used, closest := choiceRow(&choice, 2)
+		if got := client + " pinged " + pinged + "; used " + used + ": " + closest; !strings.HasSuffix(got, c.want) {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestSummarize holds the page of the browser to the audit.
+func TestSummarize(t *testing.T) {
+	a, _ := testAudit(t)
+	s := Summarize(a)
+	if s.Result != Findings || s.Sign != "✗" || s.Headline != "DOES NOT CONFORM" || len(s.Findings) != len(a.Findings) || len(s.Concerns) != len(a.Concerns) {
+		t.Fatalf("%+v", s)
+	}
+	if f := s.Findings[1]; f.Number != 2 || f.ID != a.Findings[1].ID || f.Kind != "undocumented" || f.Severity != "medium" || f.Flows != "1,204 flows" || f.Title != a.Findings[1].Title {
+		t.Errorf("%+v", f)
+	}
+	if c := s.Concerns[0]; c.Number != 1 || c.Kind != "concern" || c.Flows != "2 flows" || c.Severity != "high" {
+		t.Errorf("%+v", c)
+	}
+	var tally []string
+	for _, c := range s.Tally {
+		tally = append(tally, c.Kind+" "+c.Flows)
+	}
+	if got := strings.Join(tally, ", "); got != "violation 3, undocumented 24, blocked 1, indeterminate 2, documented 130, ambient 38, out_of_scope 3" {
+		t.Error(got)
 	}
 }
 

@@ -42,6 +42,59 @@ func TestSARIF(t *testing.T) {
 	valid(t, schema, written(t, func(b *strings.Builder) error { return auditSARIF(b, &rules.Audit{}, &Options{}) }))
 }
 
+// With a baseline, all that SARIF has is new, and the captures that a live run
+// sums up are no file.
+func TestSARIFBaseline(t *testing.T) {
+	a, o := testAudit(t)
+	a.Baseline = &rules.Baseline{File: "monday.json"}
+	a.Coverage.Captures.Files[1].Sum = 9
+	var log sarifLog
+	if err := json.Unmarshal([]byte(written(t, func(b *strings.Builder) error { return auditSARIF(b, a, o) })), &log); err != nil {
+		t.Fatal(err)
+	}
+	run := log.Runs[0]
+	for _, r := range run.Results {
+		if r.Baseline != "new" {
+			t.Errorf("%s is %q", r.RuleID, r.Baseline)
+		}
+	}
+	if len(run.Artifacts) != 1 || run.Artifacts[0].Location.URI != "captures/monday.pcapng" {
+		t.Errorf("files %+v", run.Artifacts)
+	}
+}
+
+func TestFileURI(t *testing.T) {
+	for name, want := range map[string]string{
+		"a/b.pcap": "a/b.pcap", "/captures/a b.pcap": "file:///captures/a%20b.pcap", "12:30.pcap": "./12:30.pcap", "a/12:30.pcap": "a/12:30.pcap", "50%.pcap": "50%25.pcap",
+	} {
+		if got := fileURI(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// TestJUnitBaseline has what is known pass, with a word of it, and what is new
+// fail.
+func TestJUnitBaseline(t *testing.T) {
+	a, o := testAudit(t)
+	a.Baseline = &rules.Baseline{File: "monday.json", Known: 1}
+	a.Findings = a.Findings[:1] // of agent-messages
+	var suites junitSuites
+	if err := xml.Unmarshal([]byte(written(t, func(b *strings.Builder) error { return auditJUnit(b, a, o) })), &suites); err != nil {
+		t.Fatal(err)
+	}
+	for i := range a.Edges {
+		c, known := suites.Suites[0].Cases[i], a.Edges[i].Status == rules.EdgeViolated || a.Edges[i].Status == rules.EdgeBlocked
+		fails := a.Edges[i].Edge == a.Findings[0].Edge
+		if (c.Failure != nil) != fails || strings.Contains(c.Out, "known from monday.json") != (known && !fails) {
+			t.Errorf("%s, %s: %+v", a.Edges[i].Edge.ID, a.Edges[i].Status, c)
+		}
+	}
+	if others := suites.Suites[1]; others.Tests != 1 || others.Failures != 0 || others.Cases[0].Name != "no such traffic" {
+		t.Errorf("%+v", others)
+	}
+}
+
 // TestJUnit counts test cases as a CI system would.
 func TestJUnit(t *testing.T) {
 	a, o := testAudit(t)
