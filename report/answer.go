@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 
 	"wirechart/rules"
@@ -19,6 +20,9 @@ const (
 
 // failing are the verdicts that speak against conformance.
 var failing = [...]rules.Kind{rules.Violation, rules.Undocumented, rules.Blocked}
+
+// fails says whether a verdict speaks against conformance.
+func fails(k rules.Kind) bool { return slices.Contains(failing[:], k) }
 
 // ResultOf answers whether the traffic of a conforms. It is undecided when
 // nothing speaks against it, and the captures could not show that all of it
@@ -97,7 +101,7 @@ func (s standing) why() string {
 // the baseline has not.
 func newFlows(a *rules.Audit) (n uint64) {
 	for i := range a.Findings {
-		if failingVerdict(a.Findings[i].Kind.String()) {
+		if fails(a.Findings[i].Kind) {
 			n += a.Findings[i].Flows
 		}
 	}

@@ -192,7 +192,7 @@ func SinceBaseline(a *rules.Audit, file string, baseline *AuditDoc, o *Options) 
 	a.Concerns = known(a.Concerns, baseline.Concerns)
 }
 
-// failingVerdict says whether a verdict speaks against conformance.
+// failingVerdict is fails for the name of a verdict, as documents have it.
 func failingVerdict(name string) bool {
 	return slices.ContainsFunc(failing[:], func(k rules.Kind) bool { return k.String() == name })
 }

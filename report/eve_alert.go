@@ -30,11 +30,6 @@ type eveAlert struct {
 	frame    pcaps.FrameID
 }
 
-// called says whether a finding of a kind is an alert.
-func called(kind rules.Kind) bool {
-	return kind == rules.Violation || kind == rules.Undocumented || kind == rules.Blocked
-}
-
 // put adds the alert to the event e.
 func (a *eveAlert) put(e members, o *Options) {
 	verdict := a.kind.String()
@@ -88,7 +83,7 @@ func (x eveFlow) alerts() []members {
 		a.put(e, x.o)
 		events = append(events, e)
 	}
-	if b := x.v.Decides(); b != nil && called(x.v.Kind) {
+	if b := x.v.Decides(); b != nil && fails(x.v.Kind) {
 		add(eveAlert{kind: x.v.Kind, severity: b.Reason.Severity(), reason: b.Reason, edge: x.v.Edge, frame: b.Frame})
 	}
 	for _, c := range x.v.Concerns {
@@ -101,7 +96,7 @@ func (x eveFlow) alerts() []members {
 // proves it.
 func auditEVE(w io.Writer, a *rules.Audit, o *Options) error {
 	for f, concern := range a.FindingsAndConcerns() {
-		if !concern && !called(f.Kind) {
+		if !concern && !fails(f.Kind) {
 			continue
 		}
 		if err := writeLine(w, eveFinding(f, concern, o)); err != nil {
