@@ -255,6 +255,27 @@ func TestDiffSays(t *testing.T) {
 	}
 }
 
+// TestDiffSummary reads the sentence behind each result.
+func TestDiffSummary(t *testing.T) {
+	same := func(*rules.Audit) {}
+	without := func(a *rules.Audit) { a.Findings = a.Findings[1:] }
+	for _, c := range []struct {
+		before, after func(a *rules.Audit)
+		want          string
+	}{
+		{same, same, "Nothing has changed."},
+		{same, func(a *rules.Audit) { a.Concerns = nil }, "Nothing is worse and nothing is better; 2 other changes."},
+		{without, same, "1 change for the worse, 0 for the better, 0 other changes."},
+		{same, without, "0 changes for the worse, 1 for the better, 0 other changes."},
+		{same, func(a *rules.Audit) { without(a); a.Coverage.Lossy = true },
+			"The later audit cannot tell whether anything is worse: too much is missing from these captures; 1 change for the better, 0 other changes."},
+	} {
+		if d := Diff("a.json", audited(t, c.before), "b.json", audited(t, c.after)); d.Summary != c.want {
+			t.Errorf("%q, want %q", d.Summary, c.want)
+		}
+	}
+}
+
 // TestDiffTimes says that a period is told once, and a frame as it is given to
 // other programs.
 func TestDiffTimes(t *testing.T) {
