@@ -63,7 +63,7 @@ func auditFlags(fs *pflag.FlagSet, o *options) {
 	usersFlag(fs, o)
 	fs.StringSliceVar(&o.failOn, "fail-on", []string{"violation", "undocumented", "blocked"},
 		"exit with 1 when a flow has one of these `VERDICTS`, or with concern:high a concern of at least that severity; none: never")
-	fs.StringVar(&o.baseline, "baseline", "", "report only what is new since the audit in `FILE` (written with -o json)")
+	fs.StringVar(&o.baseline, "baseline", "", "report only what is new since the audit in `FILE` (written with -o json, without --baseline)")
 	fs.BoolVar(&o.exitZero, "exit-zero", false, "exit with 0 whatever was found")
 }
 

@@ -53,7 +53,7 @@ func (s *selection) String() string {
 }
 
 func selectionFlags(fs *pflag.FlagSet, s *selection) {
-	fs.StringSliceVar(&s.verdicts, "verdict", nil, "only flows with one of these `VERDICTS`: violation,undocumented,blocked")
+	fs.StringSliceVar(&s.verdicts, "verdict", nil, "only flows with one of these `VERDICTS`: "+report.VerdictNames())
 	fs.StringSliceVar(&s.edges, "edge", nil, "only flows of these edges (`IDS`) of the diagram")
 	fs.StringSliceVar(&s.apps, "app", nil, "only flows that speak one of these `PROTOCOLS`, as the member app of the flow record has them; unknown: where it has none")
 	fs.StringSliceVar(&s.hosts, "host", nil, "only flows of one of these `HOSTS`: addresses, prefixes (10.1.0.0/16), names, components of the diagram")
