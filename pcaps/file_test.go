@@ -437,6 +437,8 @@ func TestDamage(t *testing.T) {
 		{"tiny obsolete block", ng(block(le, blockObsolete, uint32(0))), 140, "packet block of 16 bytes is too short"},
 		{"tiny simple block", ng(block(le, blockSimple)), 140, "packet block of 12 bytes is too short"},
 		{"tiny interface block", ng(block(le, blockInterface, uint32(0))), 140, "interface description block of 16 bytes is too short"},
+		{"as many interfaces as there may be", ng(bytes.Repeat(interfaceBlock(le, 1, 0), maxInterfaces-1)), 0, ""},
+		{"one more", ng(bytes.Repeat(interfaceBlock(le, 1, 0), maxInterfaces)), 140 + 20*(maxInterfaces-1), "section describes more than 65536 interfaces"},
 		{"tiny section", ng(block(le, blockSection, uint32(byteOrderMagic))), 140, "section header block of 16 bytes is too short"},
 		{"no byte order", ng(block(le, blockSection, uint64(0), uint64(0))), 140, "section header block has no byte-order magic: 00 00 00 00"},
 		{"version 2", ng(patched(section(le), 12, 2)), 140, "section of pcapng version 2.0, which is not supported"},
