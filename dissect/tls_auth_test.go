@@ -238,6 +238,28 @@ func TestEndsOutOfOrder(t *testing.T) {
 	}
 }
 
+// TestSealedAlert resumes a session of TLS 1.2, in which the server's Finished comes
+// first: a sealed alert in the place of the client's refuses it, and behind the
+// client's it closes.
+func TestSealedAlert(t *testing.T) {
+	ccs, finished, alert := record(recordCCS, 1), record(recordHandshake, make([]byte, 40)...), record(recordAlert, make([]byte, 26)...)
+	opening := []message{{ToServer, plainHello}, {ToClient, serverHelloRecord(0x0303, 0xc02f)}, {ToClient, ccs}, {ToClient, finished}, {ToServer, ccs}}
+	for _, test := range []struct {
+		name string
+		more []message
+		want string
+	}{
+		{"refused by the client", []message{{ToServer, alert}}, "tls.refused client\ntls.handshake failed\n"},
+		{"refused by the server", []message{{ToClient, alert}}, "tls.refused server\ntls.handshake failed\n"},
+		{"finished and closed", []message{{ToServer, finished}, {ToServer, alert}}, "tls.handshake complete\n"},
+		{"alert and Finished in the wrong order", []message{{ToClient, alert}, {ToServer, finished}}, "tls.handshake complete\n"},
+	} {
+		if _, facts := talk(t, append(slices.Clone(opening), test.more...)); !strings.Contains(facts, test.want) || strings.Contains(facts, "refused") != strings.Contains(test.want, "refused") {
+			t.Errorf("%s: want %s:\n%s", test.name, test.want, facts)
+		}
+	}
+}
+
 // TestEmptyAccepted says of a client without a certificate that the server went
 // on only where it was seen to.
 func TestEmptyAccepted(t *testing.T) {
