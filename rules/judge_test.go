@@ -1241,6 +1241,20 @@ func TestSays(t *testing.T) {
 		{TLSVersionObsolete, "1.0", "TLS 1.0"},
 		{TLSVersionTooOld, "ssl3", "saw ssl3"},
 		{PlaintextHTTPOn443, "http", "saw http"},
+		{RejectedByServer, "unknown_ca", "the alert unknown_ca"},
+		{TLSHandshakeFailed, answeredByHTTP, "an answer of HTTP in clear"},
+		{UnknownSNI, "x.example", "the server name x.example"},
+		{MTLSClientCertMissing, "empty", "an empty Certificate message"},
+		{MTLSNotRequestedByServer, "absent", "no client certificate"},
+		{ServerCertificateNameMismatch, "x.example", "a certificate for x.example"},
+		{ServerCertificateExpired, "2026-01-01T00:00:00Z", "valid until 2026-01-01T00:00:00Z"},
+		{ServerCertificateNotYetValid, "2026-01-01T00:00:00Z", "valid from 2026-01-01T00:00:00Z"},
+		{JWTInClear, "header", "a token in the header"},
+		{JWTAlgNone, "none", "a token with alg none"},
+		{SMBAuthFailed, "STATUS_LOGON_FAILURE", "the status STATUS_LOGON_FAILURE"},
+		{ICMPPortUnreachable, "10.1.0.1, the server itself", "answer from 10.1.0.1, the server itself"},
+		{HalfOpen, brokenOff, brokenOff},
+		{SYNUnanswered, "", SYNUnanswered.Explain()},
 	} {
 		if got := says(c.reason, c.saw); got != c.want {
 			t.Errorf("%s of %s: %q, want %q", c.saw, c.reason, got, c.want)
