@@ -83,9 +83,10 @@ type group struct {
 	port        uint16 // of the server of all its flows; 0 when they differ
 	example     Example
 	saw         string
-	advice      string // what the alerts of all its flows call for; "" when they differ
-	cause       Reason // what all its flows tell of the cause beside the reason; NoReason when they differ
-	idleKilled  int64  // shortest silence that ended a connection, nanoseconds; 0 for none
+	carried     []string // what its flows were, the first few, where it is of undocumented ones: see carried
+	advice      string   // what the alerts of all its flows call for; "" when they differ
+	cause       Reason   // what all its flows tell of the cause beside the reason; NoReason when they differ
+	idleKilled  int64    // shortest silence that ended a connection, nanoseconds; 0 for none
 	pairs       pairList
 }
 
@@ -248,6 +249,11 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 	if idle := f.TCP.LongestIdle; b.Reason == IdleConnectionKilled && (g.idleKilled == 0 || idle < g.idleKilled) {
 		g.idleKilled = idle
 	}
+	if k.kind == Undocumented && k.reason != PortScan && len(g.carried) <= maxCarried {
+		if s := carried(f); s != "" && !slices.Contains(g.carried, s) {
+			g.carried = append(g.carried, strings.Clone(s))
+		}
+	}
 	g.count.add(bytes)
 	g.first, g.last = min(g.first, f.Start), max(g.last, f.End)
 	t.counted = append(t.counted, g)
@@ -255,6 +261,35 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 	g.servers = list(g.servers, f.Server.Addr())
 	if !concern && (v.Kind == Undocumented || v.Edge == nil) {
 		t.pairs.add(&g.pairs, f, v.Kind, bytes) // those of an edge are with the edge
+	}
+}
+
+// maxCarried is how many protocols a finding names; one more is kept to know of.
+const maxCarried = 3
+
+// carried is what f was seen to be, for a reader who is told that it is not
+// documented: a protocol, and of a request to a proxy, for whom.
+func carried(f *flows.Flow) string {
+	if f.AppBasis == dissect.ByPort || f.Proto == flows.ProtoICMP || f.Proto == flows.ProtoICMPv6 {
+		return ""
+	}
+	if host := f.Facts.Text(dissect.HTTPHost); host != "" && f.Facts.Text(dissect.HTTPMethod) == "CONNECT" {
+		return f.App + " to a proxy for " + host
+	}
+	return f.App
+}
+
+// sayCarried is the end of a sentence that names what was carried.
+func sayCarried(names []string) string {
+	switch n := len(names); {
+	case n == 0:
+		return ""
+	case n > maxCarried:
+		return "; the traffic is " + strings.Join(names[:maxCarried], ", ") + " and more"
+	case n == 1:
+		return "; the traffic is " + names[0]
+	default:
+		return "; the traffic is " + strings.Join(names[:n-1], ", ") + " and " + names[n-1]
 	}
 }
 
@@ -399,6 +434,9 @@ func (t *Tally) finding(g *group) Finding {
 	}
 	if g.advice != "" {
 		f.Do = Sentence(g.advice)
+	}
+	if f.Example.Says == k.reason.Explain() {
+		f.Example.Says += sayCarried(g.carried)
 	}
 	if g.idleKilled > 0 {
 		f.IdleKilled = g.idleKilled

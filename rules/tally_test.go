@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"wirechart/dissect"
 	"wirechart/flows"
 	"wirechart/pcaps"
 )
@@ -170,6 +171,29 @@ func TestTallyCoverage(t *testing.T) {
 // cut, and how many were dropped beside them.
 func captured(frames, cut, dropped uint64) Coverage {
 	return Coverage{Captures: pcaps.Stats{Files: []pcaps.FileStats{{Name: "a.pcap", Frames: frames, Cut: cut}}, Dropped: dropped}}
+}
+
+// TestTallyCarried says what undocumented traffic is, of all flows of a finding.
+func TestTallyCarried(t *testing.T) {
+	to := func(opts ...func(*flows.Flow)) *flows.Flow { return flow(tAgent1, tRogue, 3128, opts...) }
+	proxy := func(name string) *flows.Flow { return to(speaks("http", "http.method=CONNECT", "http.host="+name)) }
+	byPort := with(func(f *flows.Flow) { f.App, f.AppBasis = "http", dissect.ByPort })
+	for _, test := range []struct {
+		all  []*flows.Flow
+		says string
+	}{
+		{[]*flows.Flow{to(said(0, 0))}, ""},
+		{[]*flows.Flow{to(byPort)}, ""},
+		{[]*flows.Flow{to(said(0, 0)), to(speaks("ssh")), to(speaks("ssh"))}, "; the traffic is ssh"},
+		{[]*flows.Flow{to(speaks("http", "http.method=GET", "http.host=a.example")), to(speaks("tls"))}, "; the traffic is http and tls"},
+		{[]*flows.Flow{proxy("a.example:443"), proxy("b.example:443")}, "; the traffic is http to a proxy for a.example:443 and http to a proxy for b.example:443"},
+		{[]*flows.Flow{to(speaks("a")), to(speaks("b")), to(speaks("c")), to(speaks("d")), to(speaks("e"))}, "; the traffic is a, b, c and more"},
+	} {
+		a := tallied(t, test.all...).Audit(Coverage{})
+		if len(a.Findings) != 1 || a.Findings[0].Example.Says != UnknownHost.Explain()+test.says {
+			t.Errorf("%+v, want %q", a.Findings, test.says)
+		}
+	}
 }
 
 // Findings of several flows tell a cause or a step only where all of them share
