@@ -758,18 +758,11 @@ func (r *record) swap(because Orientation) {
 // maxProbed is how many datagrams of a flow are looked at for what they are.
 const maxProbed = 4
 
-// distinct is the packets of r, which has an extra, without the copies that a mirror
-// made.
-func (t *Table) distinct(r *record) uint32 {
-	copies := &t.extra(r).rareOrNone().copies
-	return r.packets[0] + r.packets[1] - copies[0] - copies[1]
-}
-
 // datagram delivers a UDP datagram or an ICMP message. As long as no protocol
 // has claimed the flow, nothing is kept of it.
 func (t *Table) datagram(over dissect.Transport, r *record, n uint32, s *segment, end int, frame pcaps.FrameID, now int64) {
 	if r.extra == 0 || t.extra(r).state == nil {
-		if len(s.payload) == 0 || r.quiet != 0 || r.packets[0]+r.packets[1] > maxProbed && (r.extra == 0 || t.distinct(r) > maxProbed) {
+		if len(s.payload) == 0 || r.quiet != 0 || r.packets[0]+r.packets[1] > maxProbed && (r.extra == 0 || r.distinct(t.extra(r), 0)+r.distinct(t.extra(r), 1) > maxProbed) {
 			return
 		}
 		t.probe.Frame, t.probe.Now, t.probe.Cut = uint64(frame), now, len(s.payload) < int(s.payloadLen)

@@ -1012,6 +1012,31 @@ func consistent(t testing.TB, what string, r *result, packets []pcaps.Packet) {
 	}
 }
 
+// TestNotFollowed says what is known of connections that there was no room to
+// follow: their packets are counted, and their flags are kept.
+func TestNotFollowed(t *testing.T) {
+	limits := limits()
+	limits.MaxTracked = 1
+	r := play(t, frames(t, `
+		0.00 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+		0.00 10.0.0.3:4000 > 10.0.0.2:80 S seq=100
+		0.00 10.0.0.4:4000 > 10.0.0.2:80 S seq=100
+		0.00 10.0.0.5:4000 > 10.0.0.2:80 S seq=100
+		0.02 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101
+		0.03 10.0.0.2:80 > 10.0.0.3:4000 SA seq=500 ack=101
+		0.05 10.0.0.3:4000 > 10.0.0.2:80 A seq=101 ack=501
+		0.06 10.0.0.3:4000 > 10.0.0.2:80 PA seq=101 ack=501 data=hello
+		0.07 10.0.0.2:80 > 10.0.0.3:4000 FA seq=501 ack=106
+		0.08 10.0.0.3:4000 > 10.0.0.2:80 FA seq=106 ack=502
+		1.00 10.0.0.4:4000 > 10.0.0.2:80 S seq=100
+		1.01 10.0.0.2:80 > 10.0.0.4:4000 R seq=0
+		1.02 10.0.0.5:4000 > 10.0.0.2:80 R seq=101`), limits)
+	check(t, "flows", r.flows, `10.0.0.1:4000 > 10.0.0.2:80 tcp S1 Sh syn capture_end 1/1
+		10.0.0.3:4000 > 10.0.0.2:80 tcp SF Sh syn closed 4/2 payload=5/0
+		10.0.0.4:4000 > 10.0.0.2:80 tcp REJ Sr syn reset 2/1 syns=2 reset=server@12,ttl=64 odd
+		10.0.0.5:4000 > 10.0.0.2:80 tcp RSTOS0 SR syn reset 2/0 reset=client@13,ttl=64`)
+}
+
 // A flood of one-packet flows must not grow the table past its limit, with or
 // without copies of each packet, tags that change, or data that is followed.
 func TestTableBounded(t *testing.T) {

@@ -279,7 +279,7 @@ func (t *Table) start(r *record, o *origin, c *tcpTrack, s *segment, end int) {
 		d.syns, c.late = 1, true
 		t.write(r, c, client, histSYN)
 	case r.flags[client]&flagSYN != 0:
-		d.syns = r.packets[client] - x.rareOrNone().copies[client]
+		d.syns = r.distinct(x, client)
 		if end == client {
 			d.syns--
 		}
@@ -741,6 +741,30 @@ func (t *Table) historyOf(h []byte) string {
 
 const maxHistories = 1 << 10 // that are kept to be used again
 
+// syns is how many SYNs the client sent of a flow that is not followed; x may be
+// nil. Once it has acknowledged something, its packets are no longer told apart.
+func (r *record) syns(x *extra) uint32 {
+	client := r.client()
+	switch flags := r.flags[client]; {
+	case flags&flagSYN == 0:
+		return 0
+	case flags&flagACK != 0:
+		return 1
+	case flags&flagRST != 0:
+		return max(r.distinct(x, client)-1, 1)
+	}
+	return r.distinct(x, client)
+}
+
+// distinct is how many packets end sent without the copies that a mirror made; x
+// may be nil.
+func (r *record) distinct(x *extra, end int) uint32 {
+	if x == nil {
+		return r.packets[end]
+	}
+	return r.packets[end] - x.rareOrNone().copies[end]
+}
+
 // viewTCP fills in f.TCP.
 func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 	client := r.client()
@@ -770,15 +794,7 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 		}
 	}
 	if !followed {
-		if r.flags[client]&flagSYN != 0 {
-			c.SYNs = r.packets[client]
-			if x != nil {
-				c.SYNs -= x.rareOrNone().copies[client]
-			}
-			if r.flags[client]&flagRST != 0 {
-				c.SYNs = max(c.SYNs-1, 1)
-			}
-		}
+		c.SYNs = r.syns(x)
 		return
 	}
 	d, k, odd := &x.tcp, t.track(r), x.rareOrNone()
