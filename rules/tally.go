@@ -233,14 +233,14 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 				saw = Answered(f, &f.ICMP[i])
 			}
 		}
-		g = &group{key: k, id: t.findingID(&k), first: f.Start, saw: saw, cause: cause(v), advice: advice(b), port: f.Server.Port(), example: Example{Client: f.Client, Server: f.Server, Frame: frame}}
+		g = &group{key: k, id: t.findingID(&k), first: f.Start, saw: saw, cause: cause(v), advice: advice(f, b), port: f.Server.Port(), example: Example{Client: f.Client, Server: f.Server, Frame: frame}}
 		t.groups[k] = g
 		t.order = append(t.order, g)
 	}
 	if g.port != f.Server.Port() {
 		g.port = 0
 	}
-	if g.advice != advice(b) {
+	if g.advice != advice(f, b) {
 		g.advice = ""
 	}
 	if g.cause != cause(v) {
@@ -273,10 +273,19 @@ func carried(f *flows.Flow) string {
 	if f.AppBasis == dissect.ByPort || f.Proto == flows.ProtoICMP || f.Proto == flows.ProtoICMPv6 {
 		return ""
 	}
-	if host := f.Facts.Text(dissect.HTTPHost); host != "" && f.Facts.Text(dissect.HTTPMethod) == "CONNECT" {
+	if host := proxied(f); host != "" {
 		return f.App + " to a proxy for " + host
 	}
 	return f.App
+}
+
+// proxied is whom the client asked a proxy to connect it to, as host:port; "" where
+// it did not (RFC 9110 section 9.3.6).
+func proxied(f *flows.Flow) string {
+	if f.Facts.Text(dissect.HTTPMethod) != "CONNECT" {
+		return ""
+	}
+	return f.Facts.Text(dissect.HTTPHost)
 }
 
 // sayCarried is the end of a sentence that names what was carried.
@@ -308,8 +317,13 @@ func cause(v *Verdict) Reason {
 
 // advice is what more was seen calls for: a TLS alert (RFC 8446 section 6.2), where an
 // end broke the handshake off with one, or a client's own reset.
-func advice(b *Because) string {
+func advice(f *flows.Flow, b *Because) string {
 	switch b.Reason {
+	case UnknownHost:
+		if proxied(f) != "" {
+			return "decide whether these hosts are to go through a proxy: the diagram has none, and what lies behind it is not judged"
+		}
+		return ""
 	case RejectedByServer, RejectedByClient, TLSHandshakeFailed:
 	case HalfOpen:
 		if b.Saw == brokenOff {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -186,12 +187,17 @@ func TestTallyCarried(t *testing.T) {
 		{[]*flows.Flow{to(byPort)}, ""},
 		{[]*flows.Flow{to(said(0, 0)), to(speaks("ssh")), to(speaks("ssh"))}, "; the traffic is ssh"},
 		{[]*flows.Flow{to(speaks("http", "http.method=GET", "http.host=a.example")), to(speaks("tls"))}, "; the traffic is http and tls"},
+		{[]*flows.Flow{proxy("a.example:443"), to(speaks("ssh"))}, "; the traffic is http to a proxy for a.example:443 and ssh"},
 		{[]*flows.Flow{proxy("a.example:443"), proxy("b.example:443")}, "; the traffic is http to a proxy for a.example:443 and http to a proxy for b.example:443"},
 		{[]*flows.Flow{to(speaks("a")), to(speaks("b")), to(speaks("c")), to(speaks("d")), to(speaks("e"))}, "; the traffic is a, b, c and more"},
 	} {
 		a := tallied(t, test.all...).Audit(Coverage{})
 		if len(a.Findings) != 1 || a.Findings[0].Example.Says != UnknownHost.Explain()+test.says {
 			t.Errorf("%+v, want %q", a.Findings, test.says)
+		}
+		behind := !slices.ContainsFunc(test.all, func(f *flows.Flow) bool { return f.Facts.Text(dissect.HTTPMethod) != "CONNECT" })
+		if told := strings.Contains(a.Findings[0].Do, "proxy"); told != behind {
+			t.Errorf("%v: %q", test.says, a.Findings[0].Do)
 		}
 	}
 }
@@ -242,11 +248,11 @@ func TestAdviceOfAlerts(t *testing.T) {
 		answeredByHTTP: "does not speak TLS", answeredBySSH: "does not speak TLS", answeredByOther: "does not speak TLS",
 	} {
 		for _, r := range []Reason{RejectedByServer, RejectedByClient, TLSHandshakeFailed} {
-			if got := advice(&Because{Reason: r, Saw: alert}); !strings.Contains(got, step) || (step == "") != (got == "") {
+			if got := advice(flow(tAgent1, tMS, 7780), &Because{Reason: r, Saw: alert}); !strings.Contains(got, step) || (step == "") != (got == "") {
 				t.Errorf("%s, %q: %q, want %q", r, alert, got, step)
 			}
 		}
-		if got := advice(&Because{Reason: UnknownSNI, Saw: alert}); got != "" {
+		if got := advice(flow(tAgent1, tMS, 7780), &Because{Reason: UnknownSNI, Saw: alert}); got != "" {
 			t.Errorf("a name %q: %q", alert, got)
 		}
 	}
