@@ -84,16 +84,23 @@ func do(t *testing.T, ctx context.Context, what string, actions ...chromedp.Acti
 	}
 }
 
-// until waits for an expression of the page to be true.
+// until waits for an expression of the page to be true. It asks anew each time:
+// while a page is loaded, what was being evaluated in the one before it ends in an
+// error.
 func until(t *testing.T, ctx context.Context, expression string) {
 	t.Helper()
 	within, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	if err := chromedp.Run(within, chromedp.Poll(expression, nil, chromedp.WithPollingInterval(50*time.Millisecond))); err != nil {
-		var page string
-		_ = chromedp.Run(ctx, chromedp.Evaluate(`document.body.innerText.slice(0, 800)`, &page))
-		t.Fatalf("never true: %s: %v\n%s", expression, err, page)
+	var last error
+	for ; within.Err() == nil; time.Sleep(50 * time.Millisecond) {
+		holds := false
+		if last = chromedp.Run(within, chromedp.Evaluate(expression, &holds)); last == nil && holds {
+			return
+		}
 	}
+	var page string
+	_ = chromedp.Run(ctx, chromedp.Evaluate(`document.body.innerText.slice(0, 800)`, &page))
+	t.Fatalf("never true: %s: %v\n%s", expression, last, page)
 }
 
 // value is what an expression of the page comes to.
