@@ -82,7 +82,7 @@ func (t *Tally) Clone(p *Policy) *Tally {
 	for i, g := range t.order {
 		x := &groups[i]
 		*x = *g
-		x.clients, x.servers = slices.Clip(g.clients), slices.Clip(g.servers)
+		x.clients, x.servers, x.carried = slices.Clip(g.clients), slices.Clip(g.servers), slices.Clip(g.carried)
 		c.clonePairs(&x.pairs)
 		c.order[i], c.groups[x.key] = x, x
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 
 	"wirechart/flows"
@@ -167,5 +168,26 @@ func TestCloneGoesItsOwnWay(t *testing.T) {
 	settle(p, tally, more())
 	if got := text(p, tally); got != after {
 		t.Errorf("the same flows make of the one\n%s\nand of its copy\n%s", got, after)
+	}
+}
+
+// TestCloneCarries says that what a finding's traffic is told to be is each copy's
+// own, however many places its list has left.
+func TestCloneCarries(t *testing.T) {
+	other := func(app string) *flows.Flow { return flow(tAgent1, tRogue, 3128, speaks(app)) }
+	tally := tallied(t, other("a"), other("b"), other("c"))
+	p := tally.p.Clone()
+	c := tally.Clone(p)
+	var v Verdict
+	f := other("d")
+	tally.p.Judge(f, &v)
+	tally.Add(f, &v)
+	f = other("e")
+	p.Judge(f, &v)
+	c.Add(f, &v)
+	for want, x := range map[string]*Tally{"a b c d": tally, "a b c e": c} {
+		if got := strings.Join(x.order[0].carried, " "); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	}
 }
