@@ -384,12 +384,8 @@ func TestJudge(t *testing.T) {
 	var v Verdict
 	for _, test := range tests {
 		p.Judge(test.flow, &v)
-		var why []string
-		for _, r := range v.Reasons {
-			why = append(why, r.Reason.String())
-		}
-		if v.Kind != test.kind || strings.Join(why, " ") != test.why {
-			t.Errorf("%s: %s %v, want %s [%s]", test.name, v.Kind, why, test.kind, test.why)
+		if why := reasonNames(&v); v.Kind != test.kind || why != test.why {
+			t.Errorf("%s: %s [%s], want %s [%s]", test.name, v.Kind, why, test.kind, test.why)
 		}
 		if test.edge != "" && (v.Edge == nil || v.Edge.ID != test.edge) {
 			t.Errorf("%s: edge %v, want %s", test.name, v.Edge, test.edge)
@@ -491,19 +487,12 @@ func TestJudgeOwnDiagram(t *testing.T) {
 	var v Verdict
 	for _, test := range tests {
 		p.Judge(test.flow, &v)
-		var why []string
-		for _, r := range v.Reasons {
-			s := r.Reason.String()
-			if r.Saw != "" {
-				s += ": " + r.Saw
-			}
-			why = append(why, s)
-		}
+		why := saw(v.Reasons)
 		edge := ""
 		if v.Edge != nil {
 			edge = v.Edge.ID
 		}
-		if v.Kind != test.kind || edge != test.edge || strings.Join(why, "; ") != test.why {
+		if v.Kind != test.kind || edge != test.edge || why != test.why {
 			t.Errorf("%s: %s %q %q, want %s %q %q", test.name, v.Kind, edge, why, test.kind, test.edge, test.why)
 		}
 	}
@@ -609,11 +598,21 @@ func TestJudgeEvidence(t *testing.T) {
 
 // evidence are reasons with their frames and what was seen: "reason@15: empty".
 func evidence(list []Because) string {
+	return each(list, func(b *Because) string { return b.Reason.String() + "@" + strconv.FormatUint(b.Frame.Number(), 10) })
+}
+
+// saw are reasons with what was seen: "reason: empty".
+func saw(list []Because) string {
+	return each(list, func(b *Because) string { return b.Reason.String() })
+}
+
+// each writes reasons by what called makes of them, with what was seen.
+func each(list []Because, called func(*Because) string) string {
 	var out []string
-	for _, b := range list {
-		s := b.Reason.String() + "@" + strconv.FormatUint(b.Frame.Number(), 10)
-		if b.Saw != "" {
-			s += ": " + b.Saw
+	for i := range list {
+		s := called(&list[i])
+		if list[i].Saw != "" {
+			s += ": " + list[i].Saw
 		}
 		out = append(out, s)
 	}
@@ -960,16 +959,9 @@ func TestDiagnose(t *testing.T) {
 		p.Settle()
 		var v Verdict
 		p.Judge(test.flow, &v)
-		var why []string
-		for _, r := range v.Reasons {
-			s := r.Reason.String()
-			if r.Saw != "" {
-				s += ": " + r.Saw
-			}
-			why = append(why, s)
-		}
-		if got := strings.Join(why, "; "); v.Kind != test.kind || got != test.why {
-			t.Errorf("%s: %s, %s\nwant %s, %s", test.name, v.Kind, got, test.kind, test.why)
+		why := saw(v.Reasons)
+		if v.Kind != test.kind || why != test.why {
+			t.Errorf("%s: %s, %s\nwant %s, %s", test.name, v.Kind, why, test.kind, test.why)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // batchSize is how many packets are handed from the source to the table at a
-// time: some times what the table has under way (see flows.Table.Add), few enough
+// time: several times what the table has under way (see flows.Table.Add), few enough
 // for their headers to stay in the cache.
 const batchSize = 256
 
