@@ -10,7 +10,12 @@ import "bytes"
 //	HTTP/1.1 200 OK CRLF ...         the answer to a search
 //	BT-SEARCH * HTTP/1.1 CRLF ...    with Port and Infohash
 //
-// and WS-Discovery (OASIS, version 1.1) is a SOAP message.
+// and WS-Discovery (OASIS, version 1.1) is a SOAP message. Routers that stand in for
+// each other tell it by HSRP (RFC 2281 section 5; the second version is elements,
+// of which the first tells the same):
+//
+//	00  operation (1)  state (1)  hello (1)  hold (1)  priority (1)  group (1)  00  "cisco" 000000  address (4)
+//	01  28  02  operation (1)  state (1)  IP version (1)  group (2) ...
 
 var ssdp = Dissector{
 	Name:  "ssdp",
@@ -26,6 +31,36 @@ var wsDiscovery = Dissector{
 	Ports: []uint16{3702},
 	Probe: probeWSDiscovery,
 	New:   newNamed,
+}
+
+var hsrp = Dissector{
+	Name:  "hsrp",
+	Over:  UDP,
+	Ports: []uint16{1985, 2029},
+	Probe: probeHSRP,
+	New:   newNamed,
+}
+
+func probeHSRP(_ Dir, b []byte) Match {
+	const size, size2, lastOperation, lastState = 20, 42, 3, 16
+	if len(b) > 0 && b[0] == 1 {
+		if m := begins(b, "\x01\x28\x02"); m != Yes || len(b) < size2 {
+			return min(m, Maybe)
+		}
+		if b[3] > lastOperation || b[4] > 6 || b[5] != 4 && b[5] != 6 {
+			return No
+		}
+		return Yes
+	}
+	switch {
+	case len(b) > 0 && b[0] != 0, len(b) > 1 && b[1] > lastOperation,
+		len(b) > 2 && (b[2] > lastState || b[2]&(b[2]-1) != 0), // 0, or one bit
+		len(b) > 7 && b[7] != 0, len(b) > size:
+		return No
+	case len(b) < size:
+		return Maybe
+	}
+	return Weak
 }
 
 func probeSSDP(_ Dir, b []byte) Match {

@@ -150,8 +150,9 @@ func All() []Dissector {
 	return []Dissector{
 		tlsDissector, ssh, http, http2, socks, proxy, starttls, smb, rpcTCP, rpc, zmtp, quic, dtls, stun,
 		ldap, cldap, kerberosTCP, kerberosUDP, rdp, tds, dcerpc, snmp,
-		ntp, dhcp, dhcpv6, nbns, nbdgm, ssdp, wsDiscovery, syslog, radius, tftp, ike, wireGuard, bittorrentTCP, bittorrentUDP,
-		bgp, vnc, telnet, mqtt, amqp, sip, redis, mongodb, elasticsearch, iscsi,
+		ntp, dhcp, dhcpv6, nbns, nbdgm, ssdp, wsDiscovery, hsrp, syslog, radius, tftp, ike, wireGuard, openVPN, bittorrentTCP, bittorrentUDP,
+		bgp, vnc, telnet, mqtt, amqp, sip, rtsp, rsync, git, zabbix, tacacs, rmcp, netflow, ipfix, sflow,
+		redis, mongodb, elasticsearch, kafka, cassandra, memcached, memcachedUDP, thrift, oracle, iscsi,
 		dnsTCP, dns, mdns, llmnr, icmp,
 	}
 }

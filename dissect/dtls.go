@@ -46,7 +46,7 @@ const (
 var dtls = Dissector{
 	Name:  "dtls",
 	Over:  UDP,
-	Ports: []uint16{443, 2055, 3391, 4433, 5061, 5349, 5684, 6514, 10161, 10162},
+	Ports: []uint16{443, 3391, 4433, 4740, 5061, 5349, 5684, 6514, 10161, 10162},
 	Probe: func(_ Dir, b []byte) Match { return probeDTLS(b) },
 	New: func(c *Context) Parser {
 		return &dtlsParser{tls: tlsParser{context: c, over: overDatagrams}}

@@ -14,6 +14,10 @@ import (
 //	MQTT           10 length  00 04 "MQTT" or 00 06 "MQIsdp"   OASIS MQTT 3.1.1, section 3.1
 //	AMQP           "AMQP" id major minor revision           OASIS AMQP 1.0, section 2.2
 //	SIP            request or status line, also by UDP      RFC 3261 section 7
+//	RTSP           request or status line                   RFC 2326 sections 6 and 7
+//	rsync          "@RSYNCD: " version LF, from both        of rsync itself, csprotocol.txt
+//	Git            length in hex (4)  "git-upload-pack "    gitprotocol-pack
+//	Zabbix         "ZBXD"  flags (1)  length (4)            Zabbix protocols, header
 //	Redis          "*" count CRLF "$" length CRLF command   RESP
 //	MongoDB        length (4)  id (4)  answered id (4)  operation (4), least byte first
 //	Elasticsearch  "ES"  length (4)  id (8)  status (1)  version (4)   between its nodes
@@ -74,6 +78,38 @@ var sip = Dissector{
 	Over:  TCP | UDP,
 	Ports: []uint16{5060},
 	Probe: probeSIP,
+	New:   newNamed,
+}
+
+var rtsp = Dissector{
+	Name:  "rtsp",
+	Over:  TCP,
+	Ports: []uint16{554, 8554},
+	Probe: probeRTSP,
+	New:   newNamed,
+}
+
+var rsync = Dissector{
+	Name:  "rsync",
+	Over:  TCP,
+	Ports: []uint16{873},
+	Probe: func(_ Dir, b []byte) Match { return begins(b, "@RSYNCD: ") },
+	New:   newNamed,
+}
+
+var git = Dissector{
+	Name:  "git",
+	Over:  TCP,
+	Ports: []uint16{9418},
+	Probe: probeGit,
+	New:   newNamed,
+}
+
+var zabbix = Dissector{
+	Name:  "zabbix",
+	Over:  TCP,
+	Ports: []uint16{10050, 10051},
+	Probe: func(_ Dir, b []byte) Match { return begins(b, "ZBXD") },
 	New:   newNamed,
 }
 
@@ -175,6 +211,44 @@ func probeSIP(_ Dir, b []byte) Match {
 		return m
 	}
 	return lineAfter(b, sipWords[:], " SIP/2.0")
+}
+
+var rtspWords = [...]string{"OPTIONS ", "DESCRIBE ", "ANNOUNCE ", "SETUP ", "PLAY ", "PAUSE ", "TEARDOWN ", "RECORD ",
+	"GET_PARAMETER ", "SET_PARAMETER "}
+
+func probeRTSP(_ Dir, b []byte) Match {
+	if m := begins(b, "RTSP/1.0 "); m != No {
+		if m == Yes {
+			return FromServer
+		}
+		return m
+	}
+	if m := lineAfter(b, rtspWords[:], " RTSP/1.0"); m != Yes {
+		return m
+	}
+	return FromClient
+}
+
+func probeGit(_ Dir, b []byte) Match {
+	const length = 4
+	for _, c := range b[:min(len(b), length)] {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return No
+		}
+	}
+	if len(b) <= length {
+		return Maybe
+	}
+	answer := No
+	for _, service := range [...]string{"git-upload-pack ", "git-receive-pack ", "git-upload-archive "} {
+		switch begins(b[length:], service) {
+		case Yes:
+			return FromClient
+		case Maybe:
+			answer = Maybe
+		}
+	}
+	return answer
 }
 
 func probeRedis(dir Dir, b []byte) Match {

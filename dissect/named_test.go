@@ -285,6 +285,19 @@ dcerpc.interface 04030201-0605-0807-090a-0b0c0d0e0f10
 		},
 	},
 	{
+		name:     "HSRP",
+		protocol: "hsrp", over: UDP, ports: [2]uint16{1985, 1985},
+		says: []message{
+			{ToServer, []byte("\x00\x00\x10\x03\x0a\x64\x01\x00cisco\x00\x00\x00\xc0\x00\x02\x01")},
+			{ToClient, []byte("\x00\x00\x08\x03\x0a\x64\x01\x00cisco\x00\x00\x00\xc0\x00\x02\x01")},
+		},
+	},
+	{
+		name:     "HSRP, the second version",
+		protocol: "hsrp", over: UDP, ports: [2]uint16{1985, 1985},
+		says: []message{{ToServer, []byte("\x01\x28\x02\x00\x06\x04\x00\x01" + strings.Repeat("\x11", 34))}},
+	},
+	{
 		name:     "WS-Discovery",
 		protocol: "ws-discovery", over: UDP, ports: [2]uint16{53702, 3702},
 		says: []message{
@@ -299,6 +312,11 @@ dcerpc.interface 04030201-0605-0807-090a-0b0c0d0e0f10
 			{ToServer, []byte("<34>1 2026-01-01T00:00:00Z host app - - - hello")},
 			{ToClient, []byte("<13>Jan  1 00:00:00 host app: hello")},
 		},
+	},
+	{
+		name:     "Syslog over TCP",
+		protocol: "syslog", over: TCP, ports: [2]uint16{50514, 601},
+		says: []message{{ToServer, []byte("47 <34>1 2026-01-01T00:00:00Z host app - - - hello")}},
 	},
 	{
 		name:     "RADIUS",
@@ -447,6 +465,204 @@ dcerpc.interface 04030201-0605-0807-090a-0b0c0d0e0f10
 			{ToClient, []byte("ES\x00\x00\x00\x11" + "\x00\x00\x00\x00\x00\x00\x00\x01" + "\x09" + "\x00\x6d\x68\xdf" + "\x00\x00\x00\x00")},
 		},
 	},
+	{
+		name:     "OpenVPN",
+		protocol: "openvpn", over: UDP, ports: [2]uint16{41194, 1194},
+		says: []message{
+			{ToServer, []byte("\x38sessionA\x00\x00\x00\x00\x00")},
+			{ToClient, []byte("\x40sessionB\x01\x00\x00\x00\x00sessionA\x00\x00\x00\x00")},
+		},
+	},
+	{
+		name:     "OpenVPN with tls-auth",
+		protocol: "openvpn", over: UDP, ports: [2]uint16{41194, 41195},
+		says: []message{{ToServer, []byte("\x38sessionA" + strings.Repeat("\x77", 20) + "\x00\x00\x00\x01\x69\x00\x00\x00" + "\x00\x00\x00\x00\x00")}},
+	},
+	{
+		name:     "OpenVPN with tls-crypt, the server's",
+		protocol: "openvpn", over: UDP, ports: [2]uint16{41194, 41195},
+		says: []message{{ToClient, []byte("\x40sessionB" + "\x00\x00\x00\x01\x69\x00\x00\x00" + strings.Repeat("\x77", 32+5+12))}},
+	},
+	{
+		name:     "RTSP",
+		protocol: "rtsp", over: TCP, ports: [2]uint16{50554, 554},
+		says: []message{
+			{ToServer, []byte("OPTIONS rtsp://camera.example/1 RTSP/1.0\r\nCSeq: 1\r\n\r\n")},
+			{ToClient, []byte("RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: DESCRIBE\r\n\r\n")},
+		},
+	},
+	{
+		name:     "rsync",
+		protocol: "rsync", over: TCP, ports: [2]uint16{50873, 873},
+		says: []message{{ToClient, []byte("@RSYNCD: 31.0 sha512 sha256 sha1 md5 md4\n")}, {ToServer, []byte("@RSYNCD: 31.0 sha512 sha256 sha1 md5 md4\nbackup\n")}},
+	},
+	{
+		name:     "Git",
+		protocol: "git", over: TCP, ports: [2]uint16{59418, 9418},
+		says: []message{
+			{ToServer, []byte("0032git-upload-pack /x.git\x00host=git.example\x00")},
+			{ToClient, []byte("001e# service=git-upload-pack\n0000")},
+		},
+	},
+	{
+		name:     "Zabbix",
+		protocol: "zabbix", over: TCP, ports: [2]uint16{50051, 10050},
+		says: []message{
+			{ToServer, []byte("ZBXD\x01\x0a\x00\x00\x00\x00\x00\x00\x00agent.ping")},
+			{ToClient, []byte("ZBXD\x01\x01\x00\x00\x00\x00\x00\x00\x001")},
+		},
+	},
+	{
+		name:     "TACACS+",
+		protocol: "tacacs+", over: TCP, ports: [2]uint16{50049, 49},
+		says: []message{
+			{ToServer, []byte("\xc0\x01\x01\x00sess\x00\x00\x00\x0a" + strings.Repeat("\x5a", 10))},
+			{ToClient, []byte("\xc0\x01\x02\x00sess\x00\x00\x00\x06" + strings.Repeat("\xa5", 6))},
+		},
+	},
+	{
+		name:     "RMCP: IPMI",
+		protocol: "rmcp", over: UDP, ports: [2]uint16{50623, 623},
+		says: []message{
+			{ToServer, []byte("\x06\x00\xff\x07" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00" + "\x09\x20\x18\xc8\x81\x00\x38\x8e\x04\xb5")},
+			{ToClient, []byte("\x06\x00\xff\x07" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00" + "\x10\x81\x1c\x63\x20\x00\x38\x00\x01\x80\x04\x02\x00\x00\x00\x00\x21")},
+		},
+	},
+	{
+		name:     "RMCP: ASF's ping",
+		protocol: "rmcp", over: UDP, ports: [2]uint16{50624, 50625},
+		says: []message{
+			{ToServer, []byte("\x06\x00\xff\x06\x00\x00\x11\xbe\x80\x01\x00\x00")},
+			{ToClient, []byte("\x06\x00\xff\x06\x00\x00\x11\xbe\x40\x01\x00\x10" + strings.Repeat("\x00", 16))},
+		},
+	},
+	{
+		name:     "NetFlow 5",
+		protocol: "netflow", over: UDP, ports: [2]uint16{52055, 2055},
+		says: []message{
+			{ToServer, []byte("\x00\x05\x00\x02" + strings.Repeat("\x11", 20+2*48))},
+			{ToClient, []byte("\x00\x05\x00\x01" + strings.Repeat("\x11", 20+48))},
+		},
+	},
+	{
+		name:     "NetFlow 9, templates first",
+		protocol: "netflow", over: UDP, ports: [2]uint16{52056, 52057},
+		says: []message{{ToServer, []byte("\x00\x09\x00\x01" + strings.Repeat("\x11", 16) + "\x00\x00\x00\x0c" + "\x01\x00\x00\x01\x00\x08\x00\x04")}},
+	},
+	{
+		name:     "NetFlow 9, records first",
+		protocol: "netflow", over: UDP, ports: [2]uint16{52056, 2055},
+		says: []message{{ToServer, []byte("\x00\x09\x00\x01" + strings.Repeat("\x11", 16) + "\x01\x00\x00\x08" + "\x0a\x00\x00\x01")}},
+	},
+	{
+		name:     "IPFIX",
+		protocol: "ipfix", over: UDP, ports: [2]uint16{54739, 4739},
+		says: []message{
+			{ToServer, []byte("\x00\x0a\x00\x1c" + strings.Repeat("\x11", 12) + "\x00\x02\x00\x0c" + "\x01\x00\x00\x01\x00\x08\x00\x04")},
+			{ToClient, []byte("\x00\x0a\x00\x18" + strings.Repeat("\x11", 12) + "\x01\x00\x00\x08" + "\x0a\x00\x00\x01")},
+		},
+	},
+	{
+		name:     "sFlow",
+		protocol: "sflow", over: UDP, ports: [2]uint16{56343, 6343},
+		says: []message{
+			{ToServer, []byte("\x00\x00\x00\x05" + "\x00\x00\x00\x01\xc0\x00\x02\x01" + strings.Repeat("\x00", 12) + "\x00\x00\x00\x01" + "\x00\x00\x00\x01" + "\x00\x00\x00\x90")},
+			{ToClient, []byte("\x00\x00\x00\x05" + "\x00\x00\x00\x02" + strings.Repeat("\xfd", 16) + strings.Repeat("\x00", 12) + "\x00\x00\x00\x01" + "\x00\x00\x00\x02" + "\x00\x00\x00\x90")},
+		},
+	},
+	{
+		name:     "Kafka",
+		protocol: "kafka", over: TCP, ports: [2]uint16{59092, 9092},
+		says: []message{
+			{ToServer, []byte(counted("\x00\x12\x00\x03\x00\x00\x00\x01\x00\x08consumer\x00\x05java\x043.7\x00"))},
+			{ToClient, []byte(counted("\x00\x00\x00\x01\x00\x00\x02\x00\x12\x00\x00\x00\x03\x00\x00\x00\x00\x00\x00"))},
+		},
+	},
+	{
+		name:     "Cassandra",
+		protocol: "cassandra", over: TCP, ports: [2]uint16{59042, 9042},
+		says: []message{
+			{ToServer, []byte("\x04\x00\x00\x00\x05\x00\x00\x00\x00")},
+			{ToClient, []byte("\x84\x00\x00\x00\x06" + counted("\x00\x01\x00\x0bCQL_VERSION\x00\x01\x00\x053.4.6"))},
+		},
+	},
+	{
+		name:     "Cassandra, what opens a session",
+		protocol: "cassandra", over: TCP, ports: [2]uint16{59043, 59042},
+		says: []message{{ToServer, []byte("\x03\x00\x00\x01\x01" + counted("\x00\x01\x00\x0bCQL_VERSION\x00\x053.0.0"))}},
+	},
+	{
+		name:     "Cassandra, the server's answer alone",
+		protocol: "cassandra", over: TCP, ports: [2]uint16{59044, 59042},
+		says: []message{{ToClient, []byte("\x84\x00\x00\x00\x06" + counted("\x00\x01\x00\x0bCQL_VERSION\x00\x01\x00\x053.4.6"))}},
+	},
+	{
+		name:     "memcached, a store",
+		protocol: "memcached", over: TCP, ports: [2]uint16{51211, 51212},
+		says: []message{{ToServer, []byte("set session:7 0 3600 8\r\n" + plantedPassword + "\r\n")}, {ToClient, []byte("STORED\r\n")}},
+	},
+	{
+		name:     "memcached, a look",
+		protocol: "memcached", over: TCP, ports: [2]uint16{51213, 11211},
+		says: []message{{ToServer, []byte("get session:7\r\n")}, {ToClient, []byte("END\r\n")}},
+	},
+	{
+		name:     "memcached, in binary",
+		protocol: "memcached", over: TCP, ports: [2]uint16{51214, 51215},
+		says: []message{
+			{ToServer, []byte("\x80\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x03" + strings.Repeat("\x00", 12) + "key")},
+			{ToClient, []byte("\x81\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x09" + strings.Repeat("\x00", 12) + "Not found")},
+		},
+	},
+	{
+		name:     "memcached, the answer in binary alone",
+		protocol: "memcached", over: TCP, ports: [2]uint16{51216, 51215},
+		says: []message{{ToClient, []byte("\x81\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x09" + strings.Repeat("\x00", 12) + "Not found")}},
+	},
+	{
+		name:     "memcached over UDP",
+		protocol: "memcached", over: UDP, ports: [2]uint16{51217, 11211},
+		says: []message{
+			{ToServer, []byte("\x00\x07\x00\x00\x00\x01\x00\x00" + "get session:7\r\n")},
+			{ToClient, []byte("\x00\x07\x00\x00\x00\x01\x00\x00" + "\x81\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x09" + strings.Repeat("\x00", 12) + "Not found")},
+		},
+	},
+	{
+		name:     "Thrift",
+		protocol: "thrift", over: TCP, ports: [2]uint16{59090, 9090},
+		says: []message{
+			{ToServer, []byte("\x80\x01\x00\x01\x00\x00\x00\x04ping\x00\x00\x00\x00\x00")},
+			{ToClient, []byte("\x80\x01\x00\x02\x00\x00\x00\x04ping\x00\x00\x00\x00\x00")},
+		},
+	},
+	{
+		name:     "Thrift, framed",
+		protocol: "thrift", over: TCP, ports: [2]uint16{59091, 59090},
+		says: []message{{ToServer, []byte(counted("\x80\x01\x00\x04\x00\x00\x00\x04ping\x00\x00\x00\x00\x00"))}},
+	},
+	{
+		name:     "Thrift, the answer alone",
+		protocol: "thrift", over: TCP, ports: [2]uint16{59092, 59090},
+		says: []message{{ToClient, []byte(counted("\x80\x01\x00\x03\x00\x00\x00\x04ping\x00\x00\x00\x00\x00"))}},
+	},
+	{
+		name:     "Oracle",
+		protocol: "oracle", over: TCP, ports: [2]uint16{51521, 1521},
+		says: []message{
+			{ToServer, []byte("\x00\x4a\x00\x00\x01\x00\x00\x00" + "\x01\x3e\x01\x2c\x0c\x41\x20\x00\xff\xff\x7f\x08\x00\x00\x01\x00\x00\x10\x00\x3a" + strings.Repeat("\x00", 30) + "(DESCRIPTION=...")},
+			{ToClient, []byte("\x00\x20\x00\x00\x02\x00\x00\x00" + "\x01\x3b\x00\x00\x20\x00\xff\xff\x01\x00\x00\x00\x00\x20\x41\x01" + strings.Repeat("\x00", 8))},
+		},
+	},
+	{
+		name:     "Oracle refuses",
+		protocol: "oracle", over: TCP, ports: [2]uint16{51522, 51521},
+		says: []message{{ToClient, []byte("\x00\x1c\x00\x00\x04\x00\x00\x00" + "\x22\x00\x00\x10" + "(DESCRIPTION=...")}},
+	},
+	{
+		name:     "Oracle sends elsewhere",
+		protocol: "oracle", over: TCP, ports: [2]uint16{51523, 51521},
+		says: []message{{ToClient, []byte("\x00\x1a\x00\x00\x05\x00\x00\x00" + "\x00\x10" + "(DESCRIPTION=...")}},
+	},
 }
 
 // ikeMessage is a message with 12 bytes behind its header.
@@ -477,13 +693,50 @@ func TestNotThese(t *testing.T) {
 		{"tftp", UDP, "\x00\x01boot.img\x00ascii\x00"},
 		{"dhcpv6", UDP, "\x01\x10\x08\x74\x00\x00\x00\x00"},
 		{"bittorrent", UDP, utpOpening + "and more"},
+		{"hsrp", UDP, "\x00\x00\x03\x03\x0a\x64\x01\x00cisco\x00\x00\x00\xc0\x00\x02\x01"}, // no such state
+		{"memcached", UDP, "\x00\x07\x00\x01\x00\x01\x00\x00" + "get session:7\r\n"},
 		{"syslog", UDP, "<192>1 text"},
 		{"syslog", UDP, "<13>text"},
+		{"syslog", TCP, "47,<34>1 2026-01-01T00:00:00Z host app - - - hello"},
+		{"syslog", TCP, "047 <34>1 2026-01-01T00:00:00Z host app - - - hello"},
 		{"bgp", TCP, strings.Repeat("\xff", 16) + "\x00\x12\x04"},
 		{"telnet", TCP, "\xff\xfd\x18\xff\xf0\x20\xff\xfb\x03"},
 		{"sip", TCP, "OPTIONS * HTTP/1.1\r\n\r\n"},
 		{"mongodb", TCP, "\x1a\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\xde\x07\x00\x00" + strings.Repeat("\x00", 10)},
 		{"ntp", UDP, "\x23\x02\x06\xec" + strings.Repeat("\x00", 44)}, // but for the port it is nothing
+		{"openvpn", UDP, "\x38sessionA\x00\x00\x00\x00\x01"},
+		{"openvpn", UDP, "\x38sessionA" + strings.Repeat("\x77", 33)},
+		{"rtsp", TCP, "OPTIONS * HTTP/1.1\r\n\r\n"},
+		{"git", TCP, "0032git-annex /x.git\x00"},
+		{"git", TCP, "00x2git-upload-pack /x.git\x00"},
+		{"tacacs+", TCP, "\xc0\x01\x03\x00sess\x00\x00\x00\x0a" + strings.Repeat("\x5a", 10)}, // the third packet
+		{"tacacs+", TCP, "\xc0\x01\x01\x00sess\x00\x01\x00\x00" + strings.Repeat("\x5a", 10)},
+		{"rmcp", UDP, "\x06\x00\xff\x07\x03" + strings.Repeat("\x00", 12)},
+		{"rmcp", UDP, "\x06\x00\xff\x06\x00\x00\x11\xbf\x80\x01\x00\x00"},
+		{"netflow", UDP, "\x00\x05\x00\x02" + strings.Repeat("\x11", 20+2*48+1)},
+		{"netflow", UDP, "\x00\x05\x00\x1f" + strings.Repeat("\x11", 20+31*48)},
+		{"netflow", UDP, "\x00\x09\x00\x01" + strings.Repeat("\x11", 16) + "\x01\x00\x00\x08" + "\x0a\x00\x00\x01"}, // but for the port
+		{"netflow", UDP, "\x00\x09\x00\x01" + strings.Repeat("\x11", 16) + "\x00\x02\x00\x08" + "\x0a\x00\x00\x01"},
+		{"ipfix", UDP, "\x00\x0a\x00\x1b" + strings.Repeat("\x11", 12) + "\x00\x02\x00\x0c" + "\x01\x00\x00\x01\x00\x08\x00\x04"},
+		{"ipfix", UDP, "\x00\x0a\x00\x18" + strings.Repeat("\x11", 12) + "\x00\x02\x00\x03" + "\x01\x00\x00\x01"},
+		{"sflow", UDP, "\x00\x00\x00\x05" + "\x00\x00\x00\x03" + strings.Repeat("\x00", 40)},
+		{"sflow", UDP, "\x00\x00\x00\x05" + "\x00\x00\x00\x01" + strings.Repeat("\x00", 40)}, // no samples
+		{"kafka", TCP, counted("\x00\x12\x00\x03\x00\x00\x00\x01\x00\x08con umer\x00")},
+		{"kafka", TCP, counted("\x00\x12\x00\x03\x00\x00\x00\x01\x00\x09consumer")}, // longer than the request
+		{"kafka", TCP, counted("\x00\x12\x00\x03\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00")},
+		{"cassandra", TCP, "\x04\x00\x00\x00\x05\x00\x00\x00\x01\x00"},
+		{"cassandra", TCP, "\x04\x00\x00\x00\x01" + counted("\x00\x01\x00\x0bCQL_SESSION\x00\x053.0.0")},
+		{"cassandra", TCP, "\x04\x00\x00\x00\x06" + counted("\x00\x01\x00\x0bCQL_VERSION\x00\x053.0.0")}, // an answer of a client
+		{"memcached", TCP, "set session:7 0 soon 8\r\n"},
+		{"memcached", TCP, "set session:7 0\r\n"},
+		{"memcached", TCP, "get session:7\r\n"}, // but for the port it is nothing
+		{"memcached", TCP, "\x80\x00\x00\x03\x00\x00\x00\x00\x00\x00\x00\x02" + strings.Repeat("\x00", 12) + "key"},
+		{"memcached", TCP, "\x80\x01\x00\x03\x00\x00\x00\x00\x00\x00\x00\x03" + strings.Repeat("\x00", 12) + "key"},
+		{"thrift", TCP, "\x80\x01\x00\x01\x00\x00\x00\x04pi g\x00\x00\x00\x00\x00"},
+		{"thrift", TCP, "\x80\x01\x00\x05\x00\x00\x00\x04ping\x00\x00\x00\x00\x00"},
+		{"thrift", TCP, "\x80\x01\x00\x01\x00\x00\x01\x00" + strings.Repeat("x", 256)},
+		{"oracle", TCP, "\x00\x4a\x00\x00\x01\x00\x00\x00" + "\x00\x3e\x01\x2c" + strings.Repeat("\x00", 62)},
+		{"oracle", TCP, "\x00\x0b\x00\x00\x01\x00\x00\x00" + "\x01\x3e\x01\x2c" + strings.Repeat("\x00", 62)},
 		{"nbdgm", UDP, "\x10\x02\x12\x34\xc0\x00\x02\x01\x00\x8a\x00\x40\x00\x00" + strings.Repeat(" ", 40)},
 	} {
 		s := sample{over: c.over, ports: [2]uint16{40001, 40002}}

@@ -19,7 +19,7 @@ type Result struct {
 // Conclude ends the dissection and returns what it came to. The State can then
 // be Reset for another flow.
 func (s *State) Conclude(set *Set) Result {
-	open := s.Undecided()
+	open := s.Undecided(set)
 	s.Close(set)
 	return Result{packed: set.pack(s.Protocol(set), s.list), broken: s.broken, by: s.basis, lost: s.lost, open: open}
 }

@@ -29,7 +29,9 @@ const (
 type Set struct {
 	list    []Dissector
 	byPort  [2][65536]uint8   // by TCP and UDP: 1 + index of the dissector tried first on a port; 0 for none
-	over    [3]uint64         // candidates by transport: TCP, UDP, ICMP
+	bits    []uint64          // by dissector: the bit that stands for it, shared with none of the same transport
+	at      [3][64]uint8      // by transport, TCP, UDP, ICMP, and the number of the bit: the index of the dissector
+	over    [3]uint64         // candidates by transport
 	first   [3][2][256]uint64 // those among them that may begin with a byte, by direction
 	context *Context
 
@@ -40,26 +42,35 @@ type Set struct {
 	packed  []byte // where the results of flows that are over go; what is before its length is taken
 }
 
-// NewSet readies list, at most 64 of them; maxHeld bounds the bytes that wait
-// in all flows together.
+// NewSet readies list, at most 64 over each transport; maxHeld bounds the bytes
+// that wait in all flows together.
 func NewSet(list []Dissector, context *Context, maxHeld int) *Set {
-	if len(list) > 64 {
-		panic("dissect: more than 64 dissectors")
-	}
-	s := &Set{list: list, context: context, maxHeld: maxHeld, idle: make([][]renewable, len(list))}
+	s := &Set{list: list, context: context, maxHeld: maxHeld, bits: make([]uint64, len(list)), idle: make([][]renewable, len(list))}
 	for i, d := range list {
-		for bit, t := range [...]Transport{TCP, UDP, ICMP} {
+		// The next bit behind those of all the transports that it goes over.
+		n := 0
+		for at, t := range [...]Transport{TCP, UDP, ICMP} {
+			if d.Over&t != 0 {
+				n = max(n, bits.Len64(s.over[at]))
+			}
+		}
+		if n == 64 {
+			panic("dissect: more than 64 dissectors over one transport")
+		}
+		s.bits[i] = 1 << n
+		for at, t := range [...]Transport{TCP, UDP, ICMP} {
 			if d.Over&t == 0 {
 				continue
 			}
-			s.over[bit] |= 1 << i
-			s.learnFirst(bit, i)
+			s.over[at] |= s.bits[i]
+			s.at[at][n] = uint8(i)
+			s.learnFirst(at, i)
 			if t == ICMP {
 				continue
 			}
 			for _, p := range d.Ports {
-				if s.byPort[bit][p] == 0 {
-					s.byPort[bit][p] = uint8(i + 1)
+				if s.byPort[at][p] == 0 {
+					s.byPort[at][p] = uint8(i + 1)
 				}
 			}
 		}
@@ -70,11 +81,11 @@ func NewSet(list []Dissector, context *Context, maxHeld int) *Set {
 // learnFirst asks dissector i about every byte that a direction may begin with.
 // A Probe answers Maybe for every prefix of what it accepts; so where it says No
 // to a byte alone, it need not be asked about anything that begins with it.
-func (s *Set) learnFirst(bit, i int) {
+func (s *Set) learnFirst(transport, i int) {
 	for b := range 256 {
 		for _, dir := range [...]Dir{ToServer, ToClient} {
 			if s.list[i].Probe(dir, []byte{byte(b)}) != No {
-				s.first[bit][dir][b] |= 1 << i
+				s.first[transport][dir][b] |= s.bits[i]
 			}
 		}
 	}
@@ -207,14 +218,14 @@ func (s *State) Broken() error {
 
 // Undecided says whether all that was said so far may be the beginning of the
 // protocol that is usual on the port.
-func (s *State) Undecided() bool {
+func (s *State) Undecided(set *Set) bool {
 	if s.phase != probing || s.hint == 0 || s.found != 0 {
 		return false
 	}
 	said := false
 	for dir := range s.waiting {
 		said = said || len(s.waiting[dir]) > 0
-		if s.dead[dir] || s.unseen[dir] > 0 || len(s.waiting[dir]) > 0 && s.ruledOut[dir]>>(s.hint-1)&1 != 0 {
+		if s.dead[dir] || s.unseen[dir] > 0 || len(s.waiting[dir]) > 0 && s.ruledOut[dir]&set.bits[s.hint-1] != 0 {
 			return false
 		}
 	}
@@ -319,7 +330,7 @@ func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented b
 	// be this protocol, it would only break off the parsing of this direction.
 	// What may follow upon another protocol's greeting is looked for behind it.
 	o := dir.Other()
-	switch greeted := len(s.waiting[o]) > 0 && s.ruledOut[o]&(1<<(s.reading-1)) != 0; {
+	switch greeted := len(s.waiting[o]) > 0 && s.ruledOut[o]&set.bits[s.reading-1] != 0; {
 	case set.list[s.reading-1].Behind && (greeted || s.dead[o]):
 		s.unseen[o] += max(uint64(len(s.waiting[o])), 1)
 		s.keep(set, o, nil)
@@ -377,20 +388,20 @@ func (s *State) probe(set *Set, t Transport, dir Dir, ports [2]uint16, b []byte)
 		}
 	}
 	s.hint = hint
-	if hint > 0 && candidates&(1<<(hint-1)) != 0 {
+	if hint > 0 && candidates&set.bits[hint-1] != 0 {
 		if s.ask(set, int(hint-1), dir, hint, b) {
 			return true
 		}
-		candidates &^= 1 << (hint - 1)
+		candidates &^= set.bits[hint-1]
 	}
 	for ; candidates != 0; candidates &= candidates - 1 {
-		if s.ask(set, bits.TrailingZeros64(candidates), dir, hint, b) {
+		if s.ask(set, int(set.at[t>>1][bits.TrailingZeros64(candidates)]), dir, hint, b) {
 			return true
 		}
 	}
 	// What would settle it may never come: where all there is agrees with what is
 	// usual on the port, that is likely.
-	if s.Cut && hint > 0 && len(b) >= leastCut && set.over[t>>1]&^s.ruledOut[dir]&(1<<(hint-1)) != 0 {
+	if s.Cut && hint > 0 && len(b) >= leastCut && set.over[t>>1]&^s.ruledOut[dir]&set.bits[hint-1] != 0 {
 		s.likely = true
 		if p := set.list[hint-1].Ports; ports[dir] == p[0] && ports[dir.Other()] != p[0] {
 			s.sender = FromServer
@@ -404,7 +415,7 @@ func (s *State) ask(set *Set, i int, dir Dir, hint uint8, b []byte) bool {
 	m := set.list[i].Probe(dir, b)
 	switch m {
 	case No:
-		s.ruledOut[dir] |= 1 << i
+		s.ruledOut[dir] |= set.bits[i]
 		return false
 	case Maybe:
 		return false
@@ -496,7 +507,7 @@ func (s *State) parse(set *Set, t Transport, dir Dir, b []byte) {
 				s.endAside(set)
 				s.aside = nil
 				s.phase = probing
-				s.ruledOut = [2]uint64{1 << (s.reading - 1), 1 << (s.reading - 1)}
+				s.ruledOut = [2]uint64{set.bits[s.reading-1], set.bits[s.reading-1]}
 			}
 			return
 		}
@@ -615,8 +626,8 @@ func (s *State) passOver(set *Set, t Transport, b []byte) {
 func (s *State) probeAside(set *Set, t Transport, b []byte) Match {
 	a := s.aside
 	answer := No
-	for candidates := set.over[t>>1] & set.first[t>>1][a.dir][b[0]] &^ (1 << (s.reading - 1)); candidates != 0; candidates &= candidates - 1 {
-		i := bits.TrailingZeros64(candidates)
+	for candidates := set.over[t>>1] & set.first[t>>1][a.dir][b[0]] &^ set.bits[s.reading-1]; candidates != 0; candidates &= candidates - 1 {
+		i := set.at[t>>1][bits.TrailingZeros64(candidates)]
 		if set.list[i].Carrier {
 			continue
 		}

@@ -556,7 +556,7 @@ func TestFirstBytes(t *testing.T) {
 				if d.Over&s.over == 0 || len(m.b) == 0 {
 					continue
 				}
-				asked := set.first[s.over>>1][m.from][m.b[0]]&(1<<i) != 0
+				asked := set.first[s.over>>1][m.from][m.b[0]]&set.bits[i] != 0
 				if match := d.Probe(m.from, m.b); match != No && !asked {
 					t.Errorf("%s, %s: answers %d to what begins with %#02x and No to that byte alone", s.name, d.Name, match, m.b[0])
 				}

@@ -137,3 +137,52 @@ func probeWireGuardData(b []byte) Match {
 	}
 	return Weak
 }
+
+// OpenVPN, "OpenVPN wire protocol", over UDP. What begins a session is of one of
+// three lengths, by what protects the handshake itself:
+//
+//	07<<3 (1)  session (8)  00  00000000                          nothing
+//	07<<3 (1)  session (8)  HMAC (20)  1 (4)  time (4)  sealed (5)   tls-auth, SHA-1
+//	07<<3 (1)  session (8)  1 (4)  time (4)  HMAC (32)  sealed (5)   tls-crypt
+//
+// The answer begins with 08<<3 and acknowledges it.
+
+const (
+	openVPNClient = 7 << 3 // P_CONTROL_HARD_RESET_CLIENT_V2, key 0
+	openVPNServer = 8 << 3 // P_CONTROL_HARD_RESET_SERVER_V2, key 0
+)
+
+var openVPN = Dissector{
+	Name:  "openvpn",
+	Over:  UDP,
+	Ports: []uint16{1194},
+	Probe: probeOpenVPN,
+	New:   newNamed,
+}
+
+func probeOpenVPN(_ Dir, b []byte) Match {
+	const header, plain, auth, crypt = 9, 14, 42, 54
+	const acknowledges = 4 + 8 // one packet, and the other's session
+	if len(b) == 0 {
+		return Maybe
+	}
+	size, answer := len(b), FromClient
+	switch {
+	case b[0] == openVPNServer:
+		size, answer = size-acknowledges, FromServer
+	case b[0] != openVPNClient:
+		return No
+	}
+	switch {
+	case size < plain:
+		return Maybe
+	case size == plain && answer == FromClient && string(b[header:]) == "\x00\x00\x00\x00\x00",
+		size == plain && answer == FromServer && string(b[header:header+5]) == "\x01\x00\x00\x00\x00",
+		size == auth && string(b[header+20:header+24]) == "\x00\x00\x00\x01",
+		size == crypt && string(b[header+1:header+4]) == "\x00\x00\x01" && (b[header] == 0 || b[header] == 0x0f):
+		return answer
+	case size > crypt:
+		return No
+	}
+	return Maybe
+}

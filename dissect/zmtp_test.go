@@ -245,7 +245,7 @@ func TestUndecidedZMTP(t *testing.T) {
 		for _, m := range c.says {
 			conversation.say(m.from, m.b)
 		}
-		if got := conversation.state.Undecided(); got != c.want {
+		if got := conversation.state.Undecided(conversation.set); got != c.want {
 			t.Errorf("%s: undecided %v, want %v", name, got, c.want)
 		}
 		result := conversation.state.Conclude(conversation.set)

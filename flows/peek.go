@@ -111,7 +111,7 @@ func (l *Look) Next(n int, show func(f *Flow) bool) bool {
 			state.CopyTo(&l.facts)
 			f.Facts = &l.facts
 			f.App, f.AppBasis = state.Protocol(t.set), state.By()
-			f.Dissect.Lost, f.Dissect.Undecided, f.Dissect.Malformed = state.Lost(), state.Undecided(), state.Broken()
+			f.Dissect.Lost, f.Dissect.Undecided, f.Dissect.Malformed = state.Lost(), state.Undecided(t.set), state.Broken()
 			t.viewPort(r, f)
 		}
 		if !show(&l.flow) {
