@@ -1,6 +1,7 @@
 package dissect
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -106,5 +107,67 @@ func TestDNSOverTCPWithGaps(t *testing.T) {
 	want := "dns.rcode NOERROR\ndns.qtype A\ndns.qname www.example\ndns.answer 192.0.2.1\ndns.rcode NXDOMAIN\n"
 	if got := c.end(); got != want {
 		t.Errorf("facts:\n%swant:\n%s", got, want)
+	}
+}
+
+// TestProbeDNS holds what makes a message a message of DNS, and what makes it
+// doubtful or none.
+func TestProbeDNS(t *testing.T) {
+	header := func(flags, questions, others uint16) []byte {
+		b := []byte{0x12, 0x34, byte(flags >> 8), byte(flags), byte(questions >> 8), byte(questions)}
+		return append(b, byte(others>>8), byte(others), 0, 0, 0, 0)
+	}
+	question := func(kind, class uint16) []byte {
+		return append([]byte("\x02ms\x04corp\x00"), byte(kind>>8), byte(kind), byte(class>>8), byte(class))
+	}
+	for _, c := range []struct {
+		name string
+		b    []byte
+		want Match
+	}{
+		{"a question", append(header(0x0100, 1, 0), question(1, 1)...), Yes},
+		{"an answer", append(header(0x8180, 1, 1), question(28, 1)...), Yes},
+		{"an update", append(header(0x2800, 1, 1), question(6, 1)...), Yes},
+		{"of any class", append(header(0x0100, 1, 0), question(255, 255)...), Yes},
+		{"the operation that is not assigned", append(header(0x1800, 1, 0), question(1, 1)...), No},
+		{"an operation beyond", append(header(0x3800, 1, 0), question(1, 1)...), No},
+		{"the last operation", append(header(0x3000, 1, 0), question(1, 1)...), Yes},
+		{"nothing asked, nothing said", header(0x0100, 0, 0), No},
+		{"an answer with nothing", header(0x8183, 0, 0), Weak},
+		{"records alone", header(0x8400, 0, 3), Weak},
+		{"an absurd number of records alone", header(0x8400, 0, maxDNSCount+1), No},
+		{"a question, and an absurd number of records", append(header(0x8400, 1, maxDNSCount+1), question(1, 1)...), Weak},
+		{"as many as may be", append(header(0x8400, 1, maxDNSCount), question(1, 1)...), Yes},
+		{"33 questions, of which none is whole", header(0x0100, 33, 0), No},
+		{"32 questions, of which none is whole", header(0x0100, 32, 0), Weak},
+		{"two questions", append(header(0x0100, 2, 0), question(1, 1)...), Weak},
+		{"the bit that must be zero", append(header(0x0140, 1, 0), question(1, 1)...), Weak},
+		{"no such type", append(header(0x0100, 1, 0), question(66, 1)...), Weak},
+		{"HTTPS", append(header(0x0100, 1, 0), question(65, 1)...), Yes},
+		{"SPF", append(header(0x0100, 1, 0), question(99, 1)...), Yes},
+		{"between the types", append(header(0x0100, 1, 0), question(248, 1)...), Weak},
+		{"TKEY", append(header(0x0100, 1, 0), question(249, 255)...), Yes},
+		{"CAA", append(header(0x0100, 1, 0), question(257, 1)...), Yes},
+		{"behind the types", append(header(0x0100, 1, 0), question(258, 1)...), Weak},
+		{"no such class", append(header(0x0100, 1, 0), question(1, 77)...), Weak},
+		{"a name of NetBIOS", append(header(0x0110, 1, 0), netbios("AGENT", 0x20)+"\x00\x20\x00\x01"...), No},
+		{"its status", append(header(0x0110, 1, 0), netbios("AGENT", 0x20)+"\x00\x21\x00\x01"...), No},
+		{"a header that is not whole", header(0x0100, 1, 0)[:dnsHeaderSize-1], Maybe},
+	} {
+		if got := probeDNS(c.b); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+		size := []byte{byte(len(c.b) >> 8), byte(len(c.b))}
+		if got := probeDNSStream(ToServer, append(size, c.b...)); len(c.b) >= dnsHeaderSize && got != c.want {
+			t.Errorf("%s over TCP: %d, want %d", c.name, got, c.want)
+		}
+	}
+	if got := probeDNSStream(ToServer, []byte{0, dnsHeaderSize - 1}); got != No {
+		t.Errorf("a message shorter than its header: %d, want No", got)
+	}
+	// What stands behind the message is another one's.
+	two := slices.Concat([]byte{0, 12}, header(0x8183, 0, 0), []byte{0, 12}, header(0x8183, 0, 0))
+	if got := probeDNSStream(ToClient, two); got != Weak {
+		t.Errorf("two messages: %d, want Weak", got)
 	}
 }

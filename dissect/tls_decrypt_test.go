@@ -6,6 +6,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
+	"crypto/md5"
 	crand "crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
@@ -21,7 +22,10 @@ import (
 	"io"
 	"math/big"
 	"math/rand/v2"
+	"os/exec"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -835,4 +839,53 @@ func FuzzDecrypt(f *testing.F) {
 			t.Errorf("%d bytes of facts", len(facts))
 		}
 	})
+}
+
+// TestSealingOfSuites holds what the table of suites says against OpenSSL's list:
+// the cipher, the size of its key, and what authenticates.
+func TestSealingOfSuites(t *testing.T) {
+	out, err := exec.Command("openssl", "ciphers", "-V", "ALL:COMPLEMENTOFALL:@SECLEVEL=0").Output()
+	if err != nil {
+		t.Skipf("no list of suites: %v", err)
+	}
+	ciphers := map[string]sealing{
+		"AESGCM": {kind: sealGCM}, "AESCCM": {kind: sealCCM, tag: 16}, "AESCCM8": {kind: sealCCM, tag: 8},
+		"CHACHA20/POLY1305": {kind: sealChaCha}, "AES": {kind: sealCBC}, "3DES": {kind: sealCBC, des: true, key: 24},
+		"RC4": {kind: sealRC4}, "None": {kind: sealNone}, "Camellia": {kind: sealCBC, camellia: true},
+	}
+	macs := map[string]int{"AEAD": 0, "MD5": md5.Size, "SHA1": sha1.Size, "SHA256": sha256.Size, "SHA384": sha512.Size384}
+	line := regexp.MustCompile(`(?m)^ *0x(..),0x(..) - (\S+) .* Enc=([^ (]+)(?:\((\d+)\))? +Mac=(\S+)`)
+	checked := 0
+	for _, m := range line.FindAllStringSubmatch(string(out), -1) {
+		id, _ := strconv.ParseUint(m[1]+m[2], 16, 16)
+		if strings.HasPrefix(m[4], "ARIA") || m[4] == "SEED" || m[4] == "IDEA" || m[4] == "GOST89" {
+			if _, ok := sealingOf(uint16(id)); ok {
+				t.Errorf("%s is not one of those that can be opened", m[3])
+			}
+			continue
+		}
+		want, ok := ciphers[m[4]]
+		mac, okMAC := macs[m[6]]
+		if !ok || !okMAC {
+			t.Errorf("%s: a cipher %s with %s, of which this test knows nothing", m[3], m[4], m[6])
+			continue
+		}
+		if bits, _ := strconv.Atoi(m[5]); want.key == 0 {
+			want.key = bits / 8
+		}
+		want.long = strings.HasSuffix(m[3], "SHA384")
+		got, ok := sealingOf(uint16(id))
+		size := 0
+		if got.mac != nil {
+			size = got.mac().Size()
+		}
+		got.mac = nil
+		if !ok || size != mac || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s, %04x: %+v with a MAC of %d bytes, want %+v with %d", m[3], id, got, size, want, mac)
+		}
+		checked++
+	}
+	if checked < 50 {
+		t.Errorf("only %d suites were compared", checked)
+	}
 }
