@@ -197,7 +197,7 @@ func (w *step) chain(c *chain) (end chainEnd, gone bool) {
 // statements walks one rule: its matches, then its verdict. stop says that the
 // chain is left without one.
 func (w *step) statements(c *chain, r *nftStatement) (end chainEnd, stop bool) {
-	x := ruleWalk{step: w, in: c, name: fmt.Sprintf("%s %s %s, rule %d", word(c.Family), word(c.Table), word(c.Name), r.Handle)}
+	x := ruleWalk{step: w, in: c, name: fmt.Sprintf("%s %s %s, rule of handle %d", word(c.Family), word(c.Table), word(c.Name), r.Handle)}
 	if r.Comment != "" {
 		x.name += " (" + word(r.Comment) + ")"
 	}

@@ -4,13 +4,15 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"wirechart/rules"
 )
 
 // ruleset is JSON as nft prints it, of a table with one base chain.
-func ruleset(policy, rules string, more ...string) string {
+func ruleset(policy, list string, more ...string) string {
 	return `{"nftables":[{"metainfo":{"version":"1.0.6","json_schema_version":1}},{"table":{"family":"inet","name":"f","handle":1}},` +
 		`{"chain":{"family":"inet","table":"f","name":"fwd","handle":1,"type":"filter","hook":"forward","prio":0,"policy":"` + policy + `"}}` +
-		strings.Join(more, "") + rules + `]}`
+		strings.Join(more, "") + list + `]}`
 }
 
 func rule(chain, expr string) string {
@@ -94,6 +96,28 @@ func TestReadRulesetMistakes(t *testing.T) {
 		`{"nftables":[{"chain":7}]}`} {
 		if _, err := ReadRuleset("r.json", []byte(text), "forward"); err == nil || !strings.HasPrefix(err.Error(), "r.json: ") {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestVerifySeen wants the rule named by its handle, which is what nft prints, and
+// each finding's connections apart.
+func TestVerifySeen(t *testing.T) {
+	a, b := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
+	seen := func(port uint16, why string) Flow {
+		return Flow{Client: a, Server: b, Service: Service{Proto: 6, Ports: rules.PortRange{Low: port, High: port}}, Why: why}
+	}
+	set, err := ReadRuleset("r.json", []byte(ruleset("drop", rule("fwd", dport443+drop)+rule("fwd", `{"accept":null}`))), "forward")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := Verify(&Plan{Site: &Site{}, Undocumented: []Flow{seen(22, "port_scan, finding 1"), seen(80, "port_not_documented, finding 2"), seen(23, "port_scan, finding 1"), seen(443, "port_scan, finding 1")}}, set)
+	if len(v.Problems) != 2 || v.Problems[0].Count != 2 || v.Problems[1].Count != 1 || !strings.HasSuffix(v.Problems[1].Says, "finding 2") {
+		t.Errorf("problems %+v", v.Problems)
+	}
+	for _, p := range v.Problems {
+		if !strings.Contains(p.Rule, "handle 7") {
+			t.Errorf("rule %q", p.Rule)
 		}
 	}
 }

@@ -25,11 +25,12 @@ type Verification struct {
 }
 
 // Problem is one thing that a ruleset does wrong. Connections that meet the same
-// rule in the same way are one Problem.
+// rule in the same way are one Problem, those that were seen if they are of the
+// same finding.
 type Problem struct {
 	Kind     string   `json:"kind" doc:"blocks: a documented connection; blocks_answers: what answers one; allows: a connection that is not documented; unclear: the ruleset depends on what an audit does not know"`
 	Edge     string   `json:"edge,omitempty" doc:"the documented connection"`
-	Rule     string   `json:"rule" doc:"the rule that decides, or the chain's policy"`
+	Rule     string   `json:"rule" doc:"the rule that decides, by the handle that nft -a list ruleset prints, or the chain's policy"`
 	Says     string   `json:"says"`
 	Examples []string `json:"examples" doc:"the first few connections"`
 	Count    int      `json:"count" doc:"connections of this kind"`
@@ -129,7 +130,7 @@ func (v *verifier) ask(pk *packet) (outcome, bool) {
 }
 
 func (v *verifier) problem(kind, edge string, o *outcome, pk *packet, seen bool, says string) {
-	key := kind + "|" + edge + "|" + o.rule + "|" + fmt.Sprint(seen)
+	key := kind + "|" + edge + "|" + o.rule + "|" + says
 	i, ok := v.found[key]
 	if !ok {
 		i = len(v.out.Problems)
