@@ -54,7 +54,7 @@ func readDocument(file string, r io.Reader, want string, doc any) error {
 		Schema string `json:"schema"`
 	}
 	if err := json.Unmarshal(text, &head); err != nil {
-		return fmt.Errorf("%s: not a JSON document: %s", file, jsonError(err))
+		return fmt.Errorf("%s: not a JSON document: %s (wirechart audit -o json writes one)", file, jsonError(err))
 	}
 	if head.Schema != want {
 		if head.Schema == "" {

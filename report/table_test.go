@@ -210,6 +210,8 @@ func TestText(t *testing.T) {
 		{strings.Join(wrap("quick (frame 145)", 13, 2), "|"), "quick|  (frame 145)"},
 		{strings.Join(wrap("frame 12345678", 8, 0), "|"), "frame|12345678"},
 		{strings.Join(wrap("0123456789abcdef", 10, 0), "|"), "0123456789|abcdef"},
+		{strings.Join(wrap("site.pcapng:1787", 13, 0), "|"), "site.pcapng:|1787"},
+		{strings.Join(wrap("x:123456789012", 10, 0), "|"), "x:|1234567890|12"},
 		{strings.Join(wrap("a 漢字漢字漢字漢字", 10, 0), "|"), "a|漢字漢字漢|字漢字"},
 		{strings.Join(wrap("", 10, 0), "|"), ""},
 		{clip("management-server", 10), "managemen…"},

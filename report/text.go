@@ -113,6 +113,9 @@ func wrap(s string, width, indent int) []string {
 			if rest == "" {
 				break
 			}
+			if digits := strings.TrimRight(head, "0123456789"); strings.HasSuffix(digits, ":") {
+				head, rest = digits, word[len(digits):] // a port or a frame stays whole
+			}
 			line += head
 			flush()
 			word, n = rest, cells(rest)

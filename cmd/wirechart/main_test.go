@@ -100,7 +100,7 @@ func TestMistakes(t *testing.T) {
 		{"frame of no capture", []string{"explain", site, "--frame", "other.pcap:1"}, []string{`"other.pcap"`}},
 		{"evidence nowhere", []string{"explain", site, "--flow", "1", "-w", filepath.Join(bare, "no", "e.pcapng")}, []string{"--write", "no such file"}},
 		{"one audit to compare", []string{"diff", letter}, []string{"two audits"}},
-		{"no audit to compare", []string{"diff", letter, letter}, []string{letter, "not a JSON document"}},
+		{"no audit to compare", []string{"diff", letter, letter}, []string{letter, "not a JSON document", "audit -o json"}},
 		{"missing audit", []string{"diff", "nowhere.json", letter}, []string{"nowhere.json", "no such file"}},
 		{"no baseline", []string{"audit", "--baseline", letter, site}, []string{"--baseline " + letter}},
 		{"rules of no audit", []string{"rules"}, []string{"one audit"}},
