@@ -105,7 +105,8 @@ type Screen struct {
 	Interfaces string
 	Audit      *rules.Audit // nil before the first one is made
 	Running    time.Duration
-	Now        int64 // packet time
+	Now        int64         // packet time
+	Silent     time.Duration // since the last packet
 	Packets    uint64
 	Flows      uint64
 	AtHand     int     // flows that are not settled for good
@@ -164,15 +165,25 @@ func (s *Screen) Draw(height int, o *Options) []string {
 	put(plain, "")
 	put(bold, "Edges")
 	list := byActivity(a.Edges)
-	for _, e := range list[:min(edges, len(list))] {
+	list = list[:min(edges, len(list))]
+	ids, over := edgeWidths(list, width)
+	for _, e := range list {
 		mark, st := edgeMark(e.Status)
 		says := e.Status.String()
 		if e.Status == rules.EdgeNotSeen && e.Earlier != 0 {
 			says = "not seen since " + minute(e.Earlier)
 		} else if e.Status != rules.EdgeNotSeen {
-			says = fmt.Sprintf("%s, %s/s, last %s", count(edgeFlows(e), "flow"), size(uint64(s.EdgeBytes[e.Edge.ID])), ago(s.Now-e.Last))
+			rate := s.EdgeBytes[e.Edge.ID]
+			if s.Silent > silence {
+				rate = 0
+			}
+			says = fmt.Sprintf("%s, %s/s, last %s", count(edgeFlows(e), "flow"), size(uint64(rate)), ago(s.Now+int64(s.Silent)-e.Last))
 		}
-		put(st, fmt.Sprintf("  %s %-30s %-24s %s", mark, clip(e.Edge.ID, 30), clip(services(e.Edge), 24), says))
+		line := fmt.Sprintf("  %s %-*s ", mark, ids, clip(e.Edge.ID, ids))
+		if over > 0 {
+			line += fmt.Sprintf("%-*s ", over, clip(services(e.Edge), over))
+		}
+		put(st, line+says)
 	}
 	if len(s.Recent) > 0 {
 		put(plain, "")
@@ -181,6 +192,25 @@ func (s *Screen) Draw(height int, o *Options) []string {
 		}
 	}
 	return lines[:min(len(lines), height)]
+}
+
+// silence is how long no packet may come until a rate is nothing.
+const silence = 2 * time.Second
+
+// edgeWidths divides a line of the screen among the id of an edge, its services,
+// and what is said of it, which takes saysWidth: where there is no room for
+// the services they are left out, and over is 0.
+func edgeWidths(list []*rules.EdgeState, width int) (ids, over int) {
+	const saysWidth = 32
+	for _, e := range list {
+		ids = max(ids, cells(Clean(e.Edge.ID)))
+		over = max(over, cells(services(e.Edge)))
+	}
+	ids, over = min(ids, 30), min(over, 24)
+	if over = min(over, width-4-ids-2-saysWidth); over < 8 {
+		over = 0
+	}
+	return ids, over
 }
 
 // byActivity sorts edges: those that were used, those that were not, and last the

@@ -253,6 +253,7 @@ type live struct {
 	drawAt  time.Time
 	packets pace
 	bytes   pace
+	silent  time.Duration        // since the last packet, as drawn
 	last    *rules.Audit         // of the last look
 	edges   map[*rules.Edge]pace // bytes of the edges, by packet time
 	rates   map[string]float64   // the same, per second
@@ -278,6 +279,7 @@ func (r *live) run(ctx context.Context) (*rules.Audit, error) {
 	}
 	if r.screen != nil {
 		<-r.screen.done
+		r.out.measure() // it may have another size by now
 	}
 	if err != nil {
 		return nil, err
@@ -541,8 +543,13 @@ func (r *live) draw(now time.Time, s *pcaps.Stats) {
 	for i := range s.Files {
 		bytes += s.Files[i].Bytes
 	}
+	if d.Packets != r.packets.value || r.packets.at.IsZero() {
+		r.silent = 0
+	} else {
+		r.silent += now.Sub(r.packets.at)
+	}
 	p := report.Screen{
-		Interfaces: strings.Join(r.options.interfaces, ", "), Audit: r.last, Running: now.Sub(r.began), Now: r.table.Now(),
+		Interfaces: strings.Join(r.options.interfaces, ", "), Audit: r.last, Running: now.Sub(r.began), Now: r.table.Now(), Silent: r.silent,
 		Packets: d.Packets, Flows: d.Flows, AtHand: held,
 		PerSecond: r.packets.per(now, d.Packets), Bits: 8 * r.bytes.per(now, bytes), EdgeBytes: r.rates,
 		Kernel: s.Dropped, Iface: s.InterfaceDropped, Recent: r.teller.recent,
@@ -551,7 +558,7 @@ func (r *live) draw(now time.Time, s *pcaps.Stats) {
 		p.Also = append(p.Also, fmt.Sprintf("all frames are kept in %s", r.recorder.Name()))
 	}
 	if r.evidence != nil {
-		p.Also = append(p.Also, fmt.Sprintf("frames of flows with findings are kept in %s, %d files", r.options.evidence, len(r.evidence.ring.Files())))
+		p.Also = append(p.Also, fmt.Sprintf("frames of flows with findings are kept in %s, files: %d", r.options.evidence, len(r.evidence.ring.Files())))
 	}
 	o := *r.out.options
 	width, height := r.screen.size()

@@ -39,16 +39,7 @@ func newOutput(stdout io.Writer, name, color string, format report.Format) (*out
 		o.name = ""
 	}
 	o.Writer = bufio.NewWriterSize(writerFunc(o.pass), 64<<10)
-	terminal := false
-	if f, ok := stdout.(*os.File); ok && o.name == "" && term.IsTerminal(int(f.Fd())) {
-		terminal = true
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
-			o.options.Width = width
-		}
-	}
-	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
-		o.options.Width = n
-	}
+	terminal := o.measure()
 	switch color {
 	case "always":
 		o.options.Color = true
@@ -66,6 +57,21 @@ func newOutput(stdout io.Writer, name, color string, format report.Format) (*out
 		o.to = o.temp
 	}
 	return o, nil
+}
+
+// measure takes over the width of the terminal, unless COLUMNS says another, and
+// says whether there is one.
+func (o *output) measure() (terminal bool) {
+	if f, ok := o.to.(*os.File); ok && o.name == "" && term.IsTerminal(int(f.Fd())) {
+		terminal = true
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+			o.options.Width = width
+		}
+	}
+	if n, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && n > 0 {
+		o.options.Width = n
+	}
+	return terminal
 }
 
 // The modes of new files, before the umask takes from them.
