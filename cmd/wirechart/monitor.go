@@ -44,6 +44,8 @@ type monitor struct {
 	now      int64         // by packet time, when the look began
 	stale    int           // looks in a row that flows were settled under
 	packets  uint64        // that had come when the look began
+	alike    int           // looks in a row at the same packets
+	seen     uint64        // packets of the last of these
 	flows    int           // that were at hand then
 	spent    time.Duration // on this look
 	due      time.Time     // of the next one, at the earliest
@@ -128,8 +130,8 @@ func (m *monitor) after(now time.Time, full bool) {
 	if m.phase == waiting && !m.isDue(now) || full && now.Before(m.resume) {
 		return
 	}
-	if m.phase == waiting && m.packets > 0 && m.packets == m.table.Stats().Packets {
-		m.due = now.Add(m.least) // nothing came, so it would be the look before
+	if m.phase == waiting && m.alike >= settledIn && m.seen == m.table.Stats().Packets {
+		m.due = now.Add(m.least) // nothing came, so it would be the looks before
 		return
 	}
 	m.step(now)
@@ -226,6 +228,9 @@ func (m *monitor) advance(wait bool) bool {
 		}
 		m.phase, m.stale = waiting, 0
 		m.policy, m.counted = nil, nil
+		if m.alike++; m.packets != m.seen {
+			m.seen, m.alike = m.packets, 1
+		}
 		m.show(r.audit)
 	}
 	return true

@@ -12,8 +12,8 @@ import (
 	"wirechart/rules"
 )
 
-// TestMonitorRests has packets come and then none: what was looked at once is not
-// looked at again until more come.
+// TestMonitorRests has packets come and then none: what was looked at until it was
+// told is not looked at again until more come.
 func TestMonitorRests(t *testing.T) {
 	diagram, ok := rules.Builtin(rules.BuiltinNames()[0])
 	if !ok {
@@ -56,7 +56,7 @@ func TestMonitorRests(t *testing.T) {
 			t.Fatalf("%d packets, %v", n, err)
 		}
 		table.Add(batch[:n])
-		looks(1, "some packets, then none")
+		looks(settledIn, "some packets, then none")
 		looks(0, "nothing more")
 	}
 	m.stop()
