@@ -201,15 +201,17 @@ func newRing(name string, o LiveOptions) (r *ring, err error) {
 	return r, nil
 }
 
+var errNoInterface = errors.New("no such interface; wirechart interfaces lists those there are")
+
 // interfaceIndex asks for the number of an interface, by way of a socket that
 // is open anyway.
 func interfaceIndex(fd int, name string) (int, error) {
 	q, err := unix.NewIfreq(name)
 	if err != nil {
-		return 0, errors.New("no such interface")
+		return 0, errNoInterface
 	}
 	if err := unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, q); err == unix.ENODEV {
-		return 0, errors.New("no such interface")
+		return 0, errNoInterface
 	} else if err != nil {
 		return 0, err
 	}

@@ -3,6 +3,7 @@ package pcaps
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -248,7 +249,7 @@ func TestRingOptions(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"none0", "a-name-that-is-too-long"} {
-		if _, err := OpenLive(name, LiveOptions{By: CaptureRing}); err == nil || err.Error() != name+": no such interface" {
+		if _, err := OpenLive(name, LiveOptions{By: CaptureRing}); err == nil || !errors.Is(err, errNoInterface) || !strings.HasPrefix(err.Error(), name+": ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -125,6 +125,11 @@ func runLive(cmd *cobra.Command, o *options, l *liveOptions, status *int) error 
 	} else if len(l.interfaces) == 0 {
 		return errors.New("live: no interface named: -i INTERFACE, -i any for all of them")
 	}
+	for i, name := range l.interfaces {
+		if slices.Contains(l.interfaces[:i], name) {
+			return fmt.Errorf("live: -i %s is named twice: its frames would count twice", name)
+		}
+	}
 	for _, flag := range []struct {
 		name string
 		bad  bool

@@ -154,6 +154,7 @@ func TestLiveMistakes(t *testing.T) {
 		{"x.pcap -i x", "wirechart audit"},
 		{"-i x -w /nowhere/all.pcapng", "--write /nowhere/all.pcapng: no such file"},
 		{"-i x -o xls", `"xls"`},
+		{"-i x -i y -i x", "-i x is named twice"},
 	} {
 		l := &liveOptions{open: func([]string, pcaps.LiveOptions) (pcaps.Source, error) { return nothing{}, nil }}
 		status, out, stderr := liveOver(t, context.Background(), l, strings.Fields(c.args)...)

@@ -125,8 +125,17 @@ Exit status: 0 the traffic conforms, 1 findings, 2 the job could not be done,
 // plain.
 func misplacedFlag(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
-	if errors.As(err, &unknown) && cmd.Name() != "live" && (unknown.GetSpecifiedName() == "i" || unknown.GetSpecifiedName() == "interface") {
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	live := cmd.Name() == "live"
+	switch name := unknown.GetSpecifiedName(); {
+	case !live && (name == "i" || name == "interface"):
 		return fmt.Errorf("%w; to capture from an interface: wirechart live -i INTERFACE", err)
+	case live && (name == "r" || name == "read"):
+		return fmt.Errorf("%w; to read captures: wirechart audit CAPTURE", err)
+	case live && name == "follow":
+		return fmt.Errorf("%w; to read captures as they appear: wirechart audit --follow DIR", err)
 	}
 	return err
 }

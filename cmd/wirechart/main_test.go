@@ -86,6 +86,8 @@ func TestMistakes(t *testing.T) {
 		{"diagram not read", []string{"flows", "--no-judge", "--inventory", inventory, site}, []string{"--no-judge"}},
 		{"output nowhere", []string{"audit", "--output", filepath.Join(bare, "no", "report.txt"), site}, []string{"report.txt", "no such file"}},
 		{"no directory", []string{"man"}, []string{"directory"}},
+		{"live of a capture", []string{"live", "-r", site}, []string{"'r'", "wirechart audit CAPTURE"}},
+		{"live of a directory", []string{"live", "--follow", bare}, []string{"--follow", "wirechart audit --follow"}},
 		{"unknown schema", []string{"schema", "sheep"}, []string{`"sheep"`, "flow, flows, audit, summary, finding, concern, edge, host, hosts, event, explain, diff, compare, rules, verify, interfaces, diagram, inventory"}},
 		{"nothing to explain", []string{"explain", site}, []string{"--finding", "--frame"}},
 		{"two things to explain", []string{"explain", site, "--flow", "1", "--frame", "1"}, []string{"one of"}},
