@@ -73,9 +73,12 @@ func (p *Policy) diagnose(f *flows.Flow, tls bool) diagnosis {
 		if p.cutShort(f) || p.mute(f) {
 			return diagnosis{}
 		}
-		r := EchoUnanswered
-		if f.Proto == flows.ProtoUDP {
-			r = DatagramUnanswered
+		r := DatagramUnanswered
+		switch {
+		case f.Proto == flows.ProtoICMP && icmpType(f) == echo4[0], f.Proto == flows.ProtoICMPv6 && icmpType(f) == echo6[0]:
+			r = EchoUnanswered
+		case f.Proto != flows.ProtoUDP:
+			return diagnosis{}
 		}
 		return diagnosis{Because: Because{Reason: r, Frame: f.Frame}, before: true, more: p.heard(f)}
 	}

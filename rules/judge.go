@@ -50,7 +50,7 @@ func (p *Policy) Judge(f *flows.Flow, v *Verdict) {
 	*v = Verdict{Kind: OutOfScope, Reasons: v.Reasons[:0], Concerns: v.Concerns[:0]}
 	p.recallSession(f)
 	if p.inv == nil && !p.known.may(f.Client.Addr()) && !p.known.may(f.Server.Addr()) {
-		if p.ambientFor(f) != nil { // a stranger's name was looked up, or the like
+		if p.isAmbient(f) { // a stranger's name was looked up, or the like
 			p.ambient(f, v)
 		}
 		return
@@ -60,7 +60,7 @@ func (p *Policy) Judge(f *flows.Flow, v *Verdict) {
 		p.addConcerns(f, v)
 		return
 	}
-	if (!c.scanner || f.Payload.Sum() > 0) && p.ambientFor(f) != nil {
+	if (!c.scanner || f.Payload.Sum() > 0) && p.isAmbient(f) {
 		p.ambient(f, v)
 		return
 	}

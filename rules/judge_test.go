@@ -443,6 +443,14 @@ func ownPolicy(t *testing.T) *Policy {
 
 func TestJudgeOwnDiagram(t *testing.T) {
 	oneSided := with(func(f *flows.Flow) { f.Packets[1], f.Bytes[1], f.Payload[1], f.TCP.SYNACKs = 0, 0, 0, 0 })
+	icmp := func(proto uint8, kind string) func(*flows.Flow) {
+		return func(f *flows.Flow) {
+			echo(f)
+			f.Proto, f.Facts = proto, &dissect.Facts{}
+			f.Facts.Add(dissect.ICMPType, []byte(kind))
+			unanswered(f)
+		}
+	}
 	tests := []struct {
 		name string
 		flow *flows.Flow
@@ -450,6 +458,12 @@ func TestJudgeOwnDiagram(t *testing.T) {
 		edge string // "" for none
 		why  string // the reasons with what was seen
 	}{
+		// What IP does for itself is nobody's to document.
+		{"a neighbour looked for", flow(tAgent1, tMS, 0, icmp(flows.ProtoICMPv6, "135/0")), Ambient, "", ""},
+		{"an error", flow(tAgent1, tMS, 0, icmp(flows.ProtoICMP, "3/1")), Ambient, "", ""},
+		{"a ping", flow(tAgent1, tMS, 0, icmp(flows.ProtoICMP, "8/0")), Undocumented, "", "icmp_not_documented; echo_unanswered; server_heard_elsewhere"},
+		{"the time asked for", flow(tAgent1, tMS, 0, icmp(flows.ProtoICMP, "13/0")), Undocumented, "", "icmp_not_documented"},
+
 		// A name that speaks of a port is of the built-in diagram's service there.
 		{"http where tls is required", flow(tAgent1, tMS, 9877, speaks("http")), Violation, "api", "plaintext_where_tls_is_required: http"},
 		{"ssh where tls is required", flow(tAgent1, tMS, 9877, speaks("ssh")), Violation, "api", "plaintext_where_tls_is_required: ssh"},

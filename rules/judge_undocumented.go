@@ -9,29 +9,45 @@ import (
 	"wirechart/flows"
 )
 
-// ambientFor finds the ordinary infrastructure that f belongs to, or nil.
-func (p *Policy) ambientFor(f *flows.Flow) *Infrastructure {
+// isAmbient says whether f is ordinary infrastructure: what the diagram says is, and
+// the upkeep of IP.
+func (p *Policy) isAmbient(f *flows.Flow) bool {
 	switch port := f.Server.Port(); f.Proto {
 	case flows.ProtoTCP:
 		if p.ambientPorts[0][port>>6]>>(port&63)&1 == 0 {
-			return nil
+			return false
 		}
 	case flows.ProtoUDP:
 		if p.ambientPorts[1][port>>6]>>(port&63)&1 == 0 {
-			return nil
+			return false
 		}
 	}
-	for _, a := range p.diagram.Ambient {
-		if !p.covers(a, f) {
-			continue
-		}
-		if len(a.Apps) > 0 && f.App != "" && !slices.Contains(a.Apps, f.App) {
-			continue
-		}
-		return a
-	}
-	return nil
+	return upkeep(f) || slices.ContainsFunc(p.diagram.Ambient, func(a *Infrastructure) bool {
+		return p.covers(a, f) && (len(a.Apps) == 0 || f.App == "" || slices.Contains(a.Apps, f.App))
+	})
 }
+
+// upkeep says whether f is what IP does for itself, of which no product's
+// documentation speaks: finding neighbours and routers and joining groups, as ARP
+// does, of which no flow is made, and errors, which belong to the flows that they
+// quote.
+func upkeep(f *flows.Flow) bool {
+	switch f.Proto {
+	case flows.ProtoICMP:
+		switch icmpType(f) {
+		case 3, 4, 5, 9, 10, 11, 12:
+			return true
+		}
+	case flows.ProtoICMPv6:
+		t := icmpType(f)
+		return t >= 1 && t <= 4 || t >= 130 && t <= 137 || t == 143 || t >= 148 && t <= 153
+	case protoIGMP:
+		return true
+	}
+	return false
+}
+
+const protoIGMP = 2
 
 // covers says whether a flow is to one of a's services.
 func (p *Policy) covers(a *Infrastructure, f *flows.Flow) bool {
