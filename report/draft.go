@@ -19,7 +19,7 @@ import (
 // inventory is a file that says which hosts were put into which component: the
 // same traffic held against the draft, with it, is all documented.
 func Draft(file string, doc *AuditDoc, name string) (diagram, inventory []byte, err error) {
-	d := &drafting{offers: map[netip.Addr][]string{}, calls: map[netip.Addr][]string{}, names: map[netip.Addr]string{}, also: map[netip.Addr][]string{}, edges: map[string]*draftEdge{},
+	d := &drafting{offers: map[netip.Addr][]string{}, opened: map[netip.Addr][]string{}, calls: map[netip.Addr][]string{}, names: map[netip.Addr]string{}, also: map[netip.Addr][]string{}, edges: map[string]*draftEdge{},
 		componentOf: map[netip.Addr]string{}}
 	if doc.Diagram != nil {
 		for _, r := range doc.Diagram.DynamicPorts {
@@ -87,6 +87,7 @@ type draftPair struct {
 	flows          uint64
 	evidence       string
 	sources        []uint16
+	opened         bool // at least one of the flows
 }
 
 type draftEdge struct {
@@ -96,6 +97,7 @@ type draftEdge struct {
 	apps     []string
 	flows    uint64
 	evidence string
+	opened   bool
 	sources  []rules.PortRange // source ports that no range of the diagram has
 }
 
@@ -109,6 +111,7 @@ type draftComponent struct {
 type drafting struct {
 	pairs       []draftPair
 	offers      map[netip.Addr][]string // services of a server
+	opened      map[netip.Addr][]string // those of them at which connections opened
 	calls       map[netip.Addr][]string // what a client calls: component and service
 	names       map[netip.Addr]string
 	also        map[netip.Addr][]string // every name of a host
@@ -129,7 +132,11 @@ func (d *drafting) add(file string, p *pairDoc) error {
 	if server.IsMulticast() || server.IsLinkLocalUnicast() || client.IsLinkLocalUnicast() || service.Any || server == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
 		return nil
 	}
-	d.pairs = append(d.pairs, draftPair{client, server, service.String(), p.Apps, p.Flows, evidenceOf(p.File, p.Frame), p.SourcePorts})
+	opened := p.NotOpened < p.Flows
+	d.pairs = append(d.pairs, draftPair{client, server, service.String(), p.Apps, p.Flows, evidenceOf(p.File, p.Frame), p.SourcePorts, opened})
+	if opened {
+		d.opened[server] = append(d.opened[server], service.String())
+	}
 	if s := service.String(); !slices.Contains(d.offers[server], s) {
 		d.offers[server] = append(d.offers[server], s)
 	}
@@ -160,7 +167,11 @@ func (d *drafting) group() {
 		if n := d.names[a]; n != "" {
 			id, _, _ = strings.Cut(n, ".")
 		}
-		return id, "Answers " + strings.Join(someOf(services, 4), ", ")
+		answers := slices.DeleteFunc(slices.Clone(services), func(s string) bool { return !slices.Contains(d.opened[a], s) })
+		if len(answers) == 0 {
+			return id, "Does not answer at " + strings.Join(someOf(services, 4), ", ")
+		}
+		return id, "Answers " + strings.Join(someOf(answers, 4), ", ")
 	})
 	for _, p := range d.pairs {
 		if d.componentOf[p.client] == "" {
@@ -191,6 +202,7 @@ func (d *drafting) group() {
 			}
 		}
 		e.flows += p.flows
+		e.opened = e.opened || p.opened
 		if len(p.sources) == 2 && !(within(d.dynamic, p.sources[0]) && within(d.dynamic, p.sources[1])) {
 			r := rules.PortRange{Low: p.sources[0], High: p.sources[1]}
 			if r.High < 1024 {
@@ -335,7 +347,11 @@ func (d *drafting) write(file string, doc *AuditDoc, name string) string {
 		if len(e.sources) > 0 {
 			line("    source_ports: [%s]", strings.Join(texts(e.sources), ", "))
 		}
-		line("    our_reading: %s", quoted(fmt.Sprintf("seen, and not yet confirmed: %s, %s", count(e.flows, "flow"), e.evidence)))
+		reading := fmt.Sprintf("seen, and not yet confirmed: %s, %s", count(e.flows, "flow"), e.evidence)
+		if !e.opened {
+			reading += "; refused or never answered"
+		}
+		line("    our_reading: %s", quoted(reading))
 		line("    source: observed")
 	}
 	b.WriteString(draftAmbient)

@@ -248,6 +248,7 @@ type pairDoc struct {
 	Apps        []string            `json:"apps,omitempty" doc:"protocols that were recognised, the first few"`
 	Flows       uint64              `json:"flows"`
 	Bytes       uint64              `json:"bytes"`
+	NotOpened   uint64              `json:"not_opened,omitempty" doc:"of the flows, connections of TCP that were refused or never answered"`
 	Verdicts    map[string]countDoc `json:"verdicts"`
 	SourcePorts []uint16            `json:"source_ports,omitempty" doc:"lowest and highest source port seen"`
 	First       string              `json:"first,omitempty" format:"date-time"`
@@ -500,7 +501,7 @@ func pairDocs(pairs []rules.HostPair, o *Options) []pairDoc {
 		p := &pairs[i]
 		all := p.Count()
 		doc := pairDoc{Client: p.Client.String(), Server: p.Server.String(), Service: p.Service(), ClientName: p.ClientName, ServerName: p.ServerName,
-			Apps: p.Apps(), Flows: all.Flows, Bytes: all.Bytes,
+			Apps: p.Apps(), Flows: all.Flows, Bytes: all.Bytes, NotOpened: p.NotOpened,
 			Verdicts: verdictCounts(p.Verdicts[:]), First: optionalTime(p.First), Last: optionalTime(p.Last)}
 		if p.SourcePorts != [2]uint16{} {
 			doc.SourcePorts = p.SourcePorts[:]

@@ -19,6 +19,7 @@ type HostPair struct {
 	Port           uint16 // the server's; 0 where the protocol has none
 	Verdicts       [kinds]Count
 	SourcePorts    [2]uint16     // lowest and highest of the client
+	NotOpened      uint64        // of its flows, connections of TCP that were refused or never answered
 	First, Last    int64         // packet times, nanoseconds
 	Frame          pcaps.FrameID // where the first of its flows begins
 
@@ -114,6 +115,9 @@ func (b pairBook) find(of *pairList, f *flows.Flow, room int) *HostPair {
 
 func (p *HostPair) add(f *flows.Flow, kind Kind, bytes uint64) {
 	p.Verdicts[kind].add(bytes)
+	if t := &f.TCP; f.Proto == flows.ProtoTCP && t.SYNs > 0 && t.SYNACKs == 0 && !t.Acked && f.Payload.Sum() == 0 {
+		p.NotOpened++
+	}
 	if f.App != "" {
 		for i := range p.apps {
 			if p.apps[i] == "" {

@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
 // TestDraft drafts a diagram of each sample's traffic: it can be read, and the same
 // traffic held against it, with the inventory that comes with it, has nothing that
-// is not documented.
+// is not documented. What was refused is no service of the server's.
 func TestDraft(t *testing.T) {
 	for _, sample := range []string{"site.pcapng", "site-violations.pcapng", "files.pcapng", "firewall-inside.pcap.gz"} {
 		dir := t.TempDir()
@@ -20,6 +21,15 @@ func TestDraft(t *testing.T) {
 		}
 		if status, _, stderr := wirechart(t, "diagram", "validate", diagram); status != 0 {
 			t.Errorf("%s: %s", sample, stderr)
+		}
+		text, err := os.ReadFile(diagram)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, refused, _ := strings.Cut(string(text), "bg-tcp-8888\n")
+		if refused, _, _ = strings.Cut(refused, "- id:"); sample == "site-violations.pcapng" &&
+			(!strings.Contains(refused, "; refused or never answered") || strings.Count(string(text), "; refused") != 1 || !strings.Contains(string(text), `"Answers tcp/44445"`)) {
+			t.Errorf("the edge that was refused:\n%s", text)
 		}
 		_, stdout, stderr := wirechart(t, "audit", "-o", "json", "--diagram", diagram, "--inventory", inventory, samples+sample)
 		var doc struct {
