@@ -81,6 +81,7 @@ edges:
   - {id: j, from: agent, over: tcp/1, source: page} # wrong: edge "j" has no "to"
   - {id: k, from: [], to: server, over: tcp/1, source: page} # wrong: from of edge "k" is an empty list
   - {id: l, from: agent, to: server, over: tcp/1, source: page, require: {app: zmpt}} # wrong: app cannot be "zmpt" (did you mean "zmtp"?)
+  - {id: l2, from: agent, to: server, over: tcp/1, source: page, require: {app: kafka}} # wrong: app cannot be "kafka": no such protocol is recognised; leave app out to allow any
   - {id: m, from: agent, to: server, over: tcp/1, source: page, require: {zmtp.mechanism: curve}} # wrong: zmtp.mechanism cannot be "curve" (did you mean "CURVE"?)
   - {id: n, from: agent, to: server, over: tcp/1, source: page, require: {tls.clientcert: present}} # wrong: unknown fact "tls.clientcert" in require of edge "n" (did you mean "tls.client_cert"?)
   - {id: o, from: agent, to: server, over: tcp/1, source: page, expect: {tls.client_cert: yes}} # wrong: tls.client_cert cannot be "yes"
@@ -91,7 +92,7 @@ edges:
   - {id: t, from: agent, to: server, over: tcp/1, source: page, require: {smb.smb1: maybe}} # wrong: smb.smb1 cannot be "maybe"
   - {id: u, from: agent, to: server, over: tcp/1, source: page, names: ["*"]} # wrong: name of edge "u" "*" would match every name
   - {id: v, from: agent, to: server, over: icmp/ping, source: page} # wrong: "ping" is no ICMP type
-  - {id: w, from: agent, to: server, over: tcp/1, over: tcp/2, source: page} # wrong: key "over" of edge "w" is already on line 39
+  - {id: w, from: agent, to: server, over: tcp/1, over: tcp/2, source: page} # wrong: key "over" of edge "w" is already on line 40
   - {id: x, from: agent, from_stated: false, to: server, over: tcp/1, source: page} # wrong: no "our_reading" that says why
   - [id, y] # wrong: edge must be keys with values, not a list
   - {id: z, title: {}, from: agent, to: server, over: tcp/1, source: page} # wrong: title of edge "z" must be a text, not keys with values
@@ -155,6 +156,8 @@ func TestWholeFileMistakes(t *testing.T) {
 		{head + "edges:\n", `x.yaml:4: key "edges" of the diagram has no value`},
 		{head + "edges: 7\n", `x.yaml:4: edges must be a list, not "7"`},
 		{head + "components: &c [{id: a, title: A}]\nedges: *c\n", "x.yaml:4: anchor \"&c\"; write it out\nx.yaml:5: alias \"*c\"; write it out"},
+		{head + "components: [{id: a, title: A, external: true, names: [*.a.example]}]\n", "x.yaml:4: not YAML: did not find expected alphabetic or numeric character (a value that begins with > or * goes in quotes)"},
+		{head + "edges:\n  - require: {tls.version: >=1.2}\n", "x.yaml:5: not YAML: found character that cannot start any token (a value that begins with > or * goes in quotes)"},
 		{head + "---\nname: y\n", "x.yaml:4: a second document; one file holds one"},
 		{head + "extends: nobody\nextend: [{component: cloud, names: [a.example]}]\n", `x.yaml:4: extends unknown diagram "nobody" (built in: `},
 		{head + "components: [{id: a, title: \"\\e[31m\"}]\n", `x.yaml:4: title of component "a" holds '\x1b', which cannot be printed`},

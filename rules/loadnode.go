@@ -122,6 +122,9 @@ func (t *text) root(b []byte) *yaml.Node {
 // none.
 func syntaxError(err error) (int, string) {
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
+	if strings.Contains(message, "cannot start any token") || strings.Contains(message, "expected alphabetic or numeric") {
+		message += " (a value that begins with > or * goes in quotes)"
+	}
 	if rest, ok := strings.CutPrefix(message, "line "); ok {
 		if number, text, ok := strings.Cut(rest, ": "); ok {
 			if line, err := strconv.Atoi(number); err == nil {

@@ -269,7 +269,11 @@ func (t *text) factValue(n *yaml.Node, f knownFact, s string) {
 			t.wrong(n, "%s: %q is no number", f.name, shorten(s))
 		}
 	case f.values != nil && !slices.Contains(f.values, s):
-		t.unknown(n, fmt.Sprintf("%s cannot be %q", f.name, shorten(s)), s, f.values)
+		message := fmt.Sprintf("%s cannot be %q", f.name, shorten(s))
+		if f.name == appFact && nearest(s, f.values) == "" {
+			message += ": no such protocol is recognised; leave app out to allow any"
+		}
+		t.unknown(n, message, s, f.values)
 	}
 }
 

@@ -142,6 +142,7 @@ func (r *referenceWriter) members() {
 		}
 	}
 
+	r.line("\nProtocols, the values of `app`: %s.", "`"+strings.Join(dissect.Names(), "`, `")+"`")
 	r.line("\nFacts read from the bytes, which diagrams may require:\n\n| fact | type | |\n|---|---|---|")
 	kinds := map[dissect.Kind]string{dissect.Text: "text", dissect.Flag: "true or false", dissect.Int: "number", dissect.Float: "number",
 		dissect.List: "list of texts", dissect.Ints: "list of numbers", dissect.Pair: "two numbers"}
