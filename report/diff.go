@@ -433,6 +433,9 @@ func diffTable(w io.Writer, d *DiffDoc, o *Options) error {
 	}{{"Before", &d.Before}, {"After ", &d.After}} {
 		p.para(2, dim, s.when+"  "+s.side.File+when(s.side)+": "+s.side.Summary)
 	}
+	for _, n := range d.Notes {
+		p.mark(2, "!", yellow, n)
+	}
 	for e, changes := range d.parts() {
 		sign, st, title := signOf(e)
 		p.heading(title, "")
@@ -444,9 +447,6 @@ func diffTable(w io.Writer, d *DiffDoc, o *Options) error {
 				p.mark(4, "→", cyan, do)
 			}
 		}
-	}
-	for _, n := range d.Notes {
-		p.mark(2, "!", yellow, n)
 	}
 	return p.err
 }
@@ -496,6 +496,9 @@ func diffMarkdown(w io.Writer, d *DiffDoc, o *Options) error {
 	m.head("audit", "file", "first", "last", "answer")
 	m.row("before", code(d.Before.File), text(d.Before.First), text(d.Before.Last), text(d.Before.Summary))
 	m.row("after", code(d.After.File), text(d.After.First), text(d.After.Last), text(d.After.Summary))
+	for _, n := range d.Notes {
+		m.print("\n- " + text(n) + "\n")
+	}
 	for e, changes := range d.parts() {
 		_, _, title := signOf(e)
 		m.print("\n## " + title + "\n\n")
@@ -504,9 +507,6 @@ func diffMarkdown(w io.Writer, d *DiffDoc, o *Options) error {
 			c := &changes[i]
 			m.row(c.Of, c.Change, text(c.Says), code(c.proof(o)), text(c.advice()))
 		}
-	}
-	for _, n := range d.Notes {
-		m.print("\n- " + text(n) + "\n")
 	}
 	return m.err
 }

@@ -244,6 +244,9 @@ func TestDiffSays(t *testing.T) {
 		}
 		table := written(t, func(b *strings.Builder) error { return diffTable(b, d, &Options{Width: 400}) })
 		page := written(t, func(b *strings.Builder) error { return diffMarkdown(b, d, &Options{}) })
+		if i := strings.Index(table, "\n  ! "); len(d.Notes) > 0 && i > strings.Index(table, "\n\n") {
+			t.Errorf("%s: what keeps the audits from being compared stands behind the changes:\n%s", c.name, table)
+		}
 		if !strings.Contains(table, c.headline+": ") || !strings.HasPrefix(page, "# "+c.headline+"\n") {
 			t.Errorf("%s: not headed %q:\n%s", c.name, c.headline, table)
 		}
