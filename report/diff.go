@@ -105,14 +105,20 @@ func orNone(s string) string {
 }
 
 func newDiffSide(file string, doc *AuditDoc) diffSide {
-	s := diffSide{File: file, Result: doc.Result, Summary: doc.Summary, First: doc.Coverage.First, Last: doc.Coverage.Last, Flows: doc.Verdicts}
-	if doc.Diagram != nil {
-		s.Diagram = doc.Diagram.Name
-		for _, p := range doc.Diagram.Parts[min(1, len(doc.Diagram.Parts)):] {
-			s.Diagram += " with " + p.Name
-		}
+	return diffSide{File: file, Result: doc.Result, Summary: doc.Summary, First: doc.Coverage.First, Last: doc.Coverage.Last, Flows: doc.Verdicts,
+		Diagram: doc.Diagram.called()}
+}
+
+// called is the name of a diagram, with those that were added to it; "" of none.
+func (d *diagramDoc) called() string {
+	if d == nil {
+		return ""
 	}
-	return s
+	name := d.Name
+	for _, p := range d.Parts[min(1, len(d.Parts)):] {
+		name += " with " + p.Name
+	}
+	return name
 }
 
 func (d *DiffDoc) conclude(after standing) {
@@ -190,6 +196,9 @@ func SinceBaseline(a *rules.Audit, file string, baseline *AuditDoc, o *Options) 
 	}
 	a.Findings = known(a.Findings, baseline.Findings)
 	a.Concerns = known(a.Concerns, baseline.Concerns)
+	if was, is := baseline.Diagram.called(), newDiagramDoc(a.Diagram, nil).called(); was != is {
+		a.Notes = append(a.Notes, fmt.Sprintf("The baseline %s used another diagram (%s), of which few findings are this one's (%s).", file, orNone(was), orNone(is)))
+	}
 }
 
 // failingVerdict is fails for the name of a verdict, as documents have it.

@@ -142,6 +142,15 @@ func TestBaseline(t *testing.T) {
 	if len(a.Findings) != 1 || a.Findings[0].Reason != rules.ZMTPMechanismNull || len(a.Concerns) != 0 || a.Baseline.Known != 4 || ResultOf(a) != Findings {
 		t.Errorf("%+v left, %+v known, %s", a.Findings, a.Baseline, ResultOf(a))
 	}
+	other := func(s string) bool { return strings.Contains(s, "another diagram (own)") }
+	if slices.ContainsFunc(a.Notes, other) {
+		t.Errorf("notes %q", a.Notes)
+	}
+	a, o = testAudit(t)
+	SinceBaseline(a, "monday.json", audited(t, func(a *rules.Audit) { d := *a.Diagram; d.Name, d.Parts = "own", nil; a.Diagram = &d }), o)
+	if !slices.ContainsFunc(a.Notes, other) {
+		t.Errorf("notes %q", a.Notes)
+	}
 	a, o = testAudit(t)
 	SinceBaseline(a, "monday.json", audited(t, func(*rules.Audit) {}), o)
 	if headline, sentence := answer(a); headline != "NOTHING NEW" || !strings.Contains(sentence, "5 findings that monday.json has") {
