@@ -7,9 +7,11 @@ import "slices"
 // retransmission, and the dissection must not see its bytes again.
 
 // signature is the same for two copies of one packet, but for the time of each,
-// and for hardly any other two packets of a flow: the IP identification and the
-// checksum over the payload differ even between retransmissions. The hop limit
-// and the link header are left out, since a routed copy has others.
+// and for hardly any other two packets of a flow: the IP identification differs
+// even between retransmissions. The hop limit and the link header are left out,
+// since a routed copy has others. So is the checksum of TCP and UDP, since on the
+// host that sends it is not yet what the card makes of it, but where little else
+// tells: of what acknowledges again and again without an identification.
 //
 // The time of the packet is added in ticks, so that the signature of an end's last
 // packet also says when that was. A packet that has an identification cannot be
@@ -19,7 +21,10 @@ func (s *segment) signature(now int64) uint32 {
 	const m = 0x9e3779b1
 	h := (s.seq ^ 0x85ebca6b) * m
 	h = (h ^ s.ack ^ s.ipID<<16) * m
-	h = (h ^ uint32(s.checksum) ^ uint32(s.flags)<<16 ^ s.payloadLen<<3) * m
+	if s.proto != ProtoUDP && (s.proto != ProtoTCP || s.ipID|s.payloadLen|uint32(s.flags&flagSYN) == 0) {
+		h ^= uint32(s.checksum)
+	}
+	h = (h ^ uint32(s.flags)<<16 ^ s.payloadLen<<3) * m
 	return (h ^ h>>15) + uint32(now>>s.tick())
 }
 

@@ -25,7 +25,8 @@ const epoch = int64(1_700_000_000 * 1e9)
 // What stands behind the ends is TCP flags (SAFRP, "." for none), "udp",
 // "icmp:3/4" or "ip:89". seq and ack are those of the header. "data" is
 // payload, "len" so many bytes of it that tell their place in the stream, "cut"
-// how many bytes the snap length took from the end, "sack=110-130" that these
+// how many bytes the snap length took from the end, "sum" the checksum of TCP or
+// UDP (also of a copy), "sack=110-130" that these
 // bytes were received behind a hole. Every packet has an IP
 // identification of its own; "id" sets it, and a line with "copy" is the frame
 // before with another hop limit. "frag=8+16" keeps 16 bytes of the IP payload
@@ -49,7 +50,7 @@ func frames(t testing.TB, script string) []pcaps.Packet {
 		p := pcaps.Packet{Link: pcaps.LinkEthernet, Time: epoch + int64(seconds*1e9+0.5)}
 		if word[1] == "copy" {
 			last := list[len(list)-1]
-			if len(word) > 2 {
+			if len(word) > 2 && !strings.Contains(word[2], "=") {
 				n, err := strconv.Atoi(word[2])
 				bad(err)
 				last = list[n-1]
@@ -61,6 +62,13 @@ func frames(t testing.TB, script string) []pcaps.Packet {
 				ttl = 14 + 7
 			}
 			p.Data[ttl]--
+			for _, w := range word[2:] {
+				if value, ok := strings.CutPrefix(w, "sum="); ok {
+					n, err := strconv.ParseUint(value, 10, 16)
+					bad(err)
+					setSum(p.Data, uint16(n))
+				}
+			}
 		} else {
 			h := header{id: uint16(len(list) + 1), ttl: 64, window: 8192}
 			h.src, err = netip.ParseAddrPort(word[1])
@@ -68,7 +76,7 @@ func frames(t testing.TB, script string) []pcaps.Packet {
 			h.dst, err = netip.ParseAddrPort(word[3])
 			bad(err)
 			h.kind = word[4]
-			cut := 0
+			cut, sum := 0, uint16(0)
 			for _, w := range word[5:] {
 				name, value, _ := strings.Cut(w, "=")
 				n, _ := strconv.ParseUint(value, 10, 32)
@@ -94,6 +102,8 @@ func frames(t testing.TB, script string) []pcaps.Packet {
 					bad(err)
 				case "echo":
 					h.echo = uint16(n)
+				case "sum":
+					sum = uint16(n)
 				case "cut":
 					cut = int(n)
 				case "more":
@@ -109,6 +119,9 @@ func frames(t testing.TB, script string) []pcaps.Packet {
 				}
 			}
 			p.Data = h.frame()
+			if sum != 0 {
+				setSum(p.Data, sum)
+			}
 			p.WireLen = len(p.Data)
 			p.Data = p.Data[:len(p.Data)-cut]
 		}
@@ -116,6 +129,20 @@ func frames(t testing.TB, script string) []pcaps.Packet {
 		list = append(list, p)
 	}
 	return list
+}
+
+// setSum sets the checksum of TCP or UDP in an Ethernet frame without tags.
+func setSum(frame []byte, sum uint16) {
+	at, proto := 14+20, frame[14+9]
+	if frame[14]>>4 == 6 {
+		at, proto = 14+40, frame[14+6]
+	}
+	if proto == ProtoTCP {
+		at += 16
+	} else {
+		at += 6
+	}
+	binary.BigEndian.PutUint16(frame[at:], sum)
 }
 
 // quoteSize is what an ICMP error quotes: the IP header and 8 bytes.

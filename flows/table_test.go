@@ -555,6 +555,32 @@ func TestTable(t *testing.T) {
 			`10.0.0.1:4000 > 10.0.0.2:80 tcp S1 ShAD syn capture_end 8/2 payload=16/0 copies=4/1 rtt=300µs routed<`,
 			`> xyza
 			> bcde`},
+		{"copies with the checksum that the card made, of packets whose sender left it to the card", `
+			0.00000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100 sum=77
+			0.00005 copy sum=4711
+			0.00010 10.0.0.2:80 > 10.0.0.1:4000 SA seq=500 ack=101 id=0 sum=77
+			0.00015 copy sum=4711
+			0.00020 10.0.0.1:4000 > 10.0.0.2:80 RA seq=101 ack=501 sum=77
+			0.00025 copy sum=4711
+			1.00000 [fd00::1]:4000 > [fd00::2]:80 A seq=101 ack=501 data=hello sum=77
+			1.00050 copy sum=4711
+			2.00000 [fd00::1]:4000 > [fd00::2]:53 udp data=hello sum=77
+			2.00050 copy sum=4711
+			2.00060 [fd00::1]:4000 > [fd00::2]:53 udp data=jello sum=77`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTO ShR syn reset 4/2 copies=2/1 reset=client@5,ttl=64 routed<
+			[fd00::1]:4000 > [fd00::2]:80 tcp OTH D port capture_end 2/0 payload=10/0 copies=1/0 routed> midway
+			[fd00::1]:4000 > [fd00::2]:53 udp port capture_end 3/0 payload=15/0 copies=1/0`,
+			`> hello
+			> hello
+			> jello`},
+		{"in a capture without times, data is sent again and again", `
+			-1700000000 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=?hello
+			-1700000000 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=107 data=?hello
+			-1700000000 10.0.0.1:4000 > 10.0.0.2:80 A seq=107 ack=507 data=?world
+			-1700000000 10.0.0.1:4000 > 10.0.0.2:80 A seq=107 ack=507 data=?world
+			-1700000000 10.0.0.1:4000 > 10.0.0.2:80 A seq=107 ack=507 data=?world
+			-1700000000 10.0.0.1:4000 > 10.0.0.2:80 A seq=107 ack=507 data=?world`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp OTH DdT port capture_end 5/1 payload=30/6 again=3/0 unanswered>3 midway`, ``},
 		{"segments that no stack sends", `
 			0.000 10.0.0.1:4000 > 10.0.0.2:80 F seq=100
 			0.001 10.0.0.2:80 > 10.0.0.1:4000 RA ack=101

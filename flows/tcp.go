@@ -505,7 +505,7 @@ func (t *Table) repeat(r *record, c *tcpTrack, end int, h hole, frame pcaps.Fram
 	// sender waits so little for an answer.
 	const soon = uint32(displaced / int64(time.Millisecond))
 	at := uint32(now / int64(time.Millisecond))
-	if c.unanswered[end] > 0 && (int32(h.low-d.back[end]) > 0 || at-d.backAt[end]+soon < 2*soon) {
+	if c.unanswered[end] > 0 && (int32(h.low-d.back[end]) > 0 || now != 0 && at-d.backAt[end]+soon < 2*soon) {
 		return
 	}
 	d.back[end], d.backAt[end] = h.low, at
