@@ -202,6 +202,9 @@ func (t *Tally) notes(cov *Coverage) []string {
 			note("%s takes its source ports from %d-%d most of the time: this is taken to be its dynamic range.", t.p.Name(h.addr), r.Low, r.High)
 		}
 	}
+	if t.p.otherAddresses() {
+		note("No address that DNS answered is in the captures: they were made anonymous, or translated on the way from the resolver. Names are not held against addresses.")
+	}
 	mute, half := t.p.unheard()
 	if len(mute) > 0 {
 		note("Other hosts sent TCP to %s, and nothing sent from there over TCP was captured: the mirror lacks a port, or the answers take another path (asymmetric routing). Capture there.", some(mute))

@@ -111,11 +111,11 @@ func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 	case t.SYNACKs > 0 && !t.Acked && f.Packets[0] > 0:
 		d := found(SYNACKDroppedBeforeClient, t.SYNACKFrame)
 		d.before = true
-		if t.SYNs > 1 {
+		if atOnce := t.ResetBy == flows.ResetByClient && t.ResetNth <= 3; t.SYNs > 1 && !atOnce {
 			return d
 		}
 		if !spoke[0] && !spoke[1] {
-			if t.SYNACKs == 1 && t.ResetBy != flows.ResetByClient && (!p.said || f.Missed.Sum() > 0 || p.cutShort(f)) {
+			if t.SYNACKs == 1 && t.ResetBy != flows.ResetByClient && (p.read == 0 || incomplete(f) || p.sparse() || p.cutShort(f)) {
 				// More was sent than was captured: a filter that takes SYN, FIN
 				// and RST alone shows connections like this.
 				return diagnosis{}
@@ -200,7 +200,7 @@ func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 // time or was given up, and never said a word.
 func saidNothing(f *flows.Flow) bool {
 	t := &f.TCP
-	if !t.AckedData[0] || t.Unseen[1] || f.Dissect.Lost || f.Missed.Sum() > 0 {
+	if !t.AckedData[0] || incomplete(f) {
 		return false
 	}
 	return f.Ended == flows.Closed || f.Ended == flows.Reset || f.End-f.Start >= silentLimit
@@ -279,6 +279,9 @@ func (p *Policy) heard(f *flows.Flow) Because {
 // mirror of one direction shows them, or of none to the outside, as where the way
 // back is another one, that holds for every such server that was not heard.
 func (p *Policy) mute(f *flows.Flow) bool {
+	if p.sparse() {
+		return true
+	}
 	if c := p.host(f.Client.Addr()); c != nil && c.deaf && !c.reached {
 		return true
 	}
@@ -289,6 +292,18 @@ func (p *Policy) mute(f *flows.Flow) bool {
 	s := p.sightOf(f)
 	return h != nil && h.unheard || s.halved && !s.whole
 }
+
+// sparse says whether so much is missing from the captures that what one packet
+// lacks may be missing as well: of a mirror that samples, or that drops most of
+// what passes.
+func (p *Policy) sparse() bool {
+	const enough = 4 // connections, for one with a hole in it not to stand for all
+	return p.holed >= enough && p.holed > p.read/4
+}
+
+// sampled says whether of most connections only parts are there, so that a host may
+// well play a part that the captures do not show.
+func (p *Policy) sampled() bool { return p.sparse() && p.partial > p.read/4*3 }
 
 // sight is which directions of flows were captured.
 type sight struct {

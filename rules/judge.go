@@ -106,7 +106,7 @@ func (s *addressSet) may(a netip.Addr) bool {
 // that is kindest to the flow: one edge that allows it is enough. It says
 // false when no edge joins the two ends.
 func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *Verdict) bool {
-	best := -1
+	best, sampled := -1, p.sampled()
 	for i := range s.edges {
 		e := &s.edges[i]
 		if !p.fits(e, f) {
@@ -116,7 +116,10 @@ func (p *Policy) judgeEdges(f *flows.Flow, s *service, client, server *end, v *V
 		to := e.to&server.roles != 0
 		maybeFrom := !from && p.mayBeClient(e.edge, client)
 		maybeTo := !to && server.unknown() && (e.to&^e.outside != 0 && (!server.outside || p.hosted) || e.outside != 0 && server.outside)
-		perhaps := !to && (e.to&server.alike != 0 || s.common && maybeFrom && !server.pinned && !server.outside && e.to&^e.outside != 0 && s.leadsToAny(server.roles))
+		if sampled { // what would have told that a host plays a part may be missing
+			maybeFrom = maybeFrom || !from && !client.pinned && !client.outside && e.from&^p.external != 0
+		}
+		perhaps := !to && (sampled && !server.pinned && !server.outside && e.to&^e.outside != 0 || e.to&server.alike != 0 || s.common && maybeFrom && !server.pinned && !server.outside && e.to&^e.outside != 0 && s.leadsToAny(server.roles))
 		maybeTo = maybeTo || perhaps
 		// What the two speak tells a file server even where neither is known for sure.
 		bothMay := maybeFrom && maybeTo && client.roles != 0 && e.telling
@@ -266,7 +269,7 @@ func (p *Policy) judgeName(e *edge, name string, addr netip.Addr, server *end) R
 		}
 		return UnknownSNI
 	}
-	if server.pinned && server.roles != 0 || p.names.agrees(name, addr) != dnsDiffers {
+	if server.pinned && server.roles != 0 || !p.differs(name, addr) {
 		return NoReason
 	}
 	for _, n := range p.names.of[addr] {
@@ -297,7 +300,13 @@ func (p *Policy) judgeSourcePort(f *flows.Flow, e *edge, v *Verdict) {
 // among which those are missing that tell.
 func wordless(f *flows.Flow) bool {
 	return f.Proto == flows.ProtoTCP && (f.Payload.Sum() == 0 ||
-		(f.App == "" || f.AppBasis == dissect.ByPort) && (late(f) || f.Dissect.Lost || f.Missed.Sum() > 0))
+		(f.App == "" || f.AppBasis == dissect.ByPort) && (late(f) || incomplete(f)))
+}
+
+// incomplete says whether payload of f is known to be missing from the captures: in
+// between, or at the end, where nothing but its acknowledgement tells.
+func incomplete(f *flows.Flow) bool {
+	return f.Dissect.Lost || f.Missed.Sum() > 0 || f.TCP.Unseen[0] || f.TCP.Unseen[1]
 }
 
 // late says whether the capture began after the flow did.
@@ -308,6 +317,8 @@ func late(f *flows.Flow) bool {
 // missing says why what would decide was not seen.
 func (p *Policy) missing(f *flows.Flow) (Reason, pcaps.FrameID) {
 	switch {
+	case f.Packets[1] == 0 && p.sparse():
+		return BytesMissing, f.Frame
 	case f.OneSided(), f.Packets[1] == 0 && p.mute(f):
 		return OneDirectionCaptured, f.Frame
 	case f.Packets[1] == 0 && p.cutShort(f):
@@ -318,7 +329,7 @@ func (p *Policy) missing(f *flows.Flow) (Reason, pcaps.FrameID) {
 		return StartNotCaptured, f.Frame
 	case f.Proto == flows.ProtoTCP && (f.Payload[0] == 0 || f.Payload[1] == 0 && !f.TCP.Unseen[1]):
 		return NothingSaid, f.Frame
-	case f.Dissect.Lost, f.Missed.Sum() > 0:
+	case incomplete(f):
 		return BytesMissing, f.Frame
 	}
 	return RequirementNotObserved, f.Frame

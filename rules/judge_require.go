@@ -50,6 +50,9 @@ func (p *Policy) judgeRequirements(f *flows.Flow, e *edge, v *Verdict) (notSeen 
 		if r.app && saw == "" && f.OneSided() {
 			continue // some protocols are known by what one of the two ends says
 		}
+		if s == unseen && r.key == dissect.NFSAuth && (f.App == "nfs" || f.App == "rpc") && incomplete(f) && notSeen == NoReason {
+			notSeen = RequirementNotObserved // it would be there, in clear
+		}
 		if s == contradicted {
 			switch r.key {
 			case dissect.NFSAuth:
@@ -146,7 +149,7 @@ func (p *Policy) judgeClearTokens(f *flows.Flow, v *Verdict) {
 		}
 	}
 	// Where bytes are missing, the token may be among them.
-	whole := !f.Dissect.Lost && !f.Dissect.Late && f.Missed.Sum() == 0 || f.Facts.Has(dissect.HTTPUnauthenticated)
+	whole := !incomplete(f) && !f.Dissect.Late || f.Facts.Has(dissect.HTTPUnauthenticated)
 	if requests, ok := f.Facts.Get(dissect.HTTPRequests); ok && requests.Num > 0 && !tokens && whole {
 		v.why(NoAuthentication, pcaps.FrameID(requests.Frame()), "")
 	}
@@ -176,6 +179,8 @@ func (p *Policy) judgeClientCert(f *flows.Flow, s state, saw string, frame pcaps
 	case s == holds && refused && by == "server":
 		v.why(RejectedByServer, at, f.Facts.Text(dissect.TLSAlert))
 		return contradicted
+	case s == holds && !refused && f.Facts.Text(dissect.TLSHandshake) != "complete" && incomplete(f):
+		return unseen // whether the server took it is what is missing
 	case s == holds, saw == "absent" && f.Facts.Text(dissect.TLSClientCertLater) == "present":
 		return holds
 	}
@@ -317,7 +322,7 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 	handshake, _ := f.Facts.Get(dissect.ZMTPHandshake)
 	at := pcaps.FrameID(handshake.Frame())
 	over := f.Ended == flows.Closed || f.Ended == flows.Reset || f.TCP.ResetBy != flows.ResetByNobody
-	whole := !f.Dissect.Lost && !late(f) && !f.OneSided() && f.Missed.Sum() == 0
+	whole := !incomplete(f) && !late(f) && !f.OneSided()
 	client, server := f.Facts.Text(dissect.ZMTPClientMechanism), f.Facts.Text(dissect.ZMTPServerMechanism)
 	odd := ""
 	if client != "" && !r.Accepts(client) {

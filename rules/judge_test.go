@@ -173,6 +173,8 @@ func midway(f *flows.Flow) { f.Dissect.Late, f.TCP.SYNs, f.TCP.SYNACKs = true, 0
 
 func undecided(f *flows.Flow) { f.Dissect.Undecided = true }
 
+func unseenEnd(f *flows.Flow) { f.TCP.Unseen[0] = true }
+
 func lossy(f *flows.Flow) { f.Dissect.Lost = true }
 
 func from(port uint16) func(*flows.Flow) {
@@ -334,6 +336,10 @@ func TestJudge(t *testing.T) {
 		})), Indeterminate, "", "one_direction_captured"},
 		{"midway", flow(tAgent1, tMS, 7780, midway), Indeterminate, "", "start_not_captured"},
 		{"bytes missing", flow(tAgent1, tMS, 7780, lossy), Indeterminate, "", "bytes_missing"},
+		{"the end of a handshake missing", flow(tAgent1, tBG, 44445, speaks("tls", "tls.version=1.3", "tls.client_cert=present", "tls.client_cert_basis=inferred"), unseenEnd), Indeterminate, "", "bytes_missing"},
+		{"bytes missing behind a handshake", flow(tAgent1, tBG, 44445, mutual(), unseenEnd), Documented, "gateway-backup", ""},
+		{"credentials of NFS missing", flow(tAgent1, tFS, 2049, speaks("nfs"), lossy), Indeterminate, "agent-nfs", "bytes_missing"},
+		{"what was said at the end missing", flow(tAgent1, tMS, 7780, unseenEnd), Indeterminate, "", "bytes_missing"},
 		{"nothing said", flow(tAgent1, tMS, 7780, with(func(f *flows.Flow) { f.Payload = flows.Pair{} })), Indeterminate, "", "nothing_said"},
 		{"no server name", flow(tAgent1, tCloud, 443, tls()), Indeterminate, "agent-cloud", "no_sni"},
 		{"no certificate, from one direction", flow(tAgent1, tSN, 9876, tls("tls.client_cert=absent", "tls.client_cert_basis=inferred", "tls.client_cert_confidence=medium")), Indeterminate, "", "requirement_not_observed"},
@@ -894,6 +900,12 @@ func TestDiagnose(t *testing.T) {
 			Blocked, "rst_to_syn; reset_by_host: TTL 64, the host's own packets 64", flow(tAgent1, tBG, 44445, mutual(), ttl(64, 64), routed)},
 		{"half-open, and the client broke it off", flow(tAgent2, tBG, 44445, brokeOff),
 			Indeterminate, "half_open: the client's own reset, in answer to the SYN-ACK", nil},
+		{"half-open, and the client broke it off, with copies that were not recognised", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.SYNs, f.TCP.SYNACKs = 2, 2 })),
+			Indeterminate, "half_open: the client's own reset, in answer to the SYN-ACK", nil},
+		{"the client asks again, and gives up by a reset", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) {
+			f.TCP.SYNs, f.TCP.SYNACKs, f.TCP.ResetFrame = 2, 2, pcaps.MakeFrameID(0, 14)
+		})),
+			Blocked, "syn_ack_dropped_before_client", nil},
 		{"half-open, broken off in the client's name", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.ResetTTL = 250 })),
 			Blocked, "half_open", flow(tAgent2, tSN, 9876, mutual(), ttl(64, 60))},
 		{"half-open", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.ResetBy, f.Ended = flows.ResetByNobody, flows.CaptureEnd })),
@@ -959,7 +971,7 @@ func TestDiagnose(t *testing.T) {
 			Indeterminate, "nothing_said", flow(tAgent1, tBG, 44445, mutual())},
 		{"the server says nothing", flow(tAgent2, tBG, 44445, hello, silent), Blocked, "server_said_nothing", nil},
 		{"the server's answer was not captured", flow(tAgent2, tBG, 44445, hello, silent, with(func(f *flows.Flow) { f.TCP.Unseen[1] = true })),
-			Indeterminate, "requirement_not_observed", nil},
+			Indeterminate, "bytes_missing", nil},
 		{"not documented, and reset", flow(tSN, tBG, 44445, hello, silent, ttl(64, 60), reset(60)),
 			Undocumented, "client_role_not_documented; rst_on_client_hello; reset_by_host: TTL 60, the host's own packets 60", nil},
 		{"an undocumented echo without a reply", flow(tSN, tCloud, 0, echo, unanswered),
@@ -1233,6 +1245,44 @@ func TestMirrorOfOneDirection(t *testing.T) {
 	}
 }
 
+// TestSampled judges what a capture shows in which bytes are missing from many
+// connections, or from most: there silence means little, and then that a host is
+// not known to play a part.
+func TestSampled(t *testing.T) {
+	holed := with(func(f *flows.Flow) { f.Missed[1] = 1000 })
+	lone := with(func(f *flows.Flow) { f.TCP.SYNs = 1 })
+	for _, test := range []struct {
+		name             string
+		seen             []func(*flows.Flow) // what is so of connections, in turn
+		ping, syn, other string
+	}{
+		{"whole", []func(*flows.Flow){said(400, 400)}, "blocked echo_unanswered", "blocked syn_unanswered", "undocumented client_role_not_documented"},
+		{"holes in one of eight", []func(*flows.Flow){holed, said(1, 1), said(1, 1), said(1, 1), said(1, 1), said(1, 1), said(1, 1), said(1, 1)},
+			"blocked echo_unanswered", "blocked syn_unanswered", "undocumented client_role_not_documented"},
+		{"holes in half", []func(*flows.Flow){holed, said(1, 1)}, "indeterminate bytes_missing", "indeterminate bytes_missing", "undocumented client_role_not_documented"},
+		{"holes in most", []func(*flows.Flow){holed}, "indeterminate bytes_missing", "indeterminate bytes_missing", "indeterminate role_not_known"},
+		{"holes in half, beginnings missing from the others", []func(*flows.Flow){holed, midway}, "indeterminate bytes_missing", "indeterminate bytes_missing", "indeterminate role_not_known"},
+	} {
+		p := testPolicy(t, "")
+		for i := range 24 {
+			from := []netip.Addr{tAgent1, tAgent2}[i/8%2]
+			p.Observe(flow(from, tMS, 7780, curve, test.seen[i%len(test.seen)]))
+			p.Observe(flow(from, tSN, 9876, mutual(), test.seen[i%len(test.seen)]))
+			p.Observe(flow(tSN, tMS, 7780, curve, test.seen[i%len(test.seen)]))
+		}
+		for i, f := range []*flows.Flow{flow(tAgent1, tCloud, 0, echo, unanswered), flow(tAgent2, tMS, 7780, unanswered, lone), flow(tSN, tMS, 9877, tls())} {
+			p.Observe(f)
+			p.Settle()
+			var v Verdict
+			p.Judge(f, &v)
+			got, want := v.Kind.String()+" "+v.Reasons[0].Reason.String(), []string{test.ping, test.syn, test.other}[i]
+			if got != want {
+				t.Errorf("%s: %d: %s, want %s", test.name, i, got, want)
+			}
+		}
+	}
+}
+
 // What the frame of an example shows is in the words of those who know the
 // protocol.
 func TestSays(t *testing.T) {
@@ -1434,6 +1484,10 @@ func TestNamesAtAddresses(t *testing.T) {
 			append(site(), dnsSays("www.example.org", "203.0.113.99")), Undocumented, "sni_address_mismatch"},
 		{"elsewhere, and a client asked for another of the names there", "", tOther,
 			append(site(), flow(tAgent2, tOther, 8443, tls("tls.sni=eu2-cloud.acronis.com"))), Undocumented, "sni_address_mismatch"},
+		{"elsewhere, as of everything that DNS answered", "", tOther,
+			[]*flows.Flow{flow(tAgent1, tMS, 7780, curve), flow(tAgent1, tSN, 9876, mutual()), dnsSays("cloud.acronis.com", "192.0.2.1"), dnsSays("ms.example", "192.0.2.2")}, Documented, ""},
+		{"elsewhere, and another name is where DNS has it", "", tOther,
+			[]*flows.Flow{flow(tAgent1, tMS, 7780, curve), flow(tAgent1, tSN, 9876, mutual()), dnsSays("cloud.acronis.com", "192.0.2.1"), dnsSays("ms.example", tMS.String())}, Undocumented, "sni_address_mismatch"},
 	} {
 		call := flow(tAgent1, test.server, 443, tls("tls.sni=cloud.acronis.com"))
 		p := rolesFrom(t, test.inventory, append(slices.Clone(test.more), call)...)

@@ -139,7 +139,7 @@ func (p *Policy) mayFit(f *flows.Flow, client, server *end) *edge {
 	if f.App != "" && f.AppBasis != dissect.ByPort || f.Payload.Sum() == 0 {
 		return nil
 	}
-	if !f.OneSided() && !late(f) && !f.Dissect.Lost && f.Missed.Sum() == 0 {
+	if !f.OneSided() && !late(f) && !incomplete(f) {
 		return nil // it was read, and is something else
 	}
 	for _, s := range p.anyPort {
@@ -391,7 +391,7 @@ func (p *Policy) namedOtherwise(e *edge, addr netip.Addr) bool {
 		best = min(best, n.basis)
 	}
 	for _, n := range list {
-		if n.basis == best && matchesAny(e.domains, n.name) && (n.basis == byDNS || p.names.agrees(n.name, addr) != dnsDiffers) {
+		if n.basis == best && matchesAny(e.domains, n.name) && (n.basis == byDNS || !p.differs(n.name, addr)) {
 			return false
 		}
 	}

@@ -45,7 +45,13 @@ type nameBook struct {
 	answered map[string]int // index in gave; a key that is known is never assigned to again, which would replace its string
 	gave     [][]netip.Addr
 	of       map[netip.Addr][]hostName
+	answers  int  // addresses in gave
 	more     bool // some names found no room
+
+	strange struct { // what otherAddresses found, and when
+		answers, hosts int
+		is             bool
+	}
 }
 
 func (b *nameBook) init() {
@@ -134,6 +140,7 @@ func (b *nameBook) learnDNS(f *flows.Flow) {
 			}
 			if list := b.gave[at]; len(list) < maxAddresses && !slices.Contains(list, addr) {
 				b.gave[at] = append(list, addr)
+				b.answers++
 			}
 			if names == 1 {
 				b.add(addr, name, byDNS, pcaps.FrameID(all[i].Frame()))
@@ -214,6 +221,38 @@ func (b *nameBook) agrees(name string, addr netip.Addr) agreement {
 		}
 	}
 	return result
+}
+
+// otherAddresses says whether DNS gave addresses for several names, and the captures
+// have none of them as a host's: they were made anonymous, or translated on the
+// way from the resolver.
+func (p *Policy) otherAddresses() bool {
+	const several = 2
+	b := &p.names
+	s := &b.strange
+	if s.answers == b.answers && s.hosts == len(p.order) {
+		return s.is
+	}
+	s.answers, s.hosts, s.is = b.answers, len(p.order), false
+	names := 0
+	for _, list := range b.gave {
+		for _, addr := range list {
+			if p.host(addr) != nil {
+				return false
+			}
+		}
+		if len(list) > 0 {
+			names++
+		}
+	}
+	s.is = names >= several
+	return s.is
+}
+
+// differs says whether DNS gave other addresses for name than addr, and the
+// captures are such that this says something.
+func (p *Policy) differs(name string, addr netip.Addr) bool {
+	return p.names.agrees(name, addr) == dnsDiffers && !p.otherAddresses()
 }
 
 // serverName is the name by which f's client asked for the server, where that

@@ -68,7 +68,9 @@ type Policy struct {
 	full     Full
 	ttlWords map[[2]uint8]string
 	last     int64   // the latest end of a flow, packet time
-	said     bool    // some TCP connection carried payload
+	read     uint64  // TCP connections that carried payload
+	holed    uint64  // of these, with bytes missing between those that are there
+	partial  uint64  // of these, with bytes missing there or at the beginning
 	inside   sight   // of flows to addresses of the site
 	beyond   sight   // and to those outside, which may take another way
 	spoken   uint64  // flows that hosts were met in

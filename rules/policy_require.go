@@ -84,7 +84,7 @@ func (r *requirement) checkApp(f *flows.Flow) (state, string, pcaps.FrameID) {
 			return holds, "tls", frame
 		}
 		return contradicted, f.App, frame
-	case f.Payload[0] == 0, f.Dissect.Lost, f.Dissect.Late, f.Dissect.Undecided, f.Missed.Sum() > 0:
+	case f.Payload[0] == 0, incomplete(f), f.Dissect.Late, f.Dissect.Undecided:
 		return unseen, "", frame
 	case f.Payload[0] < minUnrecognised && f.Payload[1] < minUnrecognised:
 		return unseen, "", frame

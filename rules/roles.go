@@ -125,7 +125,16 @@ func (p *Policy) Observe(f *flows.Flow) {
 	case f.OneSided():
 		p.sightOf(f).halved = true
 	}
-	p.said = p.said || f.Proto == flows.ProtoTCP && f.Payload.Sum() > 0
+	if f.Proto == flows.ProtoTCP && f.Payload.Sum() > 0 {
+		p.read++
+		holed := f.Missed.Sum() > 0
+		if holed {
+			p.holed++
+		}
+		if holed || late(f) {
+			p.partial++
+		}
+	}
 	s := p.service(f)
 	if f.Proto == flows.ProtoTCP && f.Payload[0] == 0 && (f.Oriented == flows.BySYN || f.TCP.ScanFlags) {
 		p.probes.note(f, s != nil)
@@ -289,14 +298,14 @@ func (l *link) count(f *flows.Flow) {
 func unread(f *flows.Flow) bool {
 	t := &f.TCP
 	return f.Proto == flows.ProtoTCP && (f.App == "" || f.AppBasis == dissect.ByPort) &&
-		(f.Dissect.Lost || f.Missed.Sum() > 0 || f.OneSided() || late(f) && t.ResetBy != flows.ResetByServer)
+		(incomplete(f) || f.OneSided() || late(f) && t.ResetBy != flows.ResetByServer)
 }
 
 // looksOnly says whether the client opened a connection, was let in, said nothing and
 // went: so do monitors, load balancers and scanners, and no client of the port's own.
 func looksOnly(f *flows.Flow) bool {
 	t := &f.TCP
-	return f.Proto == flows.ProtoTCP && t.SYNs > 0 && t.SYNACKs > 0 && f.Payload[0] == 0 && f.Missed.Sum() == 0 && !f.Dissect.Lost &&
+	return f.Proto == flows.ProtoTCP && t.SYNs > 0 && t.SYNACKs > 0 && f.Payload[0] == 0 && !incomplete(f) &&
 		(t.ResetBy == flows.ResetByClient || f.Ended == flows.Closed && t.Acked)
 }
 

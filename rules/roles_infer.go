@@ -349,7 +349,7 @@ func (p *Policy) namedAs(h *host) (clues []clue) {
 			w := [...]float64{byDNS: 0.9, bySNI: 0.7, byHost: 0.6, byCert: 0.4}[n.basis]
 			// Whoever answers may be asked for any name. Where DNS gave other
 			// addresses for it, to be asked for it says nothing.
-			if n.basis != byDNS && p.names.agrees(n.name, h.addr) == dnsDiffers {
+			if n.basis != byDNS && p.differs(n.name, h.addr) {
 				continue
 			}
 			if w > best.weight {
