@@ -163,6 +163,9 @@ type TCP struct {
 	ResetTTL uint8 // TTL or hop limit of the first RST
 	ResetOdd bool  // its numbers are not those that the end would have given it
 
+	// Initial sequence numbers, where SYNs and SYNACKs are not 0.
+	ISN [2]uint32
+
 	SYNACKFrame pcaps.FrameID
 	ResetFrame  pcaps.FrameID
 	DataFrame   [2]pcaps.FrameID // first payload of each direction

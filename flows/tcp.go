@@ -807,6 +807,7 @@ func (t *Table) viewTCP(r *record, o *origin, x *extra, f *Flow) {
 		dir := r.dir(end)
 		c.DataFrame[dir], c.DataNth[dir] = d.dataFrame[end], d.dataNth[end]
 		c.AckedData[dir] = k.answered[end]
+		c.ISN[dir] = d.opening[end]
 		c.Unanswered[dir] = k.unanswered[end]
 		if k.unanswered[end] > 0 && (c.UnansweredFrame == 0 || odd.unansweredNth[end] < unanswered) {
 			c.UnansweredFrame, unanswered = odd.unansweredFrame[end], odd.unansweredNth[end]

@@ -202,6 +202,9 @@ func (t *Tally) notes(cov *Coverage) []string {
 			note("%s takes its source ports from %d-%d most of the time: this is taken to be its dynamic range.", t.p.Name(h.addr), r.Low, r.High)
 		}
 	}
+	if s := t.p.translated.note(t.p.Name); s != "" {
+		note("%s", s)
+	}
 	if t.p.otherAddresses() {
 		note("No address that DNS answered is in the captures: they were made anonymous, or translated on the way from the resolver. Names are not held against addresses.")
 	}

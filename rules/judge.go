@@ -49,13 +49,14 @@ func (p *Policy) end(addr netip.Addr) end {
 func (p *Policy) Judge(f *flows.Flow, v *Verdict) {
 	*v = Verdict{Kind: OutOfScope, Reasons: v.Reasons[:0], Concerns: v.Concerns[:0]}
 	p.recallSession(f)
-	if p.inv == nil && !p.known.may(f.Client.Addr()) && !p.known.may(f.Server.Addr()) {
+	client, server := p.translated.ends(f)
+	if p.inv == nil && !p.known.may(client) && !p.known.may(server) {
 		if p.isAmbient(f) { // a stranger's name was looked up, or the like
 			p.ambient(f, v)
 		}
 		return
 	}
-	c, s := p.end(f.Client.Addr()), p.end(f.Server.Addr())
+	c, s := p.end(client), p.end(server)
 	if svc := p.service(f); c.roles|s.roles != 0 && (svc != nil && p.judgeEdges(f, svc, &c, &s, v) || p.judgeAnyPort(f, svc, &c, &s, v)) {
 		p.addConcerns(f, v)
 		return

@@ -62,7 +62,9 @@ type Policy struct {
 	left     []call
 	barren   int // links of connections that were only tried
 	names    nameBook
-	probes   probeTable
+
+	translated translated
+	probes     probeTable
 
 	sessions sessionBook
 	full     Full

@@ -135,6 +135,7 @@ func (p *Policy) Observe(f *flows.Flow) {
 			p.partial++
 		}
 	}
+	f = p.translated.meet(f)
 	s := p.service(f)
 	if f.Proto == flows.ProtoTCP && f.Payload[0] == 0 && (f.Oriented == flows.BySYN || f.TCP.ScanFlags) {
 		p.probes.note(f, s != nil)
