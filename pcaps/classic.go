@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 // The classic capture format, of libpcap (draft-ietf-opsawg-pcap). The file
@@ -44,7 +45,22 @@ const (
 
 // beginClassic reads the file header.
 func (r *reader) beginClassic() error {
-	magic := binary.LittleEndian.Uint32(r.buf)
+	if !r.readMagic(r.buf) {
+		return errNotCapture
+	}
+	r.stats.Format = "pcap"
+	if !r.has(classicHeader, "the file header") {
+		return nil
+	}
+	r.at = classicHeader
+	return r.readHeader(r.buf[:classicHeader])
+}
+
+// readMagic takes from the first four bytes of a file how its records are written,
+// and says whether they are a capture's.
+func (r *reader) readMagic(b []byte) bool {
+	magic := binary.LittleEndian.Uint32(b)
+	r.endian = littleEndian
 	if magic != magicMicro && magic != magicNano && magic != magicModified {
 		r.endian = bigEndian
 		magic = bits.ReverseBytes32(magic)
@@ -57,14 +73,15 @@ func (r *reader) beginClassic() error {
 	case magicModified:
 		r.header = modifiedRecord
 	default:
-		return errNotCapture
+		return false
 	}
-	r.stats.Format = "pcap"
-	if !r.has(classicHeader, "the file header") {
-		return nil
-	}
-	h := r.buf[:classicHeader]
+	return true
+}
+
+// readHeader reads the rest of a file header.
+func (r *reader) readHeader(h []byte) error {
 	major, minor := r.endian.u16(h[4:]), r.endian.u16(h[6:])
+	r.lengths = capturedFirst
 	switch {
 	case major == 543 && minor == 0, major == 2 && minor < 3:
 		r.lengths = originalFirst
@@ -79,8 +96,20 @@ func (r *reader) beginClassic() error {
 	// The upper half holds the length of a frame check sequence, which
 	// decoders never reach.
 	r.link = LinkType(r.endian.u32(h[20:]))
-	r.at = classicHeader
 	return nil
+}
+
+// concatenated says whether b, where a record should begin, is the header of another
+// file: captures that were put together with cat. As a record it would be an empty
+// one of the year 2055.
+func concatenated(b []byte) bool {
+	for _, e := range [2]endian{littleEndian, bigEndian} {
+		switch e.u32(b) {
+		case magicMicro, magicNano, magicModified:
+			return e.u16(b[4:]) == 2 && e.u16(b[6:]) == 4
+		}
+	}
+	return false
 }
 
 // readRecords reads the whole classic records at hand:
@@ -115,6 +144,20 @@ func (r *reader) readRecords(batch []Packet) int {
 			excess = captured
 			break
 		}
+		if captured|wire == 0 && concatenated(rest) {
+			if len(rest) < classicHeader {
+				r.want(classicHeader, "a file header")
+				break
+			}
+			if n > 0 {
+				break // the frames of the file before first
+			}
+			r.readMagic(rest)
+			_ = r.readHeader(rest) // of a version that concatenated knows
+			header, swap, scale = r.header, r.endian == bigEndian, r.scale
+			at += classicHeader
+			continue
+		}
 		size := header + int(captured)
 		if len(rest) < size {
 			r.want(size, "a packet record")
@@ -138,7 +181,7 @@ func (r *reader) readRecords(batch []Packet) int {
 	}
 	r.at = at
 	if n > 0 {
-		if r.number == 0 {
+		if !slices.Contains(r.stats.Links, r.link) {
 			r.stats.Links = append(r.stats.Links, r.link)
 		}
 		r.number += uint64(n)

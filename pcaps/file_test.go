@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -267,6 +268,32 @@ func TestSections(t *testing.T) {
 		}
 		if !reflect.DeepEqual(st, wantStats) {
 			t.Errorf("batches of %d: statistics\n%+v\nwant\n%+v", n, st, wantStats)
+		}
+	}
+}
+
+// TestConcatenated reads captures that were put together with cat, of several formats,
+// links and byte orders, one of them without frames.
+func TestConcatenated(t *testing.T) {
+	a, b, c := ethernet(60, 'a'), ethernet(100, 'b'), ethernet(70, 'c')
+	file := slices.Concat(
+		classic(binary.LittleEndian, magicMicro, 4, 65535, 1, record{1_600_000_000, 1, 0, a}, record{1_600_000_000, 2, 0, b}),
+		classic(binary.LittleEndian, magicMicro, 4, 65535, 1),
+		classic(binary.BigEndian, magicNano, 4, 65535, 1, record{1_600_000_001, 3, 0, c}),
+		classic(binary.LittleEndian, magicModified, 4, 65535, 101, record{1_600_000_002, 4, 0, a[14:]}))
+	want := []got{
+		{1, 1_600_000_000_000_001_000, 60, LinkEthernet, string(a)},
+		{2, 1_600_000_000_000_002_000, 100, LinkEthernet, string(b)},
+		{3, 1_600_000_001_000_000_003, 70, LinkEthernet, string(c)},
+		{4, 1_600_000_002_000_004_000, 46, LinkRaw, string(a[14:])},
+	}
+	for _, n := range []int{1, 2, 64} {
+		frames, st := readAll(t, bytes.NewReader(file), n)
+		if !reflect.DeepEqual(frames, want) {
+			t.Errorf("batches of %d: frames\n%v\nwant\n%v", n, frames, want)
+		}
+		if st.Damage != nil || !slices.Equal(st.Links, []LinkType{LinkEthernet, LinkRaw}) {
+			t.Errorf("batches of %d: statistics\n%+v", n, st)
 		}
 	}
 }
