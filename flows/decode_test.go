@@ -163,6 +163,18 @@ var decodeCases = []decodeCase{
 		0x00, 0x01, 0x11, 0x40, // label 17, bottom
 		0, 0, 0, 0, // control word
 	}, ether, []byte{0x08, 0x00}, tcp4), plain4 + " mpls:17"},
+	{"MPLS pseudowire without a control word", pcaps.LinkEthernet, join(ether, []byte{
+		0x88, 0x47,
+		0x00, 0x01, 0x11, 0x40,
+	}, ether, []byte{0x08, 0x00}, tcp4), plain4 + " mpls:17"},
+	{"MPLS pseudowire without a control word, to an address that looks like IPv4", pcaps.LinkEthernet, join(ether, []byte{
+		0x88, 0x47,
+		0x00, 0x01, 0x11, 0x40,
+	}, []byte{0x46, 1, 2, 3, 4, 5}, ether[6:], []byte{0x08, 0x00}, tcp4), plain4 + " mpls:17"},
+	{"MPLS pseudowire without a control word, to an address that looks like IPv6", pcaps.LinkEthernet, join(ether, []byte{
+		0x88, 0x47,
+		0x00, 0x01, 0x11, 0x40,
+	}, []byte{0x60, 1, 2, 3, 4, 5}, ether[6:], []byte{0x08, 0x00}, tcp4), plain4 + " mpls:17"},
 	{"PPPoE", pcaps.LinkEthernet, join(ether, []byte{
 		0x88, 0x64,
 		0x11, 0x00, // version 1, type 1; session data

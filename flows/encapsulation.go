@@ -23,8 +23,9 @@ func (s *segment) vlan(b []byte) Outcome {
 }
 
 // mpls reads a label stack (RFC 3032 section 2.1). No label says what is under
-// the stack: the first nibble tells IP; else it is a pseudowire's Ethernet, with a
-// control word (RFC 4385) or without.
+// the stack: the first nibble tells IP or the control word of a pseudowire (RFC
+// 4385). But a pseudowire may do without, and then it is that of an Ethernet
+// address: where the rest does not fit, a known type in its place tells.
 func (s *segment) mpls(b []byte) Outcome {
 	for bottom := false; !bottom; b = b[4:] {
 		if len(b) < 4 {
@@ -39,16 +40,41 @@ func (s *segment) mpls(b []byte) Outcome {
 	if len(b) < 1 {
 		return Truncated
 	}
+	framed := len(b) >= 14 && isEtherType(b[12:14])
 	switch b[0] >> 4 {
-	case 4, 6:
+	case 4:
+		if framed && b[0] != 0x45 {
+			break
+		}
+		return s.rawIP(b)
+	case 6:
+		const padding = 46
+		if framed {
+			if extra := len(b) + s.cut - 40 - int(binary.BigEndian.Uint16(b[4:])); extra < 0 || extra > padding {
+				break
+			}
+		}
 		return s.rawIP(b)
 	case 0:
 		if len(b) < 4 {
 			return Truncated
 		}
+		if framed && !(len(b) >= 18 && isEtherType(b[16:18])) {
+			break
+		}
 		return s.ethernet(b[4:])
 	}
 	return s.ethernet(b)
+}
+
+// isEtherType says whether b begins with an Ethernet type that network knows.
+func isEtherType(b []byte) bool {
+	switch binary.BigEndian.Uint16(b) {
+	case etherIPv4, etherIPv6, etherVLAN, etherQinQ, etherOldQinQ, etherMPLS, etherMPLSMC, etherPPPoE, etherCMD, etherVNTag,
+		etherNSH, etherMACsec, etherFabric, etherARP, etherRARP, etherSlow, etherEAPOL, etherLLDP:
+		return true
+	}
+	return false
 }
 
 // pppoe reads the header of a PPPoE session (RFC 2516 section 4): version and
