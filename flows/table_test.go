@@ -573,6 +573,12 @@ func TestTable(t *testing.T) {
 			`> hello
 			> hello
 			> jello`},
+		{"a SYN's copy behind the client's reset, in a capture that lost the SYN-ACK", `
+			0.000 10.0.0.1:4000 > 10.0.0.2:80 S seq=100
+			0.001 10.0.0.1:4000 > 10.0.0.2:80 RA seq=101 ack=70501
+			0.005 copy 1
+			0.006 copy 2`,
+			`10.0.0.1:4000 > 10.0.0.2:80 tcp RSTOS0 SR syn reset 4/0 reset=client@2,ttl=64`, ``},
 		{"in a capture without times, data is sent again and again", `
 			-1700000000 10.0.0.1:4000 > 10.0.0.2:80 A seq=101 ack=501 data=?hello
 			-1700000000 10.0.0.2:80 > 10.0.0.1:4000 A seq=501 ack=107 data=?hello

@@ -133,7 +133,7 @@ func (t *Table) tcp(r *record, n uint32, s *segment, end int, frame pcaps.FrameI
 				}
 				r.oriented = BySYN
 			}
-		case flags == flagRST|flagACK && r.flags[1-end] == 0:
+		case flags == flagRST|flagACK && r.flags[1-end] == 0 && r.flags[end]&flagSYN == 0:
 			t.origin(n).opening = uint16(s.ack - 1)
 		}
 		t.ending(r, n, end, flags)

@@ -102,6 +102,9 @@ func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 			d.Reason, d.Frame = r, frame
 		case t.ResetBy == flows.ResetByServer:
 			d.Reason, d.Frame, d.more = RSTToSYN, t.ResetFrame, p.resetter(f)
+		case f.Packets[1] == 0 && t.ResetBy == flows.ResetByClient && p.resetter(f).Reason != ResetByDevice:
+			// No stack resets what nobody answered: the answer was not captured.
+			d.Reason, d.Frame, d.own, d.Saw = HalfOpen, t.ResetFrame, true, brokenOff
 		case f.Packets[1] == 0 && (t.SYNs > 1 || !p.mute(f) && !p.cutShort(f)):
 			d.Reason, d.Frame, d.more = SYNUnanswered, f.Frame, p.heard(f)
 		default:
@@ -126,7 +129,7 @@ func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 			}
 			return d
 		}
-	case t.SYNACKs > 2 && t.Acked && f.Retransmitted[0] > 1:
+	case t.SYNACKs > 2 && t.Acked && f.Retransmitted[0] > 1 && !t.AckedData[0]:
 		// The client believes in the connection, and the server repeats its
 		// SYN-ACK: nothing of the client's reaches it.
 		d := found(HalfOpen, t.SYNACKFrame)

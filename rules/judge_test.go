@@ -902,6 +902,14 @@ func TestDiagnose(t *testing.T) {
 			Indeterminate, "half_open: the client's own reset, in answer to the SYN-ACK", nil},
 		{"half-open, and the client broke it off, with copies that were not recognised", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) { f.TCP.SYNs, f.TCP.SYNACKs = 2, 2 })),
 			Indeterminate, "half_open: the client's own reset, in answer to the SYN-ACK", nil},
+		{"an answer that was not captured, and the client broke it off", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) {
+			f.TCP.SYNACKs, f.Packets[1] = 0, 0
+		})),
+			Indeterminate, "half_open: the client's own reset, in answer to the SYN-ACK", nil},
+		{"SYN-ACKs repeated, and data acknowledged: copies that were not recognised", flow(tAgent2, tBG, 44445, mutual(), with(func(f *flows.Flow) {
+			f.TCP.SYNACKs, f.Retransmitted[0] = 4, 4
+		})),
+			Documented, "", nil},
 		{"the client asks again, and gives up by a reset", flow(tAgent2, tBG, 44445, brokeOff, with(func(f *flows.Flow) {
 			f.TCP.SYNs, f.TCP.SYNACKs, f.TCP.ResetFrame = 2, 2, pcaps.MakeFrameID(0, 14)
 		})),
