@@ -129,7 +129,7 @@ func (p *Policy) diagnoseTCP(f *flows.Flow, tls bool) diagnosis {
 			}
 			return d
 		}
-	case t.SYNACKs > 2 && t.Acked && f.Retransmitted[0] > 1 && !t.AckedData[0]:
+	case t.SYNACKs > 2 && t.Acked && f.Retransmitted[0] > 1 && (!t.AckedData[0] || t.Stalled[0] >= stallRepeats):
 		// The client believes in the connection, and the server repeats its
 		// SYN-ACK: nothing of the client's reaches it.
 		d := found(HalfOpen, t.SYNACKFrame)
