@@ -35,6 +35,7 @@ func (m *Malformed) Error() string {
 type reader struct {
 	b      []byte
 	off    int    // next byte of b
+	last   int    // where the field that was read last begins
 	base   int    // offset of b in the outermost message, for messages
 	nested bool   // inside a declared length
 	first  *error // the first failure, shared by the readers of one message
@@ -68,6 +69,7 @@ func (r *reader) need(field string, n int) bool {
 		return false
 	}
 	if n >= 0 && n <= len(r.b)-r.off {
+		r.last = r.off
 		return true
 	}
 	if r.nested {
@@ -78,9 +80,20 @@ func (r *reader) need(field string, n int) bool {
 	return false
 }
 
-// malformed records that field, just read, has a value that cannot be.
+// malformed records that field, just read, has a value that cannot be. After a
+// failure, what was read is no value.
 func (r *reader) malformed(field, reason string) {
-	r.fail(&Malformed{field, r.base + r.off, reason})
+	if r.err() == nil {
+		r.fail(&Malformed{field, r.base + r.last, reason})
+	}
+}
+
+// peek is the byte that u8 would read.
+func (r *reader) peek(field string) int {
+	if !r.need(field, 1) {
+		return 0
+	}
+	return int(r.b[r.off])
 }
 
 func (r *reader) u8(field string) int {
@@ -185,6 +198,6 @@ func (r *reader) within(field string, n int) reader {
 // empty makes sure that nothing is left of a part whose length was declared.
 func (r *reader) empty(field string) {
 	if n := r.left(); n > 0 {
-		r.malformed(field, fmt.Sprintf("%d bytes left over", n))
+		r.fail(&Malformed{field, r.base + r.off, fmt.Sprintf("%d bytes left over", n)})
 	}
 }

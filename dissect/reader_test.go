@@ -65,6 +65,24 @@ func TestReaderNestedIsMalformed(t *testing.T) {
 	}
 }
 
+func TestReaderMalformedIsWhereTheFieldBegins(t *testing.T) {
+	r := newReader(unhex("ff 02 0102 03"))
+	r.u8("first")
+	part := r.within("part", r.u8("length"))
+	part.be16("x")
+	part.malformed("x", "not one")
+	if err := r.err(); err == nil || err.Error() != "x at byte 2: not one" {
+		t.Errorf("err is %v", err)
+	}
+}
+
+func TestReaderPeekLeavesTheByte(t *testing.T) {
+	r := newReader([]byte{7})
+	if r.peek("x") != 7 || r.u8("x") != 7 || r.peek("next") != 0 || r.err() != ErrShort {
+		t.Errorf("err is %v, %d bytes left", r.err(), r.left())
+	}
+}
+
 func TestReaderWithinMoreThanThereIs(t *testing.T) {
 	r := newReader([]byte{1, 2})
 	part := r.within("part", 3)

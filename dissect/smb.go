@@ -2,6 +2,7 @@ package dissect
 
 import (
 	"fmt"
+	"strings"
 )
 
 // SMB over TCP. On port 445 each message follows its length (MS-SMB2 section
@@ -25,8 +26,8 @@ const (
 	maxSMBMessage     = 48 << 10 // bytes of a message of the handshake that are waited for
 	maxSMBName        = 256      // UTF-16 units kept of one name
 	smbSettledAfter   = 12       // messages behind session setup that settle signing
-	smbMostMessages   = 512      // of any kind after which a flow is not read any more: one direction may be missing
 	smbSettledLatest  = 40       // likewise, where no share was named among them
+	smbMostMessages   = 512      // of any kind after which a flow is not read any more: one direction may be missing
 	maxSessionService = 256      // bytes that two NetBIOS names take, at most
 )
 
@@ -114,9 +115,9 @@ type smbParser struct {
 	version1 bool // of SMB1 a message was seen,
 	session1 bool // and more than a negotiation that SMB2 may end
 	dialects [maxSMBDialects]string
-	offered  int          // of SMB1's dialects
-	client   smbAgreement // what the client said of itself in SMB2's
-	requires [2]bool      // by end: signing
+	offered  int     // of SMB1's dialects
+	client   uint32  // capabilities that the client told in SMB2's
+	requires [2]bool // by end: signing
 
 	// The session.
 	setup     bool // it was set up
@@ -241,12 +242,7 @@ func (p *smbParser) signingRequired(by Dir, facts *Facts) {
 
 // tree takes in the path of a tree connect, \\server\share.
 func (p *smbParser) tree(path string, facts *Facts) {
-	for i := len(path) - 1; i >= 0; i-- {
-		if path[i] == '\\' {
-			path = path[i+1:]
-			break
-		}
-	}
+	path = path[strings.LastIndexByte(path, '\\')+1:]
 	if path == "" {
 		return
 	}
@@ -265,15 +261,16 @@ func (p *smbParser) Gap(_ Dir, held []byte, n uint64, facts *Facts) (uint64, boo
 	if r.err() != nil {
 		return 0, false
 	}
-	if message := held[4:]; kind == 0 && len(message) >= smb2HeaderRead {
+	if message := held[4:]; kind == 0 && len(message) >= 4 {
 		// The length that is there instead of that which was sent: nothing is
 		// waited for.
 		switch string(message[:4]) {
 		case "\xffSMB":
 			_ = p.parse1(message, min(size, len(message)), facts) // that it is cut is known
 		case "\xfeSMB":
-			if size >= smb2HeaderSize {
-				p.read2(message, facts)
+			var h smb2Header
+			if size >= smb2HeaderSize && h.read(message) == nil {
+				p.read2(&h, message, facts)
 			}
 		}
 	}

@@ -1,9 +1,6 @@
 package dissect
 
-import (
-	"bytes"
-	"encoding/binary"
-)
+import "bytes"
 
 // SMB1. A message is a header of 32 bytes (MS-CIFS section 2.2.3.1), words and
 // bytes:
@@ -39,13 +36,16 @@ func (p *smbParser) parse1(b []byte, size int, facts *Facts) error {
 	if size < smb1HeaderSize+3 {
 		return &Malformed{"SMB1 message", 4, "shorter than 35 bytes"}
 	}
-	if len(b) < smb1HeaderSize {
-		return ErrShort
+	r := newReader(b)
+	r.bytes("protocol", 4)
+	command := r.u8("command")
+	status := r.le32("status")
+	response := r.u8("flags")&0x80 != 0
+	flags2 := uint16(r.le16("flags2"))
+	r.bytes("rest of the header", 20)
+	if r.err() != nil {
+		return r.err()
 	}
-	command := b[4]
-	status := binary.LittleEndian.Uint32(b[5:])
-	response := b[9]&0x80 != 0
-	flags2 := binary.LittleEndian.Uint16(b[10:])
 
 	if !p.version1 {
 		p.version1 = true

@@ -1,9 +1,6 @@
 package dissect
 
-import (
-	"encoding/binary"
-	"fmt"
-)
+import "fmt"
 
 // SMB2 and 3. A message is a header of 64 bytes (MS-SMB2 section 2.2.1) and
 // what its command says:
@@ -30,7 +27,6 @@ import (
 
 const (
 	smb2HeaderSize = 64
-	smb2HeaderRead = 24 // of which the first bytes say all that is read of most messages
 
 	smb2Negotiate    = 0
 	smb2SessionSetup = 1
@@ -53,9 +49,25 @@ const (
 	statusMore    = 0xc0000016 // MORE_PROCESSING_REQUIRED: session setup goes on
 )
 
-// smbAgreement is what an end says of itself in a negotiation.
-type smbAgreement struct {
-	capabilities uint32
+// smb2Header is what is read of a message's header: its first 24 bytes.
+type smb2Header struct {
+	status  uint32
+	command int
+	flags   uint32
+	next    uint32
+}
+
+func (h *smb2Header) read(b []byte) error {
+	r := newReader(b)
+	r.bytes("protocol", 4)
+	r.le16("structure size")
+	r.le16("credit charge")
+	h.status = r.le32("status")
+	h.command = r.le16("command")
+	r.le16("credits")
+	h.flags = r.le32("flags")
+	h.next = r.le32("next command")
+	return r.err()
 }
 
 // parse2 reads an SMB2 message of size bytes that b begins with.
@@ -63,10 +75,11 @@ func (p *smbParser) parse2(b []byte, size int, facts *Facts) error {
 	if size < smb2HeaderSize {
 		return &Malformed{"SMB2 header", 4, "shorter than 64 bytes"}
 	}
-	if len(b) < smb2HeaderRead {
-		return ErrShort
+	var h smb2Header
+	if err := h.read(b); err != nil {
+		return err
 	}
-	switch binary.LittleEndian.Uint16(b[12:]) {
+	switch h.command {
 	case smb2Negotiate, smb2SessionSetup, smb2TreeConnect:
 		message, short := waitSMB(b, size)
 		if short {
@@ -74,37 +87,32 @@ func (p *smbParser) parse2(b []byte, size int, facts *Facts) error {
 		}
 		b = message
 	}
-	p.read2(b, facts)
+	p.read2(&h, b, facts)
 	return nil
 }
 
-// read2 reads a message as far as it is there, at least smb2HeaderRead bytes.
-func (p *smbParser) read2(b []byte, facts *Facts) {
-	le := binary.LittleEndian
-	status := le.Uint32(b[8:])
-	command := le.Uint16(b[12:])
-	flags := le.Uint32(b[16:])
-	next := le.Uint32(b[20:])
-	response := flags&smb2Response != 0
+// read2 reads a message behind its header, as far as it is there.
+func (p *smbParser) read2(h *smb2Header, b []byte, facts *Facts) {
+	response := h.flags&smb2Response != 0
 	if facts.traced() {
-		traceSMB2(int(command), status, flags, facts)
+		traceSMB2(h, facts)
 	}
-	if next >= smb2HeaderSize && uint64(next) <= uint64(len(b)) {
-		b = b[:next] // others follow in the same message, for the same session
+	if h.next >= smb2HeaderSize && uint64(h.next) <= uint64(len(b)) {
+		b = b[:h.next] // others follow in the same message, for the same session
 	}
 
-	switch command {
+	switch h.command {
 	case smb2Negotiate:
 		switch {
 		case !response:
 			p.negotiate2(b, facts)
-		case status == 0:
+		case h.status == 0:
 			p.negotiated2(b, facts)
 		}
 		return
 	case smb2SessionSetup:
 		if response {
-			p.setup2(b, status, facts)
+			p.setup2(b, h.status, facts)
 		} else {
 			p.sessionSetup2(b, facts)
 		}
@@ -113,8 +121,8 @@ func (p *smbParser) read2(b []byte, facts *Facts) {
 		switch {
 		case !response:
 			p.treeConnect2(b, facts)
-		case status != 0 && status != statusPending && p.setup:
-			facts.SetText(SMBTreeStatus, smbStatus(status))
+		case h.status != 0 && h.status != statusPending && p.setup:
+			facts.SetText(SMBTreeStatus, smbStatus(h.status))
 		}
 	}
 
@@ -122,10 +130,10 @@ func (p *smbParser) read2(b []byte, facts *Facts) {
 		return // an answer within a session that failed, or that began before the capture
 	}
 	p.after++
-	if response || command == smb2Cancel || command == smb2Echo || command == smb2Logoff {
+	if response || h.command == smb2Cancel || h.command == smb2Echo || h.command == smb2Logoff {
 		return // answers may be unsigned where requests are not: interim ones are
 	}
-	p.request(flags&smb2Signed != 0, facts)
+	p.request(h.flags&smb2Signed != 0, facts)
 }
 
 func (p *smbParser) negotiate2(b []byte, facts *Facts) {
@@ -143,7 +151,7 @@ func (p *smbParser) negotiate2(b []byte, facts *Facts) {
 	if r.err() != nil {
 		return
 	}
-	p.client.capabilities = capabilities
+	p.client = capabilities
 	if mode&smb2SigningRequired != 0 {
 		p.signingRequired(ToServer, facts)
 	}
@@ -186,7 +194,7 @@ func (p *smbParser) negotiated2(b []byte, facts *Facts) {
 	case 0x0300, 0x0302:
 		// These know one cipher, which each end says to be capable of (MS-SMB2
 		// section 2.2.4).
-		if capabilities&p.client.capabilities&smb2CanEncrypt != 0 {
+		if capabilities&p.client&smb2CanEncrypt != 0 {
 			facts.SetText(SMBCipher, smbCipher(1))
 		}
 	case 0x0311:

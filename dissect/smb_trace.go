@@ -7,28 +7,28 @@ var smb2Commands = [...]string{"NEGOTIATE", "SESSION_SETUP", "LOGOFF", "TREE_CON
 	"READ", "WRITE", "LOCK", "IOCTL", "CANCEL", "ECHO", "QUERY_DIRECTORY", "CHANGE_NOTIFY", "QUERY_INFO", "SET_INFO", "OPLOCK_BREAK"}
 
 // traceSMB2 names a message by its header.
-func traceSMB2(command int, status, flags uint32, facts *Facts) {
-	name := "command " + strconv.Itoa(command)
-	if command < len(smb2Commands) {
-		name = smb2Commands[command]
+func traceSMB2(h *smb2Header, facts *Facts) {
+	name := "command " + strconv.Itoa(h.command)
+	if h.command < len(smb2Commands) {
+		name = smb2Commands[h.command]
 	}
 	signed := ""
-	if flags&smb2Signed != 0 {
+	if h.flags&smb2Signed != 0 {
 		signed = "true"
 	}
-	if flags&smb2Response == 0 {
+	if h.flags&smb2Response == 0 {
 		facts.name(ToServer, "SMB2 "+name+" request", Field{"signed", signed})
 		return
 	}
 	says := "success"
-	switch status {
+	switch h.status {
 	case 0:
 	case statusPending:
 		says = "PENDING"
 	case statusMore:
 		says = "MORE_PROCESSING_REQUIRED"
 	default:
-		says = smbStatus(status)
+		says = smbStatus(h.status)
 	}
 	facts.name(ToClient, "SMB2 "+name+" response", Field{"status", says}, Field{"signed", signed})
 }

@@ -242,8 +242,8 @@ type tlsParser struct {
 	offersPSK       bool
 	offersEarly     bool
 	offersSettings  bool
-	offersLater     bool   // to show a certificate behind the handshake
-	offersECH       bool   //
+	offersLater     bool // to show a certificate behind the handshake
+	offersECH       bool
 	offers13        bool   // TLS 1.3
 	offered         uint16 // the set of its suites, see suites13
 	earlyBefore     bool   // the client sealed something before the ServerHello came
@@ -251,8 +251,8 @@ type tlsParser struct {
 	sessionID       [32]byte
 
 	// Up to TLS 1.2, see tls_session.go.
-	ticketShown bool         // the client showed a ticket
-	ticket      sessionKey   //
+	ticketShown bool // the client showed a ticket
+	ticket      sessionKey
 	given       []sessionKey // by the server: a session ID, tickets
 	certificate *certificate // that the client showed
 
@@ -348,15 +348,15 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 		}
 		r := newReader(b[n:])
 		typ := r.u8("content type")
-		version := r.be16("record version")
-		length := r.be16("record length")
-		switch {
-		case r.err() != nil:
-		case typ < recordCCS || typ > recordHeartbeat:
+		if typ < recordCCS || typ > recordHeartbeat {
 			r.malformed("content type", "not a TLS record")
-		case version>>8 != 3:
+		}
+		version := r.be16("record version")
+		if version>>8 != 3 {
 			r.malformed("record version", "major version is not 3")
-		case length > maxRecord:
+		}
+		length := r.be16("record length")
+		if length > maxRecord {
 			r.malformed("record length", "longer than a record can be")
 		}
 		if err := r.err(); err != nil {

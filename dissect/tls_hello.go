@@ -26,13 +26,13 @@ import "bytes"
 // An extension is a type (2), a length (2) and that many bytes (section 4.2).
 
 const (
-	extServerName        = 0      // RFC 6066 section 3
-	extSupportedGroups   = 10     // RFC 8422 section 5.1
-	extECPointFormats    = 11     // RFC 8422 section 5.2
-	extSignatureAlgs     = 13     // RFC 8446 section 4.2.3
-	extALPN              = 16     // RFC 7301
-	extClientCertType    = 19     // RFC 7250
-	extServerCertType    = 20     //
+	extServerName        = 0  // RFC 6066 section 3
+	extSupportedGroups   = 10 // RFC 8422 section 5.1
+	extECPointFormats    = 11 // RFC 8422 section 5.2
+	extSignatureAlgs     = 13 // RFC 8446 section 4.2.3
+	extALPN              = 16 // RFC 7301
+	extClientCertType    = 19 // RFC 7250
+	extServerCertType    = 20
 	extEncryptThenMAC    = 22     // RFC 7366
 	extSessionTicket     = 35     // RFC 5077
 	extPreSharedKey      = 41     // RFC 8446 section 4.2.11
@@ -85,10 +85,10 @@ func (h *clientHello) read(r *reader, cut bool) {
 		r.bytes("cookie", r.u8("cookie length"))
 	}
 	h.suites = r.bytes("cipher suites", r.be16("cipher suites length"))
-	r.bytes("compression methods", r.u8("compression methods length"))
 	if len(h.suites)%2 != 0 {
 		r.malformed("cipher suites", "odd length")
 	}
+	r.bytes("compression methods", r.u8("compression methods length"))
 	if r.left() == 0 {
 		return
 	}

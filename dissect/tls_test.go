@@ -438,7 +438,7 @@ func TestClientHelloMalformed(t *testing.T) {
 		err       string
 	}{
 		{43, 33, "cipher suites at byte 74: need 616 bytes, enclosing length leaves 28"}, // a session id over the suites
-		{45, 7, "cipher suites"},   // odd
+		{45, 7, "cipher suites at byte 41: odd length"},
 		{45, 200, "cipher suites"}, // beyond the message
 		{55, 0x34, "extensions at byte 51: need 52 bytes, enclosing length leaves 51"},
 		{55, 0x32, "extension"}, // one byte short

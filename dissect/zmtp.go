@@ -158,8 +158,8 @@ const (
 // zmtpEnd is what is known of one end.
 type zmtpEnd struct {
 	state     zmtpState
-	version   int  // as in the greeting: 0 is 1.0, 1 and 2 are 2.0, 3 and more are 3.x
-	minor     int  //
+	version   int // as in the greeting: 0 is 1.0, 1 and 2 are 2.0, 3 and more are 3.x
+	minor     int
 	known     bool // version is known
 	bare      bool // the end began with a 1.0 frame, without a signature
 	framing1  bool // frames are those of 1.0
@@ -296,7 +296,7 @@ func (p *zmtpParser) rest(dir Dir, r *reader, facts *Facts) (int, error) {
 	e := &p.end[dir]
 	kind := r.u8("minor version or socket type")
 	if e.version >= 3 {
-		form := r.u8("mechanism")
+		form := r.peek("mechanism")
 		if r.err() != nil {
 			return 0, r.err()
 		}
@@ -312,7 +312,6 @@ func (p *zmtpParser) rest(dir Dir, r *reader, facts *Facts) (int, error) {
 			e.version = min(e.version, other.version)
 		}
 		p.agree(facts)
-		r.off--
 	}
 	if r.err() != nil {
 		return 0, r.err()
@@ -332,7 +331,6 @@ func (p *zmtpParser) rest(dir Dir, r *reader, facts *Facts) (int, error) {
 
 func (p *zmtpParser) greeting3(dir Dir, r *reader, facts *Facts) (int, error) {
 	e := &p.end[dir]
-	r.off--
 	mechanism := r.bytes("mechanism", 20)
 	asServer := r.u8("as-server")
 	r.bytes("filler", 31)
@@ -482,10 +480,10 @@ func (p *zmtpParser) frame(dir Dir, r *reader, at int, facts *Facts, messages, h
 	}
 	body := r.within("command", waitFor)
 	nameSize := body.u8("command name size")
-	if nameSize == '^' && string(body.b[body.off:min(len(body.b), 5)]) == "RROR" {
+	if nameSize == '^' && bytes.HasPrefix(body.rest(), []byte("RROR")) {
 		// libzmq's PLAIN server writes "\x5ERROR" for "\x05" "ERROR", and the
 		// compiler reads the byte 5E.
-		body.off = 5
+		body.bytes("command name", len("RROR"))
 		if facts.traced() {
 			p.traceCommand(dir, "ERROR", body, at, whole-int(size), whole, facts)
 		}
