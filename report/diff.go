@@ -229,7 +229,7 @@ func (d *DiffDoc) edges(before, after *AuditDoc) {
 			continue
 		default:
 			c.Change, c.Before = "changed", w.Status
-			c.Says = fmt.Sprintf("The edge %s was %s and is %s.", e.ID, phrase(w.Status), phrase(e.Status))
+			c.Says = fmt.Sprintf("The edge %s was %s before and is now %s.", e.ID, phrase(w.Status), phrase(e.Status))
 			switch {
 			case e.Status == "not_seen" && e.CouldShow != nil && !*e.CouldShow:
 				c.Says += " These captures could not have shown it: " + e.Why

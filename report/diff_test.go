@@ -229,11 +229,11 @@ func TestDiffSays(t *testing.T) {
 		{"an edge is not used", same, func(a *rules.Audit) {
 			a.Edges[0].Status, a.Edges[0].CouldShow, a.Edges[0].Why = rules.EdgeNotSeen, true, "nobody called."
 		},
-			"NOT WORSE", []string{"The edge agent-messages was seen and is not seen. Nobody called."}},
+			"NOT WORSE", []string{"The edge agent-messages was seen before and is now not seen. Nobody called."}},
 		{"an edge cannot be seen", same, func(a *rules.Audit) { a.Edges[0].Status, a.Edges[0].Why = rules.EdgeNotSeen, "no host." },
-			"NOT WORSE", []string{"The edge agent-messages was seen and is not seen. These captures could not have shown it: no host."}},
-		{"an edge breaks", same, func(a *rules.Audit) { a.Edges[0].Status = rules.EdgeBlocked }, "WORSE", []string{"The edge agent-messages was seen and is blocked."}},
-		{"a broken edge breaks otherwise", same, func(a *rules.Audit) { a.Edges[1].Status = rules.EdgeBlocked }, "NOT WORSE", []string{"The edge storage-node-messages was violated and is blocked."}},
+			"NOT WORSE", []string{"The edge agent-messages was seen before and is now not seen. These captures could not have shown it: no host."}},
+		{"an edge breaks", same, func(a *rules.Audit) { a.Edges[0].Status = rules.EdgeBlocked }, "WORSE", []string{"The edge agent-messages was seen before and is now blocked."}},
+		{"a broken edge breaks otherwise", same, func(a *rules.Audit) { a.Edges[1].Status = rules.EdgeBlocked }, "NOT WORSE", []string{"The edge storage-node-messages was violated before and is now blocked."}},
 		{"another diagram", same, func(a *rules.Audit) { d := *a.Diagram; d.Name, d.Parts = "own", nil; a.Diagram = &d },
 			"NOT WORSE", []string{"The audits used different diagrams: acronis-cyber-protect before, own after."}},
 		{"losses", func(a *rules.Audit) { a.Coverage.Lossy = true }, func(a *rules.Audit) { a.Findings = a.Findings[1:] },
