@@ -202,24 +202,8 @@ var kinds = [...]rules.Kind{
 	rules.Documented, rules.Ambient, rules.OutOfScope,
 }
 
-// VerdictNamed says whether there is a verdict of that name.
-func VerdictNamed(name string) bool {
-	for _, k := range kinds {
-		if k.String() == name {
-			return true
-		}
-	}
-	return false
-}
-
-// VerdictNames are the names of all verdicts, for messages.
-func VerdictNames() string {
-	var names []string
-	for _, k := range kinds {
-		names = append(names, k.String())
-	}
-	return strings.Join(names, ", ")
-}
+// VerdictNames are the names of all verdicts, the most serious first.
+func VerdictNames() []string { return texts(kinds[:]) }
 
 // SeverityNamed finds a severity by its name.
 func SeverityNamed(name string) (rules.Severity, bool) {

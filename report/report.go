@@ -171,14 +171,13 @@ func Named(name string) (Format, bool) {
 	return Format{}, false
 }
 
-// Names are the names of the formats that write results of a kind, for
-// messages.
-func Names(k Kind) string {
+// Names are the names of the formats that write results of a kind.
+func Names(k Kind) []string {
 	var names []string
 	for _, f := range All() {
 		if f.Writes(k) {
 			names = append(names, f.Name)
 		}
 	}
-	return strings.Join(names, ", ")
+	return names
 }

@@ -37,7 +37,7 @@ func Resolve(names ...string) (*Diagram, error) {
 		}
 		b, err := readText(name)
 		if os.IsNotExist(err) && !strings.ContainsAny(name, `/\.`) {
-			near := nearest(name, BuiltinNames())
+			near := Nearest(name, BuiltinNames())
 			if near != "" {
 				near = fmt.Sprintf("; did you mean %q?", near)
 			}
@@ -190,7 +190,7 @@ func (x *draft) component(n *yaml.Node) {
 		field{"title", true, func(n *yaml.Node) { c.Title = x.sentence(n, "title of "+what) }},
 		field{"closed", false, func(n *yaml.Node) { c.Closed = x.flag(n, "closed of "+what) }},
 		field{"external", false, func(n *yaml.Node) { c.External = x.flag(n, "external of "+what) }},
-		field{"names", false, func(n *yaml.Node) { c.Names = withNames(nil, x.names(n, "name of "+what)) }},
+		field{"names", false, func(n *yaml.Node) { c.Names = withNames(nil, x.names(n, what+": name")) }},
 		field{"kind_of", false, func(n *yaml.Node) { c.kindOf = n }},
 		field{"layout", false, func(n *yaml.Node) { c.Place = x.place(n, "layout of "+what) }},
 		field{"source", false, func(n *yaml.Node) { c.source = n }},
@@ -223,7 +223,7 @@ func (x *draft) edge(n *yaml.Node) {
 		field{"optional", false, func(n *yaml.Node) { e.Optional = x.flag(n, "optional of "+what) }},
 		field{"require", false, func(n *yaml.Node) { e.Require = x.requirements(n, "require of "+what) }},
 		field{"expect", false, func(n *yaml.Node) { e.Expect = x.requirements(n, "expect of "+what) }},
-		field{"names", false, func(n *yaml.Node) { e.Names = x.names(n, "name of "+what) }},
+		field{"names", false, func(n *yaml.Node) { e.Names = x.names(n, what+": name") }},
 		field{"source_ports", false, func(n *yaml.Node) { e.SourcePorts = x.ports(n, "source_ports of "+what) }},
 		field{"our_reading", false, func(n *yaml.Node) { e.OurReading = x.sentence(n, "our_reading of "+what) }},
 		field{"source", true, func(n *yaml.Node) { e.source = n }},

@@ -90,7 +90,7 @@ edges:
   - {id: r, from: agent, to: server, over: tcp/1, source: page, require: {tls.sni: ">=1"}} # wrong: only versions and numbers have a least value
   - {id: s, from: agent, to: server, over: tcp/1, source: page, require: {zmtp.messages: 3}} # wrong: zmtp.messages cannot be required
   - {id: t, from: agent, to: server, over: tcp/1, source: page, require: {smb.smb1: maybe}} # wrong: smb.smb1 cannot be "maybe"
-  - {id: u, from: agent, to: server, over: tcp/1, source: page, names: ["*"]} # wrong: name of edge "u" "*" would match every name
+  - {id: u, from: agent, to: server, over: tcp/1, source: page, names: ["*"]} # wrong: edge "u": name "*" would match every name
   - {id: v, from: agent, to: server, over: icmp/ping, source: page} # wrong: "ping" is no ICMP type
   - {id: w, from: agent, to: server, over: tcp/1, over: tcp/2, source: page} # wrong: key "over" of edge "w" is already on line 40
   - {id: x, from: agent, from_stated: false, to: server, over: tcp/1, source: page} # wrong: no "our_reading" that says why

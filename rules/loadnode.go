@@ -333,7 +333,7 @@ func (t *text) unknown(n *yaml.Node, message, word string, known []string) {
 		return
 	}
 	const few = 12
-	switch near := nearest(word, known); {
+	switch near := Nearest(word, known); {
 	case near != "":
 		t.wrong(n, "%s (did you mean %q?)", message, near)
 	case len(known) > 0 && len(known) <= few:
@@ -343,9 +343,9 @@ func (t *text) unknown(n *yaml.Node, message, word string, known []string) {
 	}
 }
 
-// nearest finds the known word that differs from word by the fewest letters,
+// Nearest finds the known word that differs from word by the fewest letters,
 // "" when none comes close.
-func nearest(word string, known []string) string {
+func Nearest(word string, known []string) string {
 	word = strings.ToLower(shorten(word))
 	best, at := "", 1+max(1, len(word)/3)
 	for _, k := range known {

@@ -135,6 +135,7 @@ func runAudit(cmd *cobra.Command, o *options, args []string, status *int) error 
 // failsOn compiles --fail-on: whether an audit holds one of the verdicts, or a
 // concern of at least the severity.
 func failsOn(names []string) (func(*rules.Audit) bool, error) {
+	known := report.VerdictNames()
 	verdicts := map[string]bool{}
 	concern := rules.Severity(255)
 	for _, name := range names {
@@ -146,11 +147,11 @@ func failsOn(names []string) (func(*rules.Audit) bool, error) {
 				return nil, fmt.Errorf("--fail-on %s: unknown severity %q: one of info, low, medium, high", name, severity)
 			}
 			concern = min(concern, s)
-		case report.VerdictNamed(name):
+		case slices.Contains(known, name):
 			verdicts[name] = true
 		case name == "none":
 		default:
-			return nil, fmt.Errorf("--fail-on: unknown verdict %q: one of %s, concern:SEVERITY, none", name, report.VerdictNames())
+			return nil, unknownWord("--fail-on", "verdict", name, append(known, "concern:SEVERITY", "none"))
 		}
 	}
 	return func(a *rules.Audit) bool {

@@ -85,7 +85,7 @@ func drawCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			i := slices.IndexFunc(report.Drawings(), func(x report.Drawing) bool { return x.Name == as })
 			if i < 0 {
-				return fmt.Errorf("--format: unknown format %q: one of %s", as, drawingNames())
+				return unknownWord("--format", "format", as, drawingNames())
 			}
 			d, err := resolve("", args)
 			if err != nil {
@@ -99,18 +99,18 @@ func drawCommand() *cobra.Command {
 			return out.finish(report.Drawings()[i].Draw(out, d))
 		},
 	}
-	draw.Flags().StringVarP(&as, "format", "o", report.Drawings()[0].Name, "draw as `FORMAT`: "+drawingNames())
+	draw.Flags().StringVarP(&as, "format", "o", report.Drawings()[0].Name, "draw as `FORMAT`: "+strings.Join(drawingNames(), ", "))
 	draw.Flags().StringVar(&output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
 	draw.ValidArgsFunction = diagramNames
 	return draw
 }
 
-func drawingNames() string {
+func drawingNames() []string {
 	var names []string
 	for _, x := range report.Drawings() {
 		names = append(names, x.Name)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // newDiagramCommand drafts a diagram.

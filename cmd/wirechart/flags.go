@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/pflag"
 
 	"wirechart/flows"
 	"wirechart/report"
+	"wirechart/rules"
 )
 
 // options are the flags of the commands that read captures.
@@ -52,7 +54,7 @@ func packetFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
 
 // outputFlags are those of every command that writes results of a kind.
 func outputFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
-	fs.StringVarP(&o.format, "format", "o", report.All()[0].Name, "write as `FORMAT`: "+report.Names(kind))
+	fs.StringVarP(&o.format, "format", "o", report.All()[0].Name, "write as `FORMAT`: "+strings.Join(report.Names(kind), ", "))
 	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
 	fs.StringVar(&o.color, "color", "auto", "colour the output `WHEN`: auto (where a terminal shows it), always or never")
 }
@@ -61,10 +63,10 @@ func outputFlags(fs *pflag.FlagSet, o *options, kind report.Kind) {
 func formatFor(name string, kind report.Kind) (report.Format, error) {
 	format, ok := report.Named(name)
 	if !ok {
-		return format, fmt.Errorf("--format: unknown format %q: one of %s", name, report.Names(kind))
+		return format, unknownWord("--format", "format", name, report.Names(kind))
 	}
 	if !format.Writes(kind) {
-		return format, fmt.Errorf("--format: %s is no format of %s: one of %s", format.Name, kind, report.Names(kind))
+		return format, fmt.Errorf("--format: %s is no format of %s: one of %s", format.Name, kind, strings.Join(report.Names(kind), ", "))
 	}
 	return format, nil
 }
@@ -78,4 +80,13 @@ func diagramFlags(fs *pflag.FlagSet, o *options) {
 // usersFlag is that of the commands whose results may name users.
 func usersFlag(fs *pflag.FlagSet, o *options) {
 	fs.BoolVar(&o.showUsers, "show-users", false, "also write names of users that cross in clear (SMB, iSCSI)")
+}
+
+// unknownWord says that a flag does not know a word of a kind, and which one was
+// meant, where one is near, or else which there are.
+func unknownWord(flag, kind, word string, known []string) error {
+	if near := rules.Nearest(word, known); near != "" {
+		return fmt.Errorf("%s: unknown %s %q (did you mean %q?)", flag, kind, word, near)
+	}
+	return fmt.Errorf("%s: unknown %s %q: one of %s", flag, kind, word, strings.Join(known, ", "))
 }

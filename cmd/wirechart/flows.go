@@ -110,8 +110,8 @@ func dialCollector(to string) (report.FlowWriter, error) {
 	if !found {
 		network, address = "udp", to
 	}
-	if network != "udp" && network != "tcp" {
-		return nil, fmt.Errorf("--ipfix %s: one of HOST:PORT, udp://HOST:PORT, tcp://HOST:PORT", to)
+	if _, _, err := net.SplitHostPort(address); err != nil || network != "udp" && network != "tcp" {
+		return nil, fmt.Errorf("--ipfix %s: neither HOST:PORT nor udp://HOST:PORT or tcp://HOST:PORT", to)
 	}
 	conn, err := net.Dial(network, address)
 	if err != nil {

@@ -163,6 +163,7 @@ func helpOf(root *cobra.Command) {
 	if err != nil {
 		return
 	}
+	help.Short = "every option of a command"
 	help.Args = func(_ *cobra.Command, args []string) error {
 		if in, rest, err := root.Find(args); err != nil || len(rest) > 0 {
 			return fmt.Errorf("help: no command %q; %s --help lists them", strings.Join(args, " "), in.CommandPath())
@@ -176,6 +177,7 @@ func helpOf(root *cobra.Command) {
 func completions(root *cobra.Command) {
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Short = "completions of commands and flags for a shell: bash, zsh, fish, powershell"
 		// Or a shell that it does not know would be the help text, and no error.
 		completion.Args = takesNone("no such shell: one of bash, zsh, fish, powershell")
 		for _, shell := range completion.Commands() {

@@ -46,7 +46,7 @@ const stalled = 30 * time.Second
 func newExporter(addr string, public bool) (*exporter, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
-		return nil, fmt.Errorf("--metrics %s: not an address and a port: 127.0.0.1:9108", addr)
+		return nil, fmt.Errorf("--metrics %s: no address and port, as in 127.0.0.1:9108", addr)
 	}
 	if ip := net.ParseIP(host); !public && (ip == nil && host != "localhost" || ip != nil && !ip.IsLoopback()) {
 		return nil, fmt.Errorf("--metrics %s: others could reach that; --metrics-public allows it", addr)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -51,7 +52,7 @@ Exit status: 0 done, 1 --verify found something, 2 the job could not be done.`,
 		},
 	}
 	fs := cmd.Flags()
-	fs.StringVarP(&o.format, "format", "o", firewall.Formats()[0].Name, "write as `FORMAT`: "+firewall.Names()+"; with --verify: text or json")
+	fs.StringVarP(&o.format, "format", "o", firewall.Formats()[0].Name, "write as `FORMAT`: "+strings.Join(firewall.Names(), ", ")+"; with --verify: text or json")
 	fs.StringVar(&o.output, "output", "", "write to `FILE` instead of standard output, whole or not at all")
 	fs.StringVar(&o.inventory, "inventory", "", "`FILE` that says which hosts have which roles, seen or not")
 	fs.BoolVar(&o.plan.Unused, "unused", false, "also allow documented connections that were not seen, where the hosts of both ends are known")
@@ -68,7 +69,7 @@ func runRules(cmd *cobra.Command, o *firewallOptions, name string, status *int) 
 	case o.verify != "" && cmd.Flags().Changed("format") && o.format != "text" && o.format != "json":
 		return fmt.Errorf("--format %s: with --verify one of text, json", o.format)
 	case o.verify == "" && !ok:
-		return fmt.Errorf("--format: unknown format %q: one of %s", o.format, firewall.Names())
+		return unknownWord("--format", "format", o.format, firewall.Names())
 	}
 	doc, err := report.ReadAuditFile(name)
 	if err != nil {

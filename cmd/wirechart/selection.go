@@ -53,7 +53,7 @@ func (s *selection) String() string {
 }
 
 func selectionFlags(fs *pflag.FlagSet, s *selection) {
-	fs.StringSliceVar(&s.verdicts, "verdict", nil, "only flows with one of these `VERDICTS`: "+report.VerdictNames())
+	fs.StringSliceVar(&s.verdicts, "verdict", nil, "only flows with one of these `VERDICTS`: "+strings.Join(report.VerdictNames(), ", "))
 	fs.StringSliceVar(&s.edges, "edge", nil, "only flows of these edges (`IDS`) of the diagram")
 	fs.StringSliceVar(&s.apps, "app", nil, "only flows that speak one of these `PROTOCOLS`, as the member app of the flow record has them; unknown: where it has none")
 	fs.StringSliceVar(&s.hosts, "host", nil, "only flows of one of these `HOSTS`: addresses, prefixes (10.1.0.0/16), names, components of the diagram")
@@ -75,8 +75,8 @@ func (s *selection) compile(d *rules.Diagram, hosts report.Hosts) (func(f *flows
 		return nil, errors.New("--no-judge gives no verdicts: leave out --verdict and --edge")
 	}
 	for _, name := range s.verdicts {
-		if !report.VerdictNamed(name) {
-			return nil, fmt.Errorf("--verdict: unknown verdict %q: one of %s", name, report.VerdictNames())
+		if known := report.VerdictNames(); !slices.Contains(known, name) {
+			return nil, unknownWord("--verdict", "verdict", name, known)
 		}
 	}
 	for _, id := range s.edges {
@@ -87,7 +87,7 @@ func (s *selection) compile(d *rules.Diagram, hosts report.Hosts) (func(f *flows
 	for _, app := range s.apps {
 		if names := dissect.Names(); app != unknownApp && !slices.Contains(names, app) {
 			slices.Sort(names)
-			return nil, fmt.Errorf("--app: unknown protocol %q: one of %s, %s", app, strings.Join(names, ", "), unknownApp)
+			return nil, unknownWord("--app", "protocol", app, append(names, unknownApp))
 		}
 	}
 	host, err := s.compileHosts(d, hosts)
@@ -212,5 +212,5 @@ func unknownEdge(id string, d *rules.Diagram) error {
 	for _, e := range d.Edges {
 		ids = append(ids, e.ID)
 	}
-	return fmt.Errorf("--edge: unknown edge %q: one of %s", id, strings.Join(ids, ", "))
+	return unknownWord("--edge", "edge", id, ids)
 }

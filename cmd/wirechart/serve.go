@@ -66,7 +66,7 @@ The page fetches nothing from elsewhere, and is not served under foreign names.`
 func (w *webOptions) listen(flag string, o web.Options) (*web.Server, net.Listener, string, error) {
 	host, _, err := net.SplitHostPort(w.address)
 	if err != nil {
-		return nil, nil, "", fmt.Errorf("%s %s: not an address and a port: %s", flag, w.address, webAddress)
+		return nil, nil, "", fmt.Errorf("%s %s: no address and port, as in %s", flag, w.address, webAddress)
 	}
 	o.Hosts = w.hosts
 	if !web.Loopback(w.address) {

@@ -46,13 +46,13 @@ func Named(name string) (Format, bool) {
 	return Format{}, false
 }
 
-// Names are the names of all formats, for messages.
-func Names() string {
+// Names are the names of all formats.
+func Names() []string {
 	var names []string
 	for _, f := range Formats() {
 		names = append(names, f.Name)
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // out is a rule file while it is written.
