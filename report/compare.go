@@ -183,6 +183,7 @@ type rewriteDoc struct {
 const (
 	maxCrossFlows    = 5000
 	maxCrossFindings = 500
+	maxCrossClients  = 8 // of one finding
 	maxRewrites      = 300
 	maxHoles         = 100
 )
@@ -418,22 +419,18 @@ func (x *compareWriter) finding(group []*flows.Crossing) crossFindingDoc {
 		Flows: uint64(len(group)), Clients: []string{}, Example: x.flow(k), Edge: cmp.Or(k.Near().Edge, k.Far().Edge)}
 	for _, g := range group {
 		client := g.Near().Client.Addr().String()
-		if len(f.Clients) < maxNamed && !slices.Contains(f.Clients, client) {
+		if len(f.Clients) < maxCrossClients && !slices.Contains(f.Clients, client) {
 			f.Clients = append(f.Clients, client)
 		}
 		f.Lost += g.Lost.Sum()
 	}
 	f.Service = x.service(k)
-	if keyOf(k).proto == 0 {
-		f.Service = several
-		if len(group) == 1 {
-			f.Service = x.service(k)
-		}
-		f.Edge = ""
-	}
 	id := []string{f.Fate, f.Reason, strings.Join(f.Directions, "+"), f.ClientSide, serviceID(k)}
-	if keyOf(k).proto == 0 {
-		id[4] = ""
+	if keyOf(k).proto == 0 { // whatever the service
+		if len(group) > 1 {
+			f.Service = several
+		}
+		f.Edge, id[4] = "", ""
 	}
 	f.ID = strings.Join(slices.DeleteFunc(id, func(s string) bool { return s == "" }), "/")
 	f.Says, f.Do = x.says(group)
@@ -617,7 +614,8 @@ func fateWord(f flows.Fate) string {
 	return f.String()
 }
 
-// fraction is a length of time shorter than a second for people.
+// fraction is a length of time for people, to the digits that matter below a
+// second.
 func fraction(ns int64) string {
 	d := time.Duration(ns)
 	switch {
@@ -629,8 +627,6 @@ func fraction(ns int64) string {
 		return d.Round(time.Microsecond).String()
 	case d < 100*time.Millisecond:
 		return d.Round(10 * time.Microsecond).String()
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
 	}
 	return d.Round(time.Millisecond).String()
 }

@@ -33,10 +33,10 @@ func frameText(s *sightDoc) string {
 }
 
 func fateText(f *crossFindingDoc) string {
-	s := strings.ReplaceAll(f.Fate, "_", " ")
+	s := phrase(f.Fate)
 	switch {
 	case f.Reason != "" && f.Fate == flows.Crossed.String():
-		s += ", " + strings.ReplaceAll(f.Reason, "_", " ")
+		s += ", " + phrase(f.Reason)
 	case len(f.Directions) == 2:
 		s += " ↔"
 	case len(f.Directions) == 1 && f.Directions[0] == directionNames[flows.ToServer]:
@@ -47,7 +47,7 @@ func fateText(f *crossFindingDoc) string {
 	return s
 }
 
-// example is the flow as the client's side shows it.
+// ends are those of the first flow, as the client's side shows it.
 func (f *crossFindingDoc) ends() string {
 	s := f.Example.Inside
 	if s == nil || f.ClientSide == flows.Outside.String() && f.Example.Outside != nil {

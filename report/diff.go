@@ -76,7 +76,7 @@ func Diff(beforeFile string, before *AuditDoc, afterFile string, after *AuditDoc
 	d := &DiffDoc{Schema: DiffSchema, Before: newDiffSide(beforeFile, before), After: newDiffSide(afterFile, after),
 		Changes: []changeDoc{}, Notes: []string{}}
 	if d.Before.Diagram != d.After.Diagram {
-		d.Notes = append(d.Notes, fmt.Sprintf("The audits used different diagrams: %s before, %s after.", orNone(d.Before.Diagram), orNone(d.After.Diagram)))
+		d.Notes = append(d.Notes, fmt.Sprintf("The audits used different diagrams: %s before, %s after.", cmp.Or(d.Before.Diagram, "none"), cmp.Or(d.After.Diagram, "none")))
 	}
 	for _, side := range []struct {
 		when string
@@ -95,13 +95,6 @@ func Diff(beforeFile string, before *AuditDoc, afterFile string, after *AuditDoc
 	})
 	d.conclude(after.standing())
 	return d
-}
-
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
 }
 
 func newDiffSide(file string, doc *AuditDoc) diffSide {
@@ -337,11 +330,8 @@ func (f *findingDoc) cut() bool {
 	if len(f.Pairs) > 0 {
 		return f.MorePairs > 0
 	}
-	return len(f.Clients) >= maxNamed || len(f.Servers) >= maxNamed
+	return len(f.Clients) >= rules.MaxNamed || len(f.Servers) >= rules.MaxNamed
 }
-
-// maxNamed is how many clients and servers a finding names at most.
-const maxNamed = 8
 
 // missing are the elements of list that other lacks.
 func missing(list, other []string) []string {
@@ -372,7 +362,7 @@ func (d *DiffDoc) hosts(before, after *AuditDoc) {
 			w = &hostDoc{}
 		} else if w.Name != h.Name {
 			hosts = append(hosts, changeDoc{ID: "host:" + h.Address, Of: "host", Change: "changed", Effect: Other, Before: w.Name, After: h.Name,
-				Says: fmt.Sprintf("%s was named %s and is now named %s.", h.Address, orNone(w.Name), orNone(h.Name)), Hosts: []string{h.Address}})
+				Says: fmt.Sprintf("%s was named %s and is now named %s.", h.Address, cmp.Or(w.Name, "none"), cmp.Or(h.Name, "none")), Hosts: []string{h.Address}})
 		}
 		for _, r := range missing(h.roles(), w.roles()) {
 			role(h, r, "added", "%s now has the role %s.")

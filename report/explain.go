@@ -1,9 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -167,7 +169,7 @@ func (p *page) explained(e *Explanation, x *Explained) {
 	if below != "" {
 		p.para(2, plain, below)
 	}
-	p.para(2, plain, p.flowEnd(f.Client.Addr().String(), f, true)+" → "+p.flowEnd(f.Server.Addr().String(), f, false))
+	p.para(2, plain, p.hostWithRoles(f.Client.Addr())+" → "+p.hostWithRoles(f.Server.Addr()))
 	about := fmt.Sprintf("%s UTC, %s; %s, %s", strings.Replace(timestamp(f.Start)[:23], "T", " ", 1), span(f.End-f.Start),
 		count(f.Packets.Sum(), "packet"), size(f.Bytes.Sum()))
 	if f.Proto == flows.ProtoTCP {
@@ -207,22 +209,14 @@ func (p *page) explained(e *Explanation, x *Explained) {
 	}
 }
 
-// flowEnd is one end of a flow with the roles of its host.
-func (p *page) flowEnd(addr string, f *flows.Flow, client bool) string {
-	ap := f.Server
-	if client {
-		ap = f.Client
-	}
-	s := addr
-	if parts := p.o.Hosts; parts != nil {
-		if name := parts.HostName(ap.Addr()); name != "" {
+// hostWithRoles is a host with its name and its roles, where hosts are known.
+func (p *page) hostWithRoles(a netip.Addr) string {
+	s := a.String()
+	if hosts := p.o.Hosts; hosts != nil {
+		if name := hosts.HostName(a); name != "" {
 			s += " " + name
 		}
-		roles := componentIDs(parts.Roles(ap.Addr()))
-		if roles == "" {
-			roles = "no role"
-		}
-		s += " (" + roles + ")"
+		s += " (" + cmp.Or(componentIDs(hosts.Roles(a)), "no role") + ")"
 	}
 	return s
 }

@@ -94,9 +94,7 @@ func newExplainDoc(e *Explanation, o *Options) *explainDoc {
 		edge := newEdgeDoc(e.Edge, o)
 		doc.Edge = &edge
 	}
-	if e.Frame != 0 {
-		doc.File, doc.Frame = o.file(e.Frame), e.Frame.Number()
-	}
+	doc.File, doc.Frame = o.file(e.Frame), e.Frame.Number()
 	r := newRecorder(o)
 	for i := range e.Flows {
 		x := &e.Flows[i]

@@ -277,7 +277,6 @@ func (p *htmlPage) facts(a *rules.Audit) {
 }
 
 func (p *htmlPage) components(a *rules.Audit, o *Options) {
-	text := &page{o: o}
 	for _, c := range a.Diagram.Components {
 		x := htmlComponent{ID: c.ID, Title: Clean(c.Title)}
 		if c.KindOf != nil {
@@ -294,7 +293,7 @@ func (p *htmlPage) components(a *rules.Audit, o *Options) {
 					continue // no more than that it is given
 				}
 				s := Clean(e.Says)
-				if at := text.o.place(e.Frame); at != "" {
+				if at := o.place(e.Frame); at != "" {
 					s += " (" + Clean(at) + ")"
 				}
 				role.Because = append(role.Because, s)
@@ -313,19 +312,10 @@ func (p *htmlPage) components(a *rules.Audit, o *Options) {
 }
 
 func (p *htmlPage) edges(a *rules.Audit, o *Options) {
-	var states [rules.EdgeViolated + 1]uint64
 	for i := range a.Edges {
-		e := &a.Edges[i]
-		states[e.Status]++
-		p.Edges = append(p.Edges, newHTMLEdge(e, o))
+		p.Edges = append(p.Edges, newHTMLEdge(&a.Edges[i], o))
 	}
-	var parts []string
-	for s := rules.EdgeSeen; s <= rules.EdgeViolated; s++ {
-		if states[s] > 0 {
-			parts = append(parts, number(states[s])+" "+s.String())
-		}
-	}
-	p.EdgeTotals = strings.Join(parts, ", ")
+	p.EdgeTotals = countEdges(a).String()
 }
 
 func newHTMLEdge(e *rules.EdgeState, o *Options) htmlEdge {
@@ -420,7 +410,7 @@ func addresses(list []netip.Addr) string {
 	for _, a := range slices.SortedFunc(slices.Values(list), netip.Addr.Compare) {
 		parts = append(parts, a.String())
 	}
-	if len(parts) == 8 {
+	if len(parts) == rules.MaxNamed {
 		parts = append(parts, "…")
 	}
 	return strings.Join(parts, ", ")

@@ -506,9 +506,7 @@ func pairDocs(pairs []rules.HostPair, o *Options) []pairDoc {
 		if p.SourcePorts != [2]uint16{} {
 			doc.SourcePorts = p.SourcePorts[:]
 		}
-		if p.Frame.Number() > 0 {
-			doc.File, doc.Frame = o.file(p.Frame), p.Frame.Number()
-		}
+		doc.File, doc.Frame = o.file(p.Frame), p.Frame.Number()
 		docs = append(docs, doc)
 	}
 	return docs
@@ -539,9 +537,7 @@ func findingDocs(list []rules.Finding, o *Options) []findingDoc {
 			Title:   f.Title, Do: f.Do, IdleKilled: float64(f.IdleKilled) / 1e9, IdleLived: float64(f.IdleLived) / 1e9,
 			Pairs: pairDocs(f.Pairs, o), MorePairs: f.MorePairs,
 		}
-		if f.Example.Frame.Number() > 0 {
-			doc.Example.File, doc.Example.Frame = o.file(f.Example.Frame), f.Example.Frame.Number()
-		}
+		doc.Example.File, doc.Example.Frame = o.file(f.Example.Frame), f.Example.Frame.Number()
 		if f.Edge != nil {
 			doc.Edge, doc.EdgeAt = f.Edge.ID, edgeAt(f.Edge)
 		}
@@ -567,17 +563,11 @@ func newHostDoc(h *rules.Host, o *Options) hostDoc {
 	if h.Sampled > 0 {
 		doc.SourcePorts = h.Ports[:]
 	}
-	if h.FirstSeen.Number() > 0 {
-		doc.File, doc.Frame = o.file(h.FirstSeen), h.FirstSeen.Number()
-	}
+	doc.File, doc.Frame = o.file(h.FirstSeen), h.FirstSeen.Number()
 	for _, r := range h.Roles {
 		role := roleDoc{Role: r.Component.ID, Confidence: r.Confidence, Because: make([]evidenceDoc, 0, len(r.Because))}
 		for _, e := range r.Because {
-			x := evidenceDoc{Weight: e.Weight, Says: e.Says}
-			if e.Frame.Number() > 0 {
-				x.File, x.Frame = o.file(e.Frame), e.Frame.Number()
-			}
-			role.Because = append(role.Because, x)
+			role.Because = append(role.Because, evidenceDoc{e.Weight, e.Says, o.file(e.Frame), e.Frame.Number()})
 		}
 		doc.Roles = append(doc.Roles, role)
 	}

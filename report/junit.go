@@ -1,9 +1,11 @@
 package report
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"wirechart/rules"
@@ -105,7 +107,7 @@ func junitEdge(a *rules.Audit, o *Options, e *rules.EdgeState) junitCase {
 	message, kind, text := junitFindings(a, o, e.Edge, rules.Violation, rules.Blocked)
 	switch bad := e.Status == rules.EdgeViolated || e.Status == rules.EdgeBlocked; {
 	case message != "", bad && a.Baseline == nil:
-		c.Failure = &junitOutcome{orElse(message, e.Status.String()), orElse(kind, e.Status.String()), text}
+		c.Failure = &junitOutcome{cmp.Or(message, e.Status.String()), cmp.Or(kind, e.Status.String()), text}
 	case bad:
 		c.Out += "\nknown from " + a.Baseline.File
 	}
@@ -115,7 +117,7 @@ func junitEdge(a *rules.Audit, o *Options, e *rules.EdgeState) junitCase {
 			break
 		}
 		message, _, text := junitFindings(a, o, e.Edge, rules.Indeterminate)
-		c.Skipped = &junitOutcome{Message: orElse(message, "these captures cannot decide"), Text: text}
+		c.Skipped = &junitOutcome{Message: cmp.Or(message, "these captures cannot decide"), Text: text}
 	case rules.EdgeNotSeen:
 		c.Skipped = &junitOutcome{Message: "not seen: " + e.Why}
 	}
@@ -128,14 +130,9 @@ func junitFindings(a *rules.Audit, o *Options, e *rules.Edge, kinds ...rules.Kin
 	var lines []string
 	for i := range a.Findings {
 		f := &a.Findings[i]
-		if f.Edge != e {
-			continue
-		}
-		for _, k := range kinds {
-			if f.Kind == k {
-				message, kind = orElse(message, f.Title), orElse(kind, f.Reason.String())
-				lines = append(lines, junitFinding(f, o))
-			}
+		if f.Edge == e && slices.Contains(kinds, f.Kind) {
+			message, kind = cmp.Or(message, f.Title), cmp.Or(kind, f.Reason.String())
+			lines = append(lines, junitFinding(f, o))
 		}
 	}
 	return message, kind, strings.Join(lines, "\n\n")
@@ -194,13 +191,6 @@ func junitFinding(f *rules.Finding, o *Options) string {
 		lines = append(lines, Clean(f.Do))
 	}
 	return strings.Join(lines, "\n")
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }
 
 // junitTime is nanoseconds as JUnit writes times.

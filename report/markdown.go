@@ -86,7 +86,7 @@ func (m *markdownPage) head(names ...string) {
 func auditMarkdown(w io.Writer, a *rules.Audit, o *Options) error {
 	m := &markdownPage{page{w: w, o: o}}
 	headline, sentence := answer(a)
-	m.print("# " + headline + "\n\n" + text(strings.ToUpper(sentence[:1])+sentence[1:]) + "\n\n")
+	m.print("# " + headline + "\n\n" + text(capital(sentence)) + "\n\n")
 	if a.Diagram != nil {
 		m.print("Diagram: " + text(diagramTitle(a.Diagram)) + "\n\n")
 	}

@@ -54,9 +54,9 @@ type Hosts interface {
 	PortClass(f *flows.Flow) (client, server string)
 }
 
-// file is the name of the capture that id is of.
+// file is the name of the capture that a frame is of, "" for no frame.
 func (o *Options) file(id pcaps.FrameID) string {
-	if id.File() < len(o.Files) {
+	if id.Number() > 0 && id.File() < len(o.Files) {
 		return o.Files[id.File()]
 	}
 	return ""

@@ -22,20 +22,32 @@ func edgeMark(s rules.EdgeStatus) (string, style) {
 	return "·", dim
 }
 
+// edgeCounts is how many edges are in each state.
+type edgeCounts [rules.EdgeViolated + 1]uint64
+
+func countEdges(a *rules.Audit) (n edgeCounts) {
+	for i := range a.Edges {
+		n[a.Edges[i].Status]++
+	}
+	return n
+}
+
+// String tells the states in which any are.
+func (n edgeCounts) String() string {
+	var parts []string
+	for s, edges := range n {
+		if edges > 0 {
+			parts = append(parts, number(edges)+" "+rules.EdgeStatus(s).String())
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
 // edges writes the edges that were seen, one to a line, and then those that were
 // not, grouped by why.
 func (p *page) edges(a *rules.Audit, x extent) {
-	var states [rules.EdgeViolated + 1]uint64
-	for i := range a.Edges {
-		states[a.Edges[i].Status]++
-	}
-	var parts []string
-	for s := rules.EdgeSeen; s <= rules.EdgeViolated; s++ {
-		if states[s] > 0 {
-			parts = append(parts, number(states[s])+" "+s.String())
-		}
-	}
-	p.heading("Edges of the diagram", strings.Join(parts, ", "))
+	states := countEdges(a)
+	p.heading("Edges of the diagram", states.String())
 	unseen := states[rules.EdgeNotSeen]
 	p.seenEdges(a)
 	if unseen == uint64(len(a.Edges)) && len(a.Hosts) == 0 && x == short {

@@ -150,8 +150,8 @@ func addName(list []string, name string) []string {
 
 // some is the first few of a list of names.
 func some(names []string) string {
-	if n := len(names) - maxListed; n > 0 {
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), n)
+	if n := len(names) - MaxNamed; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:MaxNamed], ", "), n)
 	}
 	return strings.Join(names, ", ")
 }

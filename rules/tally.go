@@ -93,8 +93,10 @@ type group struct {
 const (
 	maxGroups    = 4096
 	maxStrangers = 16 // hosts without a role that are told apart in one kind of finding
-	maxListed    = 8  // clients and servers named in a Finding
 )
+
+// MaxNamed is how many clients, and how many servers, a Finding names.
+const MaxNamed = 8
 
 // NewTally makes an empty Tally of a policy.
 func NewTally(p *Policy) *Tally {
@@ -370,7 +372,7 @@ func Answered(f *flows.Flow, e *flows.ICMPError) string {
 
 // list adds addr to the first few.
 func list(l []netip.Addr, addr netip.Addr) []netip.Addr {
-	if len(l) < maxListed && !slices.Contains(l, addr) {
+	if len(l) < MaxNamed && !slices.Contains(l, addr) {
 		l = append(l, addr)
 	}
 	return l

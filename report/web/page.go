@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"html/template"
 	"net/http"
-	"strings"
 
 	"wirechart/report"
 	"wirechart/rules"
@@ -81,7 +80,7 @@ func (v *pageView) audit(a *rules.Audit) {
 	v.First, v.Last = a.Coverage.First/1e6, a.Coverage.Last/1e6
 	for i := range a.Edges {
 		e := &a.Edges[i]
-		v.Edges = append(v.Edges, edgeView{e.Edge.ID, report.Clean(e.Edge.Title), e.Edge.Over[0].String(), strings.ReplaceAll(e.Status.String(), "_", " ")})
+		v.Edges = append(v.Edges, edgeView{e.Edge.ID, report.Clean(e.Edge.Title), e.Edge.Over[0].String(), e.Status.String()})
 	}
 }
 
