@@ -415,9 +415,9 @@ func (p *page) required(e *rules.Edge, by string, checks []rules.Check) {
 	for _, c := range checks {
 		sign, st := "?", yellow
 		switch c.Result {
-		case "holds":
+		case rules.Holds:
 			sign, st = "✓", green
-		case "contradicted":
+		case rules.Contradicted:
 			sign, st = "✗", red
 		}
 		text := c.Requirement.String()
@@ -427,10 +427,10 @@ func (p *page) required(e *rules.Edge, by string, checks []rules.Check) {
 		switch {
 		case c.Saw != "":
 			text += ", saw " + c.Saw
-		case c.Result != "holds":
-			text += ", " + c.Result
+		case c.Result != rules.Holds:
+			text += ", " + c.Result.String()
 		}
-		if at := p.o.place(c.Frame); at != "" && c.Result != "not seen" {
+		if at := p.o.place(c.Frame); at != "" && c.Result != rules.Unseen {
 			text += " (" + at + ")"
 		}
 		p.mark(2, sign, st, text)

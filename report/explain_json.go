@@ -110,8 +110,8 @@ func newExplainDoc(e *Explanation, o *Options) *explainDoc {
 			d.EdgeAt = edgeAt(edge)
 		}
 		for _, c := range x.Checks {
-			check := checkDoc{Name: c.Requirement.Name, Says: c.Requirement.String(), Must: c.Must, Result: identifier(c.Result), Saw: c.Saw}
-			if c.Frame.Number() > 0 && c.Result != "not seen" {
+			check := checkDoc{Name: c.Requirement.Name, Says: c.Requirement.String(), Must: c.Must, Result: identifier(c.Result.String()), Saw: c.Saw}
+			if c.Frame.Number() > 0 && c.Result != rules.Unseen {
 				check.File, check.Frame = o.file(c.Frame), c.Frame.Number()
 			}
 			d.Required = append(d.Required, check)

@@ -11,8 +11,8 @@ import (
 // Check is one requirement of an edge held beside one flow.
 type Check struct {
 	Requirement *Requirement
-	Must        bool   // it must be seen to hold; otherwise it must hold where it can be seen
-	Result      string // "holds", "contradicted" or "not seen"
+	Must        bool // it must be seen to hold; otherwise it must hold where it can be seen
+	Result      Standing
 	Saw         string // the value seen; may be empty
 	Frame       pcaps.FrameID
 }
@@ -26,9 +26,9 @@ func (p *Policy) Checks(f *flows.Flow, e *Edge) []Check {
 			r := &requirements[k]
 			s, saw, frame := r.check(f)
 			if r.key == dissect.TLSClientCert && !r.app && saw == "unknown" {
-				s = unseen
+				s = Unseen
 			}
-			list = append(list, Check{r.Requirement, must, [...]string{"not seen", "holds", "contradicted"}[s], saw, frame})
+			list = append(list, Check{r.Requirement, must, s, saw, frame})
 		}
 	}
 	if x := p.edgeOf(e); x != nil {
@@ -60,7 +60,7 @@ func (p *Policy) Unknowns(f *flows.Flow, v *Verdict, checks []Check) []Unknown {
 	sealed := f.App == "tls"
 	for i := range checks {
 		c := &checks[i]
-		if c.Result != "not seen" || v.Kind == Blocked { // a blocked connection did not get so far
+		if c.Result != Unseen || v.Kind == Blocked { // a blocked connection did not get so far
 			continue
 		}
 		what := "whether " + c.Requirement.String() + " holds"

@@ -15,26 +15,26 @@ func (p *Policy) judgeRequirements(f *flows.Flow, e *edge, v *Verdict) (notSeen 
 		r := &e.require[i]
 		s, saw, frame := r.check(f)
 		switch {
-		case r.app && s == contradicted:
+		case r.app && s == Contradicted:
 			p.wrongApp(f, e, saw, frame, v)
 			return NoReason
 		case r.app:
 		case r.key == dissect.TLSClientCert && hasTLS(f.App):
 			s = p.judgeClientCert(f, s, saw, frame, v)
-			if s == unseen && f.Facts.Has(dissect.TLSResumed) && !f.Facts.Has(dissect.TLSClientCertBasis) &&
+			if s == Unseen && f.Facts.Has(dissect.TLSResumed) && !f.Facts.Has(dissect.TLSClientCertBasis) &&
 				!p.sessionsOf(f).differ && p.metBefore(f, e) {
-				s = holds
-			} else if s == unseen && f.Facts.Has(dissect.TLSResumed) && notSeen == NoReason {
+				s = Holds
+			} else if s == Unseen && f.Facts.Has(dissect.TLSResumed) && notSeen == NoReason {
 				notSeen = SessionResumed
 			}
 		case r.key == dissect.ZMTPMechanism && f.App == "zmtp":
 			s = p.judgeMechanism(f, r, s, saw, frame, v)
-		case s == contradicted && r.key == dissect.TLSVersion:
+		case s == Contradicted && r.key == dissect.TLSVersion:
 			v.why(TLSVersionTooOld, frame, saw)
-		case s == contradicted:
+		case s == Contradicted:
 			v.why(RequirementContradicted, frame, saw)
 		}
-		if s == unseen && notSeen == NoReason {
+		if s == Unseen && notSeen == NoReason {
 			notSeen = RequirementNotObserved
 		}
 	}
@@ -50,10 +50,10 @@ func (p *Policy) judgeRequirements(f *flows.Flow, e *edge, v *Verdict) (notSeen 
 		if r.app && saw == "" && f.OneSided() {
 			continue // some protocols are known by what one of the two ends says
 		}
-		if s == unseen && r.key == dissect.NFSAuth && (f.App == "nfs" || f.App == "rpc") && incomplete(f) && notSeen == NoReason {
+		if s == Unseen && r.key == dissect.NFSAuth && (f.App == "nfs" || f.App == "rpc") && incomplete(f) && notSeen == NoReason {
 			notSeen = RequirementNotObserved // it would be there, in clear
 		}
-		if s == contradicted {
+		if s == Contradicted {
 			switch r.key {
 			case dissect.NFSAuth:
 				v.why(NFSAuthNone, frame, saw)
@@ -171,18 +171,18 @@ func (p *Policy) judgeOpenedTokens(f *flows.Flow, v *Verdict) {
 }
 
 // judgeClientCert says whether the client proved itself by a certificate.
-func (p *Policy) judgeClientCert(f *flows.Flow, s state, saw string, frame pcaps.FrameID, v *Verdict) state {
+func (p *Policy) judgeClientCert(f *flows.Flow, s Standing, saw string, frame pcaps.FrameID, v *Verdict) Standing {
 	refused, by, at := tlsRefused(f)
 	switch {
-	case s == unseen:
-		return unseen
-	case s == holds && refused && by == "server":
+	case s == Unseen:
+		return Unseen
+	case s == Holds && refused && by == "server":
 		v.why(RejectedByServer, at, f.Facts.Text(dissect.TLSAlert))
-		return contradicted
-	case s == holds && !refused && f.Facts.Text(dissect.TLSHandshake) != "complete" && incomplete(f):
-		return unseen // whether the server took it is what is missing
-	case s == holds, saw == "absent" && f.Facts.Text(dissect.TLSClientCertLater) == "present":
-		return holds
+		return Contradicted
+	case s == Holds && !refused && f.Facts.Text(dissect.TLSHandshake) != "complete" && incomplete(f):
+		return Unseen // whether the server took it is what is missing
+	case s == Holds, saw == "absent" && f.Facts.Text(dissect.TLSClientCertLater) == "present":
+		return Holds
 	}
 	switch saw {
 	case "empty":
@@ -211,11 +211,11 @@ func (p *Policy) judgeClientCert(f *flows.Flow, s state, saw string, frame pcaps
 		}
 	default:
 		if f.Facts.Has(dissect.TLSResumed) || saw == "unknown" {
-			return unseen
+			return Unseen
 		}
 		v.why(RequirementContradicted, frame, saw)
 	}
-	return contradicted
+	return Contradicted
 }
 
 // emptyThenClosed is said of servers that may have refused inside TLS.
@@ -295,17 +295,17 @@ func aboutProof(alert string) bool {
 }
 
 // judgeMechanism looks at ZMTP's version, mechanism and handshake.
-func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw string, frame pcaps.FrameID, v *Verdict) state {
+func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s Standing, saw string, frame pcaps.FrameID, v *Verdict) Standing {
 	version, _ := f.Facts.Get(dissect.ZMTPVersion)
 	switch version.Str {
 	case "1.0":
 		v.why(ZMTPVersion1, pcaps.FrameID(version.Frame()), version.Str)
-		return contradicted
+		return Contradicted
 	case "2.0":
 		v.why(ZMTPVersion2, pcaps.FrameID(version.Frame()), version.Str)
-		return contradicted
+		return Contradicted
 	}
-	if s == contradicted {
+	if s == Contradicted {
 		switch saw {
 		case "NULL":
 			v.why(ZMTPMechanismNull, frame, saw)
@@ -317,7 +317,7 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 		if c, ok := f.Facts.Get(dissect.ZMTPCredentials); ok && c.Num != 0 {
 			v.why(CleartextCredentials, pcaps.FrameID(c.Frame()), "")
 		}
-		return contradicted
+		return Contradicted
 	}
 	handshake, _ := f.Facts.Get(dissect.ZMTPHandshake)
 	at := pcaps.FrameID(handshake.Frame())
@@ -346,11 +346,11 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 		case "client":
 			v.why(RejectedByClient, at, "")
 		}
-		return contradicted
-	case s == holds && handshake.Str == "complete":
-		return holds
+		return Contradicted
+	case s == Holds && handshake.Str == "complete":
+		return Holds
 	case !whole || f.Payload[0] == 0 || f.Payload[1] == 0:
-		return unseen
+		return Unseen
 	}
 	if frame == 0 {
 		frame = f.TCP.DataFrame[0]
@@ -362,10 +362,10 @@ func (p *Policy) judgeMechanism(f *flows.Flow, r *requirement, s state, saw stri
 	switch {
 	case odd != "":
 		v.why(ZMTPMechanismNotCurve, frame, odd)
-		return contradicted
+		return Contradicted
 	case !over, unread:
-		return unseen
+		return Unseen
 	}
 	v.why(ZMTPCurveHandshakeFailed, frame, "")
-	return contradicted
+	return Contradicted
 }

@@ -270,7 +270,7 @@ func (t *text) factValue(n *yaml.Node, f knownFact, s string) {
 		}
 	case f.values != nil && !slices.Contains(f.values, s):
 		message := fmt.Sprintf("%s cannot be %q", f.name, shorten(s))
-		if f.name == appFact && nearest(s, f.values) == "" {
+		if f.name == appFact && Nearest(s, f.values) == "" {
 			message += ": no such protocol is recognised; leave app out to allow any"
 		}
 		t.unknown(n, message, s, f.values)

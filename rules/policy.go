@@ -412,7 +412,7 @@ func (p *Policy) service(f *flows.Flow) *service {
 // fits says whether f is what the candidate's Service means, beside the port.
 func (c *candidate) fits(f *flows.Flow) bool {
 	for i := range c.where {
-		if s, _, _ := c.where[i].check(f); s != holds {
+		if s, _, _ := c.where[i].check(f); s != Holds {
 			return false
 		}
 	}

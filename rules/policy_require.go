@@ -8,21 +8,24 @@ import (
 	"wirechart/pcaps"
 )
 
-// state is what a flow says of a requirement.
-type state uint8
+// Standing is what a flow says of a requirement.
+type Standing uint8
 
+// A requirement that is neither seen to hold nor contradicted is Unseen.
 const (
-	unseen state = iota // neither one nor the other
-	holds
-	contradicted
+	Unseen Standing = iota
+	Holds
+	Contradicted
 )
 
+func (s Standing) String() string { return [...]string{"not seen", "holds", "contradicted"}[s] }
+
 // check says whether r holds for f, and what was seen where.
-func (r *requirement) check(f *flows.Flow) (state, string, pcaps.FrameID) {
+func (r *requirement) check(f *flows.Flow) (Standing, string, pcaps.FrameID) {
 	if r.app {
 		return r.checkApp(f)
 	}
-	s, saw, frame := unseen, "", pcaps.FrameID(0)
+	s, saw, frame := Unseen, "", pcaps.FrameID(0)
 	if r.key == dissect.TLSClientCert && !sureOfClientCert(f) {
 		return s, saw, frame
 	}
@@ -48,9 +51,9 @@ func (r *requirement) check(f *flows.Flow) (state, string, pcaps.FrameID) {
 			ok = r.Accepts(value)
 		}
 		if !ok {
-			return contradicted, value, pcaps.FrameID(fact.Frame())
+			return Contradicted, value, pcaps.FrameID(fact.Frame())
 		}
-		s, saw, frame = holds, value, pcaps.FrameID(fact.Frame())
+		s, saw, frame = Holds, value, pcaps.FrameID(fact.Frame())
 	}
 	return s, saw, frame
 }
@@ -66,7 +69,7 @@ func sureOfClientCert(f *flows.Flow) bool {
 // checkApp compares the protocol that f speaks. A flow whose bytes were read
 // whole and taken for no known protocol contradicts the requirement; one that
 // was cut, lossy or silent does not.
-func (r *requirement) checkApp(f *flows.Flow) (state, string, pcaps.FrameID) {
+func (r *requirement) checkApp(f *flows.Flow) (Standing, string, pcaps.FrameID) {
 	frame := f.TCP.DataFrame[0]
 	if frame == 0 {
 		frame = f.TCP.DataFrame[1]
@@ -77,19 +80,19 @@ func (r *requirement) checkApp(f *flows.Flow) (state, string, pcaps.FrameID) {
 	switch {
 	case f.App != "" && f.AppBasis != dissect.ByPort:
 		if r.Accepts(f.App) {
-			return holds, f.App, frame
+			return Holds, f.App, frame
 		}
 		// Decrypted with its keys, TLS shows what it carries.
 		if r.Accepts("tls") && f.Facts.Has(dissect.TLSVersion) {
-			return holds, "tls", frame
+			return Holds, "tls", frame
 		}
-		return contradicted, f.App, frame
+		return Contradicted, f.App, frame
 	case f.Payload[0] == 0, incomplete(f), f.Dissect.Late, f.Dissect.Undecided:
-		return unseen, "", frame
+		return Unseen, "", frame
 	case f.Payload[0] < minUnrecognised && f.Payload[1] < minUnrecognised:
-		return unseen, "", frame
+		return Unseen, "", frame
 	}
-	return contradicted, "", frame
+	return Contradicted, "", frame
 }
 
 // minUnrecognised is how many bytes one end must have sent for them to be taken

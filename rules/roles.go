@@ -359,11 +359,11 @@ func (c *candidate) grade(f *flows.Flow) (grade, pcaps.FrameID) {
 			proof = frame
 		}
 		switch {
-		case s == contradicted && r.app:
+		case s == Contradicted && r.app:
 			return wrong, frame
-		case s == unseen && r.app:
+		case s == Unseen && r.app:
 			return opened, proof
-		case s == contradicted, s == unseen:
+		case s == Contradicted, s == Unseen:
 			best = spoke
 		}
 	}
