@@ -14,7 +14,7 @@ type Kind uint8
 // The shapes of facts.
 const (
 	Text  Kind = iota // one string
-	Flag              // a boolean; only true is recorded unless False was said
+	Flag              // a boolean; of most only true is recorded
 	Int               // one number
 	Float             // one number with a fraction, kept in millionths
 	List              // distinct strings, in the order first seen
@@ -33,6 +33,42 @@ type KeyInfo struct {
 func (k Key) Info() KeyInfo { return keys[k] }
 
 func (k Key) String() string { return keys[k].Name }
+
+// Values is the closed list of what k can be, nil when it has none, and whether it
+// is a version.
+func (k Key) Values() (values []string, version bool) {
+	switch k {
+	case TLSVersion:
+		return []string{"1.3", "1.2", "1.1", "1.0", "ssl3", "ssl2", "dtls1.3", "dtls1.2", "dtls1.0"}, true
+	case TLSClientCert:
+		return []string{"present", "empty", "absent", "unknown"}, false
+	case TLSClientCertBasis:
+		return []string{"observed", "decrypted", "inferred", "resumed"}, false
+	case TLSClientCertSure:
+		return []string{"high", "medium"}, false
+	case TLSHandshake:
+		return []string{"complete", "failed", "incomplete"}, false
+	case ZMTPVersion:
+		return []string{"1.0", "2.0", "3.0", "3.1"}, true
+	case ZMTPMechanism, ZMTPClientMechanism, ZMTPServerMechanism:
+		return []string{"NULL", "PLAIN", "CURVE"}, false
+	case ZMTPAsServer:
+		return []string{"client", "server", "both"}, false
+	case ZMTPHandshake:
+		return []string{"complete", "rejected", "incomplete"}, false
+	case TLSAlertBy, TLSRefused, ZMTPRejectedBy:
+		return []string{"client", "server"}, false
+	case HTTPToken:
+		return []string{"header", "cookie", "url"}, false
+	case SMBDialect, NFSVersion:
+		return nil, true
+	case SMBAuth:
+		return []string{"kerberos", "ntlmv1", "ntlmv2", "guest", "anonymous"}, false
+	case NFSAuth:
+		return []string{"none", "sys", "gss"}, false
+	}
+	return nil, false
+}
 
 // Keys is every fact that a dissector can learn, in the order of the record.
 func Keys() []KeyInfo { return keys[:] }
@@ -421,19 +457,6 @@ func (f *Facts) Text(k Key) string {
 func (f *Facts) Has(k Key) bool {
 	v, ok := f.Get(k)
 	return ok && (keys[k].Kind != Flag || v.Num != 0)
-}
-
-// Contains says whether the List k holds v.
-func (f *Facts) Contains(k Key, v string) bool {
-	if !f.knows(k) {
-		return false
-	}
-	for i := range f.list {
-		if f.list[i].Key == k && f.list[i].Str == v {
-			return true
-		}
-	}
-	return false
 }
 
 // at returns the entry of k, made when there is none.

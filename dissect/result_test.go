@@ -42,7 +42,7 @@ func TestPackedFacts(t *testing.T) {
 			t.Fatalf("shown:\n%v\nlearned:\n%v", facts.All(), want)
 		}
 	}
-	if facts.Has(TLSVersion) || !facts.Has(TLSECH) || facts.Has(TLSCertRequest) || !facts.Contains(DNSQName, "a.example") {
+	if facts.Has(TLSVersion) || !facts.Has(TLSECH) || facts.Has(TLSCertRequest) || facts.Text(DNSQName) != "a.example" {
 		t.Error("what is known was not taken over")
 	}
 }

@@ -257,6 +257,20 @@ func (s *State) Oriented() bool { return s.sender == FromClient || s.sender == F
 // so too, it came from the server's port.
 func (s *State) Likely() bool { return s.likely && s.found == 0 }
 
+// swapEnds makes the client the server, in all that is kept by direction.
+func (s *State) swapEnds() {
+	s.first = s.first.Other()
+	s.waiting[0], s.waiting[1] = s.waiting[1], s.waiting[0]
+	s.skip[0], s.skip[1] = s.skip[1], s.skip[0]
+	s.unseen[0], s.unseen[1] = s.unseen[1], s.unseen[0]
+	s.dead[0], s.dead[1] = s.dead[1], s.dead[0]
+	s.ruledOut[0], s.ruledOut[1] = s.ruledOut[1], s.ruledOut[0]
+	s.begun[0], s.begun[1] = s.begun[1], s.begun[0]
+	if s.trace != nil {
+		s.trace.delivered[0], s.trace.delivered[1] = s.trace.delivered[1], s.trace.delivered[0]
+	}
+}
+
 // flipped says that the bytes of dir, taken for those of the client, were
 // recognised as the server's, or the other way round.
 func (s *State) flipped(dir Dir) bool {
@@ -312,18 +326,8 @@ func (s *State) Data(set *Set, t Transport, dir Dir, ports [2]uint16, oriented b
 		return false
 	}
 	if !oriented && s.found == s.reading && s.flipped(dir) {
-		flip = true
-		dir = dir.Other()
-		s.first = s.first.Other()
-		s.waiting[0], s.waiting[1] = s.waiting[1], s.waiting[0]
-		s.skip[0], s.skip[1] = s.skip[1], s.skip[0]
-		s.unseen[0], s.unseen[1] = s.unseen[1], s.unseen[0]
-		s.dead[0], s.dead[1] = s.dead[1], s.dead[0]
-		s.ruledOut[0], s.ruledOut[1] = s.ruledOut[1], s.ruledOut[0]
-		s.begun[0], s.begun[1] = s.begun[1], s.begun[0]
-		if s.trace != nil {
-			s.trace.delivered[0], s.trace.delivered[1] = s.trace.delivered[1], s.trace.delivered[0]
-		}
+		s.swapEnds()
+		flip, dir = true, dir.Other()
 	}
 
 	// What the other direction sent so far waits, undecided. Where it cannot

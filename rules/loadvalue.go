@@ -298,7 +298,7 @@ func factNamed(name string) (f knownFact, ok bool) {
 		return f, false
 	}
 	f = knownFact{name: name, kind: k.Info().Kind}
-	f.values, f.ordered = factValues(k)
+	f.values, f.ordered = k.Values()
 	switch f.kind {
 	case dissect.Flag:
 		f.values = []string{"true", "false"}
@@ -306,42 +306,6 @@ func factNamed(name string) (f knownFact, ok bool) {
 		f.ordered = true
 	}
 	return f, true
-}
-
-// factValues is the closed list of a fact's values, nil when it has none, and
-// whether the fact is a version.
-func factValues(k dissect.Key) (values []string, version bool) {
-	switch k {
-	case dissect.TLSVersion:
-		return []string{"1.3", "1.2", "1.1", "1.0", "ssl3", "ssl2", "dtls1.3", "dtls1.2", "dtls1.0"}, true
-	case dissect.TLSClientCert:
-		return []string{"present", "empty", "absent", "unknown"}, false
-	case dissect.TLSClientCertBasis:
-		return []string{"observed", "decrypted", "inferred", "resumed"}, false
-	case dissect.TLSClientCertSure:
-		return []string{"high", "medium"}, false
-	case dissect.TLSHandshake:
-		return []string{"complete", "failed", "incomplete"}, false
-	case dissect.ZMTPVersion:
-		return []string{"1.0", "2.0", "3.0", "3.1"}, true
-	case dissect.ZMTPMechanism, dissect.ZMTPClientMechanism, dissect.ZMTPServerMechanism:
-		return []string{"NULL", "PLAIN", "CURVE"}, false
-	case dissect.ZMTPAsServer:
-		return []string{"client", "server", "both"}, false
-	case dissect.ZMTPHandshake:
-		return []string{"complete", "rejected", "incomplete"}, false
-	case dissect.TLSAlertBy, dissect.TLSRefused, dissect.ZMTPRejectedBy:
-		return []string{"client", "server"}, false
-	case dissect.HTTPToken:
-		return []string{"header", "cookie", "url"}, false
-	case dissect.SMBDialect, dissect.NFSVersion:
-		return nil, true
-	case dissect.SMBAuth:
-		return []string{"kerberos", "ntlmv1", "ntlmv2", "guest", "anonymous"}, false
-	case dissect.NFSAuth:
-		return []string{"none", "sys", "gss"}, false
-	}
-	return nil, false
 }
 
 func factNames() []string {
