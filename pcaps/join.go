@@ -194,8 +194,9 @@ func readOne(s Source) ([]byte, gopacket.CaptureInfo, error) {
 			return nil, gopacket.CaptureInfo{}, err
 		}
 		if n == 1 {
-			p := &one[0]
-			return p.Data, gopacket.CaptureInfo{Timestamp: time.Unix(0, p.Time), CaptureLength: len(p.Data), Length: p.WireLen, InterfaceIndex: p.Frame.File()}, nil
+			info := captureInfo(&one[0])
+			info.InterfaceIndex = one[0].Frame.File()
+			return one[0].Data, info, nil
 		}
 	}
 }

@@ -3,6 +3,7 @@ package pcaps
 import (
 	"encoding/binary"
 	"io"
+	"slices"
 )
 
 // Writer writes a pcapng capture whose packets have comments
@@ -40,12 +41,7 @@ func NewWriter(w io.Writer, application, comment string) (*Writer, error) {
 
 // Write adds a packet; its frame number is where it stands in the new capture.
 func (c *Writer) Write(p *Packet, comments ...string) error {
-	at := -1
-	for i, l := range c.links {
-		if l == p.Link {
-			at = i
-		}
-	}
+	at := slices.Index(c.links, p.Link)
 	if at < 0 {
 		at = len(c.links)
 		c.links = append(c.links, p.Link)

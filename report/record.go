@@ -60,15 +60,15 @@ func (r *recorder) record(f *flows.Flow, v *rules.Verdict) []byte {
 	b = strconv.AppendUint(append(b, `,"frame":`...), f.Frame.Number(), 10)
 	b = strconv.AppendUint(append(b, `,"id":`...), f.ID, 10)
 	if id := f.CommunityID(); id != "" {
-		b = append(append(append(b, `,"community_id":"`...), id...), '"')
+		b = appendWord(append(b, `,"community_id":`...), id)
 	}
 	b = append(r.time(append(b, `,"start":"`...), f.Start), '"')
 	b = append(r.time(append(b, `,"end":"`...), f.End), '"')
 	b = appendDecimal(append(b, `,"duration":`...), f.End-f.Start, 9)
-	b = append(append(append(b, `,"proto":"`...), flows.ProtoName(f.Proto)...), '"')
+	b = appendWord(append(b, `,"proto":`...), flows.ProtoName(f.Proto))
 	b = r.end(append(b, `,"client":`...), f, f.Client, f.ClientMAC)
 	b = r.end(append(b, `,"server":`...), f, f.Server, f.ServerMAC)
-	b = append(append(append(b, `,"orientation":"`...), f.Oriented.String()...), '"')
+	b = appendWord(append(b, `,"orientation":`...), f.Oriented.String())
 
 	b = appendPair(append(b, `,"packets":`...), f.Packets)
 	b = appendPair(append(b, `,"bytes":`...), f.Bytes)
@@ -94,10 +94,10 @@ func (r *recorder) record(f *flows.Flow, v *rules.Verdict) []byte {
 	} else if len(f.ICMP) > 0 && f.Proto != flows.ProtoICMP && f.Proto != flows.ProtoICMPv6 {
 		b = appendICMP(append(b, `,"icmp_error":`...), f.ICMP[0])
 	}
-	b = append(append(append(b, `,"ended":"`...), f.Ended.String()...), '"')
+	b = appendWord(append(b, `,"ended":`...), f.Ended.String())
 	if f.App != "" {
 		b = appendString(append(b, `,"app":`...), f.App)
-		b = append(append(append(b, `,"app_basis":"`...), f.AppBasis.String()...), '"')
+		b = appendWord(append(b, `,"app_basis":`...), f.AppBasis.String())
 	}
 	if r.o.Hosts != nil {
 		if client, server := r.o.Hosts.PortClass(f); client != "" || server != "" {
@@ -146,7 +146,7 @@ func (r *recorder) end(b []byte, f *flows.Flow, ap netip.AddrPort, mac flows.MAC
 
 func (r *recorder) tcp(b []byte, f *flows.Flow) []byte {
 	t := &f.TCP
-	b = append(append(append(b, `{"state":"`...), t.State.String()...), '"')
+	b = appendWord(append(b, `{"state":`...), t.State.String())
 	b = appendString(append(b, `,"history":`...), t.History)
 	if t.RTT > 0 {
 		b = appendDecimal(append(b, `,"rtt_ms":`...), t.RTT, 6)
@@ -155,7 +155,7 @@ func (r *recorder) tcp(b []byte, f *flows.Flow) []byte {
 		b = strconv.AppendUint(append(b, `,"syn_retries":`...), uint64(t.SYNs-1), 10)
 	}
 	if t.ResetBy != flows.ResetByNobody {
-		b = append(append(append(b, `,"reset_by":"`...), t.ResetBy.String()...), '"')
+		b = appendWord(append(b, `,"reset_by":`...), t.ResetBy.String())
 		if t.ResetTTL > 0 {
 			b = strconv.AppendUint(append(b, `,"reset_ttl":`...), uint64(t.ResetTTL), 10)
 		}
@@ -250,7 +250,7 @@ func appendFact(b []byte, kind dissect.Kind, same []dissect.Fact) []byte {
 
 // verdict appends what was judged, with the evidence of each reason.
 func (r *recorder) verdict(b []byte, f *flows.Flow, v *rules.Verdict) []byte {
-	b = append(append(append(b, `,"verdict":"`...), v.Kind.String()...), '"')
+	b = appendWord(append(b, `,"verdict":`...), v.Kind.String())
 	if v.Edge != nil {
 		b = appendString(append(b, `,"edge":`...), v.Edge.ID)
 	}
@@ -386,6 +386,11 @@ func comma(b []byte, i int) []byte {
 		b = append(b, ',')
 	}
 	return b
+}
+
+// appendWord appends a word of this program as a JSON string: it needs no escapes.
+func appendWord(b []byte, word string) []byte {
+	return append(append(append(b, '"'), word...), '"')
 }
 
 // appendString appends s as a JSON string (RFC 8259 section 7). Bytes that are

@@ -69,8 +69,8 @@ func diagramCommand() *cobra.Command {
 			if _, err := rules.Compile(d, nil); err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s: valid: %d components, %d edges, %d kinds of ambient traffic\n",
-				report.Clean(strings.Join(args, ", ")), len(d.Components), len(d.Edges), len(d.Ambient))
+			fmt.Fprintf(cmd.OutOrStdout(), "%s: valid: %s, %s, %s of ambient traffic\n", report.Clean(strings.Join(args, ", ")),
+				report.Count(uint64(len(d.Components)), "component"), report.Count(uint64(len(d.Edges)), "edge"), report.Count(uint64(len(d.Ambient)), "kind"))
 			return nil
 		},
 	})
