@@ -94,7 +94,7 @@ func (t *Tally) couldShow(e *edge, cov *Coverage) (bool, string) {
 	return true, fmt.Sprintf("%s in the %s captured.", both, Span(int64(span)))
 }
 
-// found lists the hosts that play one of the parts.
+// found lists the hosts that have one of the roles.
 func (t *Tally) found(m mask) []*host {
 	var list []*host
 	for _, h := range t.p.order {

@@ -26,7 +26,7 @@ type Inventory struct {
 type HostPin struct {
 	Name string // "" when the entry gives none
 
-	// Pinned says that the host plays exactly Roles, which may be none.
+	// Pinned says that the host has exactly Roles, which may be none.
 	// Otherwise its roles are inferred.
 	Pinned   bool
 	Roles    []*Component

@@ -155,7 +155,7 @@ func (p *Policy) mayFit(f *flows.Flow, client, server *end) *edge {
 }
 
 // mayServe finds an edge from the client to the service, for a server whose
-// parts were inferred: a host may play several, and what it sends shows which.
+// roles were inferred: a host may have several, and what it sends shows which.
 // That a client is of the special kind which the edge is for shows only by what
 // answers it there.
 func (p *Policy) mayServe(s *service, client, server *end) *edge {

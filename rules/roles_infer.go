@@ -300,7 +300,7 @@ func (p *Policy) judgeCalledBy(h *host, s *service, bit int) {
 	h.clue(clue{part: uint8(bit), kind: calledBy, grade: example.grade(^uint64(0)), mute: !example.answered, weight: w, service: s, count: n + near, peer: example.client.addr, frame: example.frame})
 }
 
-// onlyCalls says whether h plays a part that is there to call others.
+// onlyCalls says whether h has a role that is there to call others.
 func (p *Policy) onlyCalls(h *host) bool {
 	for rest := h.roles; rest != 0; rest &= rest - 1 {
 		if c := &p.parts[bits.TrailingZeros64(uint64(rest))]; !c.server && c.clients > 0 {
@@ -331,7 +331,7 @@ func (p *Policy) judgeNames(h *host, first bool) {
 	}
 }
 
-// namedAs is what the names of h say of its parts. Names do not change while
+// namedAs is what the names of h say of its roles. Names do not change while
 // roles are settled.
 func (p *Policy) namedAs(h *host) (clues []clue) {
 	outside := isOutside(h.addr)
@@ -545,8 +545,8 @@ func (p *Policy) judgeClient(h *host) {
 	for i := range h.clues {
 		hinted = hinted || h.clues[i].weight >= 0.3
 	}
-	// What the host's parts as a server are documented to call confirms them;
-	// what is left asks for a further part.
+	// What the host's roles as a server are documented to call confirms them;
+	// what is left asks for a further role.
 	left := p.left[:0]
 	for _, c := range list {
 		if m := c.from & server; m != 0 {

@@ -536,9 +536,9 @@ func says(r Reason, saw string) string {
 	return "saw " + saw
 }
 
-// told is the one of a host's parts that a finding tells: one that the edge is
+// told is the one of a host's roles that a finding tells: one that the edge is
 // documented for, the first where there is none. It is nil for a host without a
-// part.
+// role.
 func (t *Tally) told(roles mask, e *Edge, from bool) *Component {
 	if roles == 0 {
 		return nil
@@ -556,7 +556,7 @@ func (t *Tally) told(roles mask, e *Edge, from bool) *Component {
 }
 
 // side names one end of a finding: the component, or the address of a host
-// without a part.
+// without a role.
 func side(c *Component, addr netip.Addr) string {
 	switch {
 	case c != nil:
