@@ -366,19 +366,19 @@ func (p *tlsParser) Parse(dir Dir, b []byte, facts *Facts) (n int, err error) {
 		}
 		switch {
 		case p.opener != nil && p.opener.wants(p, dir, typ):
-			if len(b)-n < recordHeader+length {
-				return n, ErrShort
+			fragment := r.bytes("fragment", length)
+			if r.err() != nil {
+				return n, r.err()
 			}
-			fragment := b[n+recordHeader:][:length]
 			if facts.traced() {
 				p.traceSealed(dir, n, typ, length, facts)
 			}
 			err = p.sealedRecord(dir, typ, version, fragment, facts)
 		case p.readable(s, dir, typ, length):
-			if len(b)-n < recordHeader+length {
-				return n, ErrShort
+			fragment := r.bytes("fragment", length)
+			if r.err() != nil {
+				return n, r.err()
 			}
-			fragment := b[n+recordHeader:][:length]
 			if facts.traced() {
 				p.traceRecord(dir, n, typ, version, length, facts)
 			}

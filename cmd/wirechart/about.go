@@ -36,7 +36,7 @@ func schemaCommand() *cobra.Command {
 			case len(args) != 1:
 				return fmt.Errorf("schema: name one of %s", strings.Join(schemaKinds, ", "))
 			case !slices.Contains(schemaKinds, args[0]):
-				return fmt.Errorf("schema: no schema %q: one of %s", args[0], strings.Join(schemaKinds, ", "))
+				return unknownWord("schema", "kind", args[0], schemaKinds)
 			}
 			return nil
 		},

@@ -82,11 +82,11 @@ func usersFlag(fs *pflag.FlagSet, o *options) {
 	fs.BoolVar(&o.showUsers, "show-users", false, "also write names of users that cross in clear (SMB, iSCSI)")
 }
 
-// unknownWord says that a flag does not know a word of a kind, and which one was
-// meant, where one is near, or else which there are.
-func unknownWord(flag, kind, word string, known []string) error {
+// unknownWord says that a flag or a command does not know a word of a kind, and
+// which one was meant, where one is near, or else which there are.
+func unknownWord(of, kind, word string, known []string) error {
 	if near := rules.Nearest(word, known); near != "" {
-		return fmt.Errorf("%s: unknown %s %q (did you mean %q?)", flag, kind, word, near)
+		return fmt.Errorf("%s: unknown %s %q (did you mean %q?)", of, kind, word, near)
 	}
-	return fmt.Errorf("%s: unknown %s %q: one of %s", flag, kind, word, strings.Join(known, ", "))
+	return fmt.Errorf("%s: unknown %s %q: one of %s", of, kind, word, strings.Join(known, ", "))
 }
