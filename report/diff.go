@@ -190,7 +190,7 @@ func SinceBaseline(a *rules.Audit, file string, baseline *AuditDoc, o *Options) 
 	a.Findings = known(a.Findings, baseline.Findings)
 	a.Concerns = known(a.Concerns, baseline.Concerns)
 	if was, is := baseline.Diagram.called(), newDiagramDoc(a.Diagram, nil).called(); was != is {
-		a.Notes = append(a.Notes, fmt.Sprintf("The baseline %s used another diagram (%s), of which few findings are this one's (%s).", file, orNone(was), orNone(is)))
+		a.Notes = append(a.Notes, fmt.Sprintf("The baseline %s used another diagram (%s), of which few findings are this one's (%s).", file, cmp.Or(was, "none"), cmp.Or(is, "none")))
 	}
 }
 
