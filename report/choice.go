@@ -106,10 +106,11 @@ func (p *page) choices(a *rules.Audit, x extent) {
 			p.mark(2, "·", dim, fmt.Sprintf("and %s more: -o wide shows them all", count(uint64(len(a.Choices)-i), "client")))
 			break
 		}
-		client, pinged, used, closest := choiceRow(&a.Choices[i], 4)
-		if x.choices > len(a.Choices) {
-			_, pinged, _, _ = choiceRow(&a.Choices[i], len(a.Choices[i].Pinged))
+		servers := 4
+		if len(a.Choices) < x.choices { // there is room for all
+			servers = len(a.Choices[i].Pinged)
 		}
+		client, pinged, used, closest := choiceRow(&a.Choices[i], servers)
 		sign, st := "✓", green
 		if !a.Choices[i].Closest {
 			sign, st = "·", dim
