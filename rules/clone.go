@@ -48,6 +48,8 @@ func (p *Policy) Clone() *Policy {
 		n := *s
 		c.probes.scanners[addr] = &n
 	}
+	c.translated.recent, c.translated.pairs = slices.Clone(p.translated.recent), maps.Clone(p.translated.pairs)
+	c.translated.names = slices.Clone(p.translated.names)
 	c.sessions.at.slots, c.sessions.list = slices.Clone(p.sessions.at.slots), slices.Clone(p.sessions.list)
 	return &c
 }

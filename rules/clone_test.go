@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"wirechart/flows"
+	"wirechart/pcaps"
 )
 
 // learnedAndCounted is a Policy and a Tally that have something in every one of
@@ -27,11 +28,17 @@ func learnedAndCounted(t *testing.T) (*Policy, *Tally) {
 	for port := range uint16(12) {
 		all = append(all, flow(tRogue, tMS, 20+port, unanswered))
 	}
+	for i, client := range []netip.Addr{tAgent1, netip.MustParseAddr("10.0.0.254")} {
+		f := flow(client, tMS, 7780, curve)
+		f.TCP.ISN, f.TCP.TTL[0] = [2]uint32{0x12345678, 0x9abcdef0}, uint8(64-i)
+		f.Frame += pcaps.FrameID(1000 + i)
+		all = append(all, f)
+	}
 	settle(p, tally, all)
 	for name, empty := range map[string]bool{
 		"hosts": len(p.order) == 0, "links": len(p.lines) == 0, "mapped": len(p.mapped) == 0,
 		"answered": len(p.names.answered) == 0, "names": len(p.names.of) == 0, "scanners": len(p.probes.scanners) == 0,
-		"sessions": len(p.sessions.list) == 0, "groups": len(tally.groups) == 0, "crowds": len(tally.crowds) == 0, "choosers": len(tally.choosers) == 0,
+		"sessions": len(p.sessions.list) == 0, "translated": len(p.translated.pairs) == 0 || len(p.translated.names) == 0, "groups": len(tally.groups) == 0, "crowds": len(tally.crowds) == 0, "choosers": len(tally.choosers) == 0,
 	} {
 		if empty {
 			t.Fatalf("no %s: the test would not see whether they are shared", name)
