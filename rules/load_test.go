@@ -81,7 +81,7 @@ edges:
   - {id: j, from: agent, over: tcp/1, source: page} # wrong: edge "j" has no "to"
   - {id: k, from: [], to: server, over: tcp/1, source: page} # wrong: from of edge "k" is an empty list
   - {id: l, from: agent, to: server, over: tcp/1, source: page, require: {app: zmpt}} # wrong: app cannot be "zmpt" (did you mean "zmtp"?)
-  - {id: l2, from: agent, to: server, over: tcp/1, source: page, require: {app: kafka}} # wrong: app cannot be "kafka": no such protocol is recognised; leave app out to allow any
+  - {id: l2, from: agent, to: server, over: tcp/1, source: page, require: {app: clickhouse}} # wrong: app cannot be "clickhouse": no such protocol is recognised; leave app out to allow any
   - {id: m, from: agent, to: server, over: tcp/1, source: page, require: {zmtp.mechanism: curve}} # wrong: zmtp.mechanism cannot be "curve" (did you mean "CURVE"?)
   - {id: n, from: agent, to: server, over: tcp/1, source: page, require: {tls.clientcert: present}} # wrong: unknown fact "tls.clientcert" in require of edge "n" (did you mean "tls.client_cert"?)
   - {id: o, from: agent, to: server, over: tcp/1, source: page, expect: {tls.client_cert: yes}} # wrong: tls.client_cert cannot be "yes"
