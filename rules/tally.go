@@ -71,6 +71,7 @@ type groupKey struct {
 	strangers  bool // several hosts without a role, no longer told apart
 	manyPorts  bool
 	anyDynamic bool
+	noEcho     bool // messages of ICMP that are no echoes
 }
 
 type group struct {
@@ -188,7 +189,8 @@ func (t *Tally) addEdge(f *flows.Flow, v *Verdict, bytes uint64) {
 }
 
 func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes uint64) {
-	client, server := t.p.end(f.Client.Addr()), t.p.end(f.Server.Addr())
+	clientAddr, serverAddr := t.p.translated.ends(f)
+	client, server := t.p.end(clientAddr), t.p.end(serverAddr)
 	k := groupKey{concern: concern, kind: v.Kind, reason: b.Reason, edge: v.Edge, proto: f.Proto, port: f.Server.Port()}
 	switch {
 	case b.Reason == PortScan:
@@ -197,6 +199,7 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 		k.anyDynamic, k.port = true, 0
 	case f.Proto != flows.ProtoTCP && f.Proto != flows.ProtoUDP && f.Proto != flows.ProtoSCTP:
 		k.port = 0
+		k.noEcho = (f.Proto == flows.ProtoICMP || f.Proto == flows.ProtoICMPv6) && !isEcho(f)
 	}
 	if concern {
 		k.kind = Documented // good practice is the same whatever the verdict
@@ -205,10 +208,10 @@ func (t *Tally) addTo(f *flows.Flow, v *Verdict, b *Because, concern bool, bytes
 	if k.from == nil || k.to == nil {
 		crowd := k
 		if k.from == nil {
-			k.fromAddr = f.Client.Addr()
+			k.fromAddr = clientAddr
 		}
 		if k.to == nil {
-			k.toAddr = f.Server.Addr()
+			k.toAddr = serverAddr
 		}
 		if t.groups[k] == nil {
 			if t.crowds[crowd] >= maxStrangers {
@@ -471,6 +474,8 @@ func (t *Tally) ends(k *groupKey) (from, to, service string) {
 		service = protoName(k.proto) + "/many"
 	case k.anyDynamic:
 		service = protoName(k.proto) + "/dynamic"
+	case k.noEcho:
+		service = protoName(k.proto)
 	default:
 		service = serviceName(k.proto, k.port, false)
 	}

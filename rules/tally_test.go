@@ -257,3 +257,26 @@ func TestAdviceOfAlerts(t *testing.T) {
 		}
 	}
 }
+
+// TestTallyICMP has a component ask another for its time, and one ping the cloud: these are
+// two findings, and only one of them is of echoes.
+func TestTallyICMP(t *testing.T) {
+	timestamp := func(f *flows.Flow) {
+		echo(f)
+		f.Facts = new(dissect.Facts)
+		f.Facts.Add(dissect.ICMPType, []byte("13/0"))
+	}
+	p := testPolicy(t, "")
+	tally := NewTally(p)
+	settle(p, tally, append(site(), flow(tSN, tAgent1, 0, timestamp), flow(tMS, tCloud, 0, echo)))
+	var services []string
+	for _, f := range tally.Audit(Coverage{}).Findings {
+		if strings.HasPrefix(f.Service, "icmp") {
+			services = append(services, f.Service)
+		}
+	}
+	slices.Sort(services)
+	if got := strings.Join(services, " "); got != "icmp icmp/echo" {
+		t.Errorf("findings of %q, want one of icmp and one of icmp/echo", got)
+	}
+}
