@@ -50,6 +50,9 @@ func (p *Policy) Clone() *Policy {
 	}
 	c.translated.recent, c.translated.pairs = slices.Clone(p.translated.recent), maps.Clone(p.translated.pairs)
 	c.translated.names = slices.Clone(p.translated.names)
+	for i := range c.translated.names {
+		c.translated.names[i].own = slices.Clip(c.translated.names[i].own)
+	}
 	c.sessions.at.slots, c.sessions.list = slices.Clone(p.sessions.at.slots), slices.Clone(p.sessions.list)
 	return &c
 }

@@ -17,7 +17,6 @@ type translated struct {
 	recent []leg                 // the connections met last, by a hash of the numbers
 	pairs  map[pcaps.FrameID]leg // by the frame that began either of the two: their true ends
 	count  int
-	more   bool // some found no room in pairs
 	names  []translation
 }
 
@@ -30,13 +29,18 @@ type leg struct {
 	client, server netip.AddrPort
 }
 
-// translation is an address and what stands for it on the other side.
-type translation struct{ own, shown netip.Addr }
+// translation is an address of the device, and the hosts that it stands for, as many
+// as are counted.
+type translation struct {
+	shown netip.Addr
+	own   []netip.Addr
+}
 
 const (
 	recentBits    = 11
 	maxTranslated = 1 << 16
-	maxShown      = 8
+	maxShown      = 8             // addresses of devices that are told
+	maxBehind     = 64            // hosts behind one of them that are counted
 	legsDiffer    = 3_000_000_000 // nanoseconds: how far apart the two may begin, for the clocks of two captures
 	noSequences   = 1 << 32       // the product of the two numbers at the least; generators begin at 0 or 1
 )
@@ -74,12 +78,7 @@ func (t *translated) meet(f *flows.Flow) *flows.Flow {
 
 // join notes two sides of one connection.
 func (t *translated) join(first, second *leg) {
-	_, known := t.pairs[first.frame]
-	if known {
-		return
-	}
-	if len(t.pairs) >= 2*maxTranslated {
-		t.more = true
+	if _, known := t.pairs[first.frame]; known || len(t.pairs) >= 2*maxTranslated {
 		return
 	}
 	if t.pairs == nil {
@@ -88,10 +87,25 @@ func (t *translated) join(first, second *leg) {
 	ends := leg{client: first.client, server: second.server}
 	t.pairs[first.frame], t.pairs[second.frame] = ends, ends
 	t.count++
-	for _, n := range []translation{{second.server.Addr(), first.server.Addr()}, {first.client.Addr(), second.client.Addr()}} {
-		if n.own != n.shown && len(t.names) <= maxShown && !slices.Contains(t.names, n) {
-			t.names = append(t.names, n)
+	t.name(first.server.Addr(), second.server.Addr())
+	t.name(second.client.Addr(), first.client.Addr())
+}
+
+// name notes that shown stands for own.
+func (t *translated) name(shown, own netip.Addr) {
+	if shown == own {
+		return
+	}
+	i := slices.IndexFunc(t.names, func(n translation) bool { return n.shown == shown })
+	if i < 0 {
+		if len(t.names) > maxShown {
+			return
 		}
+		i = len(t.names)
+		t.names = append(t.names, translation{shown: shown})
+	}
+	if n := &t.names[i]; len(n.own) <= maxBehind && !slices.Contains(n.own, own) {
+		n.own = append(n.own, own)
 	}
 }
 
@@ -113,7 +127,13 @@ func (t *translated) note(name func(netip.Addr) string) string {
 	}
 	var list []string
 	for _, n := range t.names[:min(len(t.names), maxShown)] {
-		list = append(list, fmt.Sprintf("%s for %s", n.shown, name(n.own)))
+		of := name(n.own[0])
+		if hosts := len(n.own); hosts > maxBehind {
+			of = fmt.Sprintf("more than %d hosts", maxBehind)
+		} else if hosts > 1 {
+			of = fmt.Sprintf("%d hosts", hosts)
+		}
+		list = append(list, fmt.Sprintf("%s for %s", n.shown, of))
 	}
 	connections := "1 connection is"
 	if t.count > 1 {

@@ -18,7 +18,7 @@ func TestTranslated(t *testing.T) {
 		for d, ttl := range []uint8{64, 63} {
 			f := []*flows.Flow{first, second}[d]
 			f.TCP.ISN, f.TCP.TTL[0] = [2]uint32{isn, isn ^ 0xabcdef01}, ttl
-			f.Frame += pcaps.FrameID(1000 + d)
+			f.Frame += pcaps.FrameID(isn&0xff*2) + pcaps.FrameID(d)
 		}
 		return []*flows.Flow{first, second}
 	}
@@ -47,6 +47,12 @@ func TestTranslated(t *testing.T) {
 		if !strings.Contains(notes, "1 connection is in the captures twice, before and behind a device that translates addresses ("+test.note) {
 			t.Errorf("%s: %s", test.name, notes)
 		}
+	}
+	// One address may stand for many hosts.
+	p := rolesFrom(t, "", append(sides(flow(tAgent1, tBG, 44445, mutual()), flow(router, tBG, 44445, mutual()), 0x1234567d),
+		sides(flow(tAgent2, tBG, 44445, mutual()), flow(router, tBG, 44445, mutual()), 0x1234567e)...)...)
+	if notes := strings.Join(NewTally(p).Audit(Coverage{}).Notes, "\n"); !strings.Contains(notes, "(10.0.0.254 for 2 hosts)") {
+		t.Error(notes)
 	}
 	// Numbers that a generator of packets gives everybody are nobody's.
 	f, g := flow(tAgent1, tBG, 44445, mutual()), flow(tAgent2, tBG, 44445, mutual())
