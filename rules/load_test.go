@@ -90,9 +90,10 @@ edges:
   - {id: r, from: agent, to: server, over: tcp/1, source: page, require: {tls.sni: ">=1"}} # wrong: only versions and numbers have a least value
   - {id: s, from: agent, to: server, over: tcp/1, source: page, require: {zmtp.messages: 3}} # wrong: zmtp.messages cannot be required
   - {id: t, from: agent, to: server, over: tcp/1, source: page, require: {smb.smb1: maybe}} # wrong: smb.smb1 cannot be "maybe"
+  - {id: t2, from: agent, to: server, over: tcp/1, source: page, require: {rpc.program: 100005}} # wrong: rpc.program: "100005" has no version; 100005/* is every version
   - {id: u, from: agent, to: server, over: tcp/1, source: page, names: ["*"]} # wrong: edge "u": name "*" would match every name
   - {id: v, from: agent, to: server, over: icmp/ping, source: page} # wrong: "ping" is no ICMP type
-  - {id: w, from: agent, to: server, over: tcp/1, over: tcp/2, source: page} # wrong: key "over" of edge "w" is already on line 40
+  - {id: w, from: agent, to: server, over: tcp/1, over: tcp/2, source: page} # wrong: key "over" of edge "w" is already on line 41
   - {id: x, from: agent, from_stated: false, to: server, over: tcp/1, source: page} # wrong: no "our_reading" that says why
   - [id, y] # wrong: edge must be keys with values, not a list
   - {id: z, title: {}, from: agent, to: server, over: tcp/1, source: page} # wrong: title of edge "z" must be a text, not keys with values

@@ -268,6 +268,8 @@ func (t *text) factValue(n *yaml.Node, f knownFact, s string) {
 		if _, err := strconv.ParseUint(s, 10, 63); err != nil {
 			t.wrong(n, "%s: %q is no number", f.name, shorten(s))
 		}
+	case f.name == dissect.RPCProgram.String() && !strings.Contains(s, "/"):
+		t.wrong(n, "%s: %q has no version; %[2]s/* is every version", f.name, shorten(s))
 	case f.values != nil && !slices.Contains(f.values, s):
 		message := fmt.Sprintf("%s cannot be %q", f.name, shorten(s))
 		if f.name == appFact && Nearest(s, f.values) == "" {
