@@ -19,13 +19,22 @@ type state struct {
 	done   chan struct{}
 	failed chan error // the first failure, until it was told
 	err    error      // of the last writing; for who has waited for done
+	lock   *os.File   // says to other runs that this one is writing; nil where none can
 }
 
 // openState reads what an earlier run left. A file that cannot be understood is
 // an error, and stays as it is; with replace it is kept beside, and the run
-// begins anew.
-func openState(name, diagram string, replace bool) (*state, error) {
+// begins anew. One that another run is using is an error as well.
+func openState(name, diagram string, replace bool) (_ *state, err error) {
 	s := &state{name: name, before: &rules.Memory{}, next: make(chan *rules.Memory, 1), done: make(chan struct{}), failed: make(chan error, 1)}
+	if s.lock, err = claim(name); err != nil {
+		return nil, ofFile("--state", name, fmt.Errorf("%s: %w", name, err))
+	}
+	defer func() {
+		if err != nil {
+			s.lock.Close()
+		}
+	}()
 	b, err := os.ReadFile(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -70,6 +79,7 @@ func (s *state) save(m *rules.Memory) {
 func (s *state) close() error {
 	close(s.next)
 	<-s.done
+	s.lock.Close()
 	return s.err
 }
 

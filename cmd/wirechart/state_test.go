@@ -67,3 +67,26 @@ func TestStateDamaged(t *testing.T) {
 		t.Errorf("%d of %d were understood", understood, len(damaged))
 	}
 }
+
+// TestStateIsOfOneRun begins a run with a state that another is using: what both
+// learned could not be kept.
+func TestStateIsOfOneRun(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "state")
+	first, err := openState(name, "d", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if first.lock == nil {
+		t.Skip("files cannot be locked here")
+	}
+	status, _, stderr := liveOver(t, context.Background(), from(nil), "-i", samples+"scan.pcap", "-q", "--state", name)
+	if want := "--state " + name + ": another run is using it"; status != exitError || !strings.Contains(stderr, want) {
+		t.Errorf("status %d, %q, want %q", status, stderr, want)
+	}
+	if err := first.close(); err != nil {
+		t.Fatal(err)
+	}
+	if status, _, stderr := liveOver(t, context.Background(), from(nil), "-i", samples+"scan.pcap", "-q", "--state", name); status == exitError {
+		t.Error(stderr)
+	}
+}
