@@ -58,7 +58,7 @@ func newHTMLSteps(findings []rules.Finding) (steps []htmlStep, more string) {
 		s.flows += f.Flows
 	}
 	if n := len(steps); n > maxSteps {
-		steps, more = steps[:maxSteps], "and "+number(uint64(n-maxSteps))+" more things to do, with the findings"
+		steps, more = inShort(steps), "and "+number(uint64(n-maxSteps))+" more things to do, with the findings"
 	}
 	for i := range steps {
 		s := &steps[i]
@@ -71,6 +71,31 @@ func newHTMLSteps(findings []rules.Finding) (steps []htmlStep, more string) {
 		}
 	}
 	return steps, more
+}
+
+// inShort picks the steps that there is room for, in their order: the first one of
+// every kind, and as many more as come first.
+func inShort(steps []htmlStep) []htmlStep {
+	picked, room := make([]bool, len(steps)), maxSteps
+	pick := func(wanted func(i int) bool) {
+		for i := range steps {
+			if room > 0 && !picked[i] && wanted(i) {
+				picked[i] = true
+				room--
+			}
+		}
+	}
+	pick(func(i int) bool {
+		return i == slices.IndexFunc(steps, func(s htmlStep) bool { return s.Kind == steps[i].Kind })
+	})
+	pick(func(int) bool { return true })
+	short := make([]htmlStep, 0, maxSteps)
+	for i := range steps {
+		if picked[i] {
+			short = append(short, steps[i])
+		}
+	}
+	return short
 }
 
 // htmlLot is what components, or edges, have in common, and which they are.

@@ -212,6 +212,12 @@ func TestHTMLSteps(t *testing.T) {
 		!slices.Equal(s.Numbers, []int{1, 2, 3, 4}) || s.More != "and 3 more" {
 		t.Errorf("%+v", s)
 	}
+	late := finding("w", "Document it.")
+	late.Kind = rules.Undocumented
+	some, more := newHTMLSteps(append(slices.Clone(findings), late))
+	if last := some[len(some)-1]; len(some) != maxSteps || more != "and 3 more things to do, with the findings" || last.Do != "Document it." || some[3].Do != "C." {
+		t.Errorf("%d steps, %q, the last %+v: none is of what is undocumented", len(some), more, last)
+	}
 	if s := steps[1]; s.Do != "A." || !slices.Equal(s.Numbers, []int{9}) || s.More != "" || s.Where != "agent → z tcp/1" {
 		t.Errorf("%+v", s)
 	}
