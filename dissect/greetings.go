@@ -229,6 +229,8 @@ func probeRTSP(_ Dir, b []byte) Match {
 	return FromClient
 }
 
+var gitServices = [...]string{"git-upload-pack ", "git-receive-pack ", "git-upload-archive "}
+
 func probeGit(_ Dir, b []byte) Match {
 	const length = 4
 	for _, c := range b[:min(len(b), length)] {
@@ -239,16 +241,10 @@ func probeGit(_ Dir, b []byte) Match {
 	if len(b) <= length {
 		return Maybe
 	}
-	answer := No
-	for _, service := range [...]string{"git-upload-pack ", "git-receive-pack ", "git-upload-archive "} {
-		switch begins(b[length:], service) {
-		case Yes:
-			return FromClient
-		case Maybe:
-			answer = Maybe
-		}
+	if m := beginsAny(b[length:], gitServices[:]); m != Yes {
+		return m
 	}
-	return answer
+	return FromClient
 }
 
 func probeRedis(dir Dir, b []byte) Match {

@@ -36,6 +36,31 @@ func begins(b []byte, prefix string) Match {
 	return Yes
 }
 
+// beginsAny says whether b begins with one of the words: Yes, or Maybe while b is
+// shorter than one that it may be.
+func beginsAny(b []byte, words []string) Match {
+	answer := No
+	for _, word := range words {
+		switch begins(b, word) {
+		case Yes:
+			return Yes
+		case Maybe:
+			answer = Maybe
+		}
+	}
+	return answer
+}
+
+// isWord says whether all of b can be printed and none is a blank.
+func isWord(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // lineAfter judges what begins with one of the words, each with the blank
 // behind it, and whose first line contains version: requests in the manner of
 // HTTP that are not HTTP's.

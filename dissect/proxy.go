@@ -28,8 +28,8 @@ const (
 var proxyWords = [...]string{"PROXY TCP4 ", "PROXY TCP6 ", "PROXY UNKNOWN"}
 
 func probeProxy(_ Dir, b []byte) Match {
-	answer := begins(b, proxySignature)
-	if answer == Yes {
+	binary := begins(b, proxySignature)
+	if binary == Yes {
 		if len(b) > 12 && b[12]&^1 != 0x20 || len(b) > 13 && (b[13]>>4 > 3 || b[13]&15 > 2) {
 			return No
 		}
@@ -38,15 +38,11 @@ func probeProxy(_ Dir, b []byte) Match {
 		}
 		return FromClient
 	}
-	for _, word := range proxyWords {
-		switch begins(b, word) {
-		case Yes:
-			return FromClient
-		case Maybe:
-			answer = Maybe
-		}
+	m := beginsAny(b, proxyWords[:])
+	if m == Yes {
+		return FromClient
 	}
-	return answer
+	return max(binary, m)
 }
 
 type proxyParser struct{ toTheGap }

@@ -87,12 +87,10 @@ func probeKafka(_ Dir, b []byte) Match {
 	if name == 0 || int(binary.BigEndian.Uint32(b)) < header-4+name {
 		return No
 	}
-	for _, c := range b[header:min(len(b), header+name)] {
-		if c <= ' ' || c > '~' {
-			return No
-		}
-	}
-	if len(b) < header+name {
+	switch {
+	case !isWord(b[header:min(len(b), header+name)]):
+		return No
+	case len(b) < header+name:
 		return Maybe
 	}
 	return FromClient
@@ -115,19 +113,22 @@ func probeCassandra(_ Dir, b []byte) Match {
 	if len(b) < header {
 		return Maybe
 	}
-	size := int(binary.BigEndian.Uint32(b[5:]))
-	content := b[header:min(len(b), header+min(size, longest))]
+	size := binary.BigEndian.Uint32(b[5:])
+	if size > longest {
+		return No
+	}
+	content := b[header:min(len(b), header+int(size))]
 	switch {
 	case b[4] == options && size == 0:
 		return FromClient
-	case b[4] == options || size > longest:
+	case b[4] == options:
 		return No
 	case bytes.Contains(content, []byte("CQL_VERSION")):
 		if b[4] == supported {
 			return FromServer
 		}
 		return FromClient
-	case len(content) < size:
+	case len(content) < int(size):
 		return Maybe
 	}
 	return No
@@ -167,15 +168,11 @@ func probeMemcached(_ Dir, b []byte) Match {
 		}
 		return FromClient
 	}
-	for _, word := range memcachedPlain {
-		switch begins(b, word) {
-		case Yes:
-			return Weak
-		case Maybe:
-			answer = Maybe
-		}
+	plain := beginsAny(b, memcachedPlain)
+	if plain == Yes {
+		return Weak
 	}
-	return answer
+	return max(answer, plain)
 }
 
 func probeMemcachedBinary(b []byte) Match {
@@ -187,9 +184,9 @@ func probeMemcachedBinary(b []byte) Match {
 		return Maybe
 	}
 	const set, replace = 1, 3 // and add between them
-	key, extras := int(binary.BigEndian.Uint16(b[2:])), int(b[4])
+	key, extras := uint32(binary.BigEndian.Uint16(b[2:])), uint32(b[4])
 	switch stores := b[1] >= set && b[1] <= replace; {
-	case key+extras > int(binary.BigEndian.Uint32(b[8:])):
+	case key+extras > binary.BigEndian.Uint32(b[8:]):
 		return No
 	case b[0] != 0x80:
 		return FromServer
@@ -209,17 +206,15 @@ func probeThrift(_ Dir, b []byte) Match {
 	if m := begins(b, "\x80\x01\x00"); m != Yes || len(b) < header {
 		return min(m, Maybe)
 	}
-	size := int(binary.BigEndian.Uint32(b[4:]))
+	size := binary.BigEndian.Uint32(b[4:])
 	if size == 0 || size > longest {
 		return No
 	}
-	for _, c := range b[header:min(len(b), header+size)] {
-		if c <= ' ' || c > '~' {
-			return No
-		}
-	}
+	end := header + int(size)
 	switch {
-	case len(b) < header+size:
+	case !isWord(b[header:min(len(b), end)]):
+		return No
+	case len(b) < end:
 		return Maybe
 	case b[3] == call || b[3] == oneway:
 		return FromClient
